@@ -1,5 +1,10 @@
 /**
+ * Content-addressed storage: digests, trees, stores, the action cache, and the services over them.
+ *
  * @module
  */
 
-export {};
+export * from "./blob_store.ts";
+export * from "./digest.ts";
+export * from "./digest_batch.ts";
+export * from "./metadata_store.ts";

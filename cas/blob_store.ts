@@ -1,0 +1,100 @@
+/**
+ * What a blob store is. Leaves (memory, disk, remote) and combinators all have this face, and one table of cases runs
+ * against every one.
+ *
+ * @module
+ */
+
+import type { Scope } from "@brokkr/common";
+import type { Digest, DigestFunction } from "./digest.ts";
+
+/** Many digests of one function, packed so that asking for ten thousand makes no ten thousand objects. */
+export interface DigestBatch {
+  /** Their function. */
+  readonly fn: DigestFunction;
+  /** How many. */
+  readonly length: number;
+  /** Raw hashes, `fn.hashBytes` each, one after the other; starts on a 4-byte boundary of its buffer. */
+  readonly hashes: Uint8Array;
+  /** Their sizes in bytes. */
+  readonly sizes: Float64Array;
+}
+
+/** Which part of a blob to read. */
+export interface ReadRange {
+  /** First byte; 0 by default. */
+  readonly offset?: number;
+  /** How many bytes at most; all by default. */
+  readonly limit?: number;
+}
+
+/** Takes a blob piece by piece. Nothing is visible before {@linkcode BlobWriter.commit} has verified and kept it. */
+export interface BlobWriter extends AsyncDisposable {
+  /** Bytes taken so far. */
+  readonly writtenBytes: number;
+  /**
+   * Takes the next bytes; the caller may reuse them once this resolves.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT when there are more than the digest says.
+   */
+  write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Verifies size and hash, makes the blob durable, then visible.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT when size or hash do not match; nothing is stored then.
+   */
+  commit(): Promise<void>;
+  /** Drops what was written; harmless after commit. */
+  abort(): Promise<void>;
+}
+
+/** Counts of a store. */
+export interface BlobStoreStat {
+  /** Blobs held. */
+  readonly blobs: number;
+  /** Their bytes. */
+  readonly bytes: number;
+  /** Bytes taken on disk, with headers and garbage; 0 for memory. */
+  readonly diskBytes: number;
+  /** Segments in use. */
+  readonly segments: number;
+  /** Large blobs in files of their own. */
+  readonly files: number;
+  /** Free bytes where it stores. */
+  readonly freeBytes: number;
+}
+
+/** A content-addressed store. The empty blob is always there. */
+export interface BlobStore extends AsyncDisposable {
+  /**
+   * Indices into `batch` of the blobs that are not there, in order. Exact: what is not listed can be read, and is kept
+   * for a build's length. A blob whose size differs from what the store holds counts as missing.
+   */
+  missing(scope: Scope, batch: DigestBatch): Uint32Array | Promise<Uint32Array>;
+  /**
+   * A whole blob. For blobs that fit a message; larger ones are read as streams.
+   *
+   * @throws {BrokkrError} NOT_FOUND; DATA_LOSS when what is stored is damaged.
+   */
+  get(scope: Scope, digest: Digest): Promise<Uint8Array>;
+  /**
+   * A blob, or a range of it, in pieces of at most 1 MiB. A piece is valid until the next is asked for.
+   *
+   * @throws {BrokkrError} NOT_FOUND on the first pull; OUT_OF_RANGE when `offset` lies beyond the end.
+   */
+  read(scope: Scope, digest: Digest, range?: ReadRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Keeps a whole blob: verified, durable and visible when it resolves. Resolves at once for a blob already there.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT when `data` does not have this digest; RESOURCE_EXHAUSTED when it is full.
+   */
+  put(scope: Scope, digest: Digest, data: Uint8Array): Promise<void>;
+  /** Keeps a blob piece by piece. */
+  writer(scope: Scope, digest: Digest): Promise<BlobWriter>;
+  /** Keeps blobs from eviction for `durationMs`. */
+  pin(scope: Scope, batch: DigestBatch, durationMs: number): Promise<void>;
+  /** Drops a blob. True if it was there. */
+  delete(scope: Scope, digest: Digest): Promise<boolean>;
+  /** Counts. */
+  stat(): Promise<BlobStoreStat>;
+}

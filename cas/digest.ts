@@ -1,0 +1,215 @@
+/**
+ * Digests: a hash, the function that made it, and the size of what it names. Storage is keyed by function and hash,
+ * since SHA256, BLAKE3 and SHA256TREE hashes look alike.
+ *
+ * @module
+ */
+
+import { type Branded, BrokkrError, Code, invalidArgument } from "@brokkr/common";
+import * as nodeCrypto from "node:crypto";
+
+/** A digest function. Its number is REAPI's `DigestFunction.Value`. */
+export interface DigestFunction {
+  /** REAPI's number. */
+  readonly value: number;
+  /** REAPI's name, such as `SHA256`. */
+  readonly name: string;
+  /** Lower-case segment in resource names and directories, such as `sha256`. */
+  readonly segment: string;
+  /** Length of a hash in bytes. */
+  readonly hashBytes: number;
+  /** Whether resource names carry the segment (only those that share a length with an older function do). */
+  readonly named: boolean;
+  /** The hash of `data`, in lower-case hex. */
+  hash(data: Uint8Array): string;
+  /** A hash computed piece by piece. */
+  hasher(): Hasher;
+}
+
+/** Hashes a stream. */
+export interface Hasher {
+  /** Adds bytes; they may be reused afterwards. */
+  update(data: Uint8Array): void;
+  /** The hash in lower-case hex; ends the hasher. */
+  digestHex(): string;
+}
+
+/** A hash in lower-case hex, as long as its function says. */
+export type HashHex = Branded<string, "HashHex">;
+
+/** Names a blob. */
+export interface Digest {
+  /** What made the hash. */
+  readonly fn: DigestFunction;
+  /** The hash in lower-case hex. */
+  readonly hash: HashHex;
+  /** Size of the blob in bytes. */
+  readonly sizeBytes: number;
+}
+
+function nodeFunction(value: number, name: string, algorithm: string, hashBytes: number): DigestFunction {
+  return {
+    value,
+    name,
+    segment: name.toLowerCase(),
+    hashBytes,
+    named: false,
+    hash: (data) => nodeCrypto.hash(algorithm, data, "hex"),
+    hasher() {
+      const hash = nodeCrypto.createHash(algorithm);
+      return { update: (data) => void hash.update(data), digestHex: () => hash.digest("hex") };
+    },
+  };
+}
+
+/** SHA-256 (FIPS 180-4). */
+export const SHA256: DigestFunction = nodeFunction(1, "SHA256", "sha256", 32);
+
+/** The functions that this build can compute, in order of preference. Others join here and nowhere else. */
+export const DIGEST_FUNCTIONS: readonly DigestFunction[] = [SHA256];
+
+const byValue = new Map(DIGEST_FUNCTIONS.map((fn) => [fn.value, fn]));
+const bySegment = new Map(DIGEST_FUNCTIONS.map((fn) => [fn.segment, fn]));
+
+/** The function with REAPI's number `value`, or undefined. */
+export function digestFunctionByValue(value: number): DigestFunction | undefined {
+  return byValue.get(value);
+}
+
+/** The function whose segment in resource names is `segment`, or undefined. */
+export function digestFunctionBySegment(segment: string): DigestFunction | undefined {
+  return bySegment.get(segment);
+}
+
+/**
+ * The function a request means: the one it names, or, when it names none (0), the first unnamed one whose hashes are as
+ * long as `hashHexLength`.
+ *
+ * @throws {BrokkrError} INVALID_ARGUMENT when it is unknown or not supported here.
+ */
+export function resolveDigestFunction(value: number, hashHexLength: number): DigestFunction {
+  if (value !== 0) {
+    const fn = byValue.get(value);
+    if (fn !== undefined) return fn;
+    throw invalidArgument(
+      "digest_function",
+      `Digest function ${value} is not supported; supported: ${supported()}`,
+    );
+  }
+  for (const fn of DIGEST_FUNCTIONS) if (!fn.named && fn.hashBytes * 2 === hashHexLength) return fn;
+  throw invalidArgument(
+    "digest_function",
+    `No supported digest function has hashes of ${hashHexLength} hex digits; supported: ${supported()}`,
+  );
+}
+
+function supported(): string {
+  return DIGEST_FUNCTIONS.map((fn) => fn.name).join(", ");
+}
+
+/** Whether every character of `text` is one of 0-9a-f. */
+function isLowerHex(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (!((c >= 0x30 && c <= 0x39) || (c >= 0x61 && c <= 0x66))) return false;
+  }
+  return true;
+}
+
+/**
+ * A digest from its parts as they came over the wire.
+ *
+ * @throws {BrokkrError} INVALID_ARGUMENT naming what is wrong.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { digestOf, makeDigest, SHA256 } from "@brokkr/cas";
+ * const digest = digestOf(SHA256, new TextEncoder().encode("hello"));
+ * assertEquals(makeDigest(SHA256, digest.hash, 5), digest);
+ * ```
+ */
+export function makeDigest(fn: DigestFunction, hash: string, sizeBytes: number): Digest {
+  if (hash.length !== fn.hashBytes * 2 || !isLowerHex(hash)) {
+    throw invalidArgument(
+      "digest.hash",
+      `${JSON.stringify(hash.slice(0, 140))} is not a ${fn.name} hash: ${
+        fn.hashBytes * 2
+      } lower-case hex digits are needed`,
+    );
+  }
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+    throw invalidArgument("digest.size_bytes", `A blob cannot have ${sizeBytes} bytes`);
+  }
+  return { fn, hash: hash as HashHex, sizeBytes };
+}
+
+/** A wire Digest message as a {@linkcode Digest}; `field` names it in the error. */
+export function parseDigest(
+  message: { readonly hash?: string | null; readonly sizeBytes?: number | null } | null | undefined,
+  functionValue: number,
+  field = "digest",
+): Digest {
+  if (message === null || message === undefined) throw invalidArgument(field, "A digest is missing");
+  const hash = message.hash ?? "";
+  return makeDigest(resolveDigestFunction(functionValue, hash.length), hash, message.sizeBytes ?? 0);
+}
+
+/** The digest of `data`. */
+export function digestOf(fn: DigestFunction, data: Uint8Array): Digest {
+  return { fn, hash: fn.hash(data) as HashHex, sizeBytes: data.length };
+}
+
+/** `hash/size`, as logs and errors show a digest. */
+export function formatDigest(digest: Digest): string {
+  return `${digest.hash}/${digest.sizeBytes}`;
+}
+
+/** `blobs/[fn/]hash/size`, the subject of a MISSING violation. */
+export function blobSubject(digest: Digest): string {
+  return `blobs/${digest.fn.named ? digest.fn.segment + "/" : ""}${digest.hash}/${digest.sizeBytes}`;
+}
+
+/** Whether two digests name the same blob. */
+export function sameDigest(a: Digest, b: Digest): boolean {
+  return a.hash === b.hash && a.sizeBytes === b.sizeBytes && a.fn === b.fn;
+}
+
+/** Key of a digest in maps: function and hash. */
+export function digestKey(digest: Digest): string {
+  return `${digest.fn.value}:${digest.hash}`;
+}
+
+/**
+ * Reads `hash/size` or `fn:hash/size` as a person types it.
+ *
+ * @throws {BrokkrError} INVALID_ARGUMENT when it is not of that form.
+ */
+export function parseDigestText(text: string): Digest {
+  const match = /^(?:([a-z0-9]+):)?([0-9a-f]+)\/(\d{1,16})$/.exec(text);
+  if (match === null) {
+    throw invalidArgument("digest", `${JSON.stringify(text)} is not a digest; write it as <hash>/<size>`);
+  }
+  if (match[1] !== undefined && !bySegment.has(match[1])) {
+    throw invalidArgument(
+      "digest",
+      `Digest function ${match[1]} is not supported; supported: ${supported()}`,
+    );
+  }
+  const value = match[1] === undefined ? 0 : bySegment.get(match[1])?.value ?? 0;
+  return makeDigest(resolveDigestFunction(value, match[2].length), match[2], Number(match[3]));
+}
+
+/** FAILED_PRECONDITION that names every missing blob, as REAPI wants it. */
+export function missingBlobsError(message: string, digests: readonly Digest[]): BrokkrError {
+  return new BrokkrError(Code.FAILED_PRECONDITION, message, {
+    details: [{
+      kind: "preconditionFailure",
+      violations: digests.map((digest) => ({
+        type: "MISSING",
+        subject: blobSubject(digest),
+        description: "",
+      })),
+    }],
+  });
+}

@@ -1,0 +1,128 @@
+/**
+ * The face of the RPC layer: what a handler is given, how a service is registered, what a client can call. Services and
+ * clients are written against these types and know nothing of grpc-js.
+ *
+ * @module
+ */
+
+import type { Access, Logger, Principal, Scope, TraceContext } from "@brokkr/common";
+import type { Method } from "../services.ts";
+
+/** What the client told of itself in `build.bazel.remote.execution.v2.requestmetadata-bin`. */
+export interface ClientMetadata {
+  /** Name of the tool, such as `bazel`. */
+  readonly toolName: string;
+  /** Its version. */
+  readonly toolVersion: string;
+  /** The action it works on. */
+  readonly actionId: string;
+  /** One run of the tool. */
+  readonly toolInvocationId: string;
+  /** Ties several runs together. */
+  readonly correlatedInvocationsId: string;
+  /** Kind of action, such as `CppCompile`. */
+  readonly actionMnemonic: string;
+  /** Target that needs it. */
+  readonly targetId: string;
+  /** Configuration of the target. */
+  readonly configurationId: string;
+}
+
+/** What a handler knows of its call. */
+export interface CallContext {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** Who calls. */
+  readonly principal: Principal;
+  /** Address of the peer, for logs. */
+  readonly peer: string;
+  /** Aborts when the client cancels, the deadline passes, the peer stalls, or the server must end. */
+  readonly signal: AbortSignal;
+  /** Time the client still gives, in milliseconds, measured when read; Infinity without a deadline. */
+  remainingMs(): number;
+  /** Span of the call; pass it on to what the call causes. */
+  readonly trace: TraceContext;
+  /** Writes lines that carry trace id and method. */
+  readonly log: Logger;
+  /** What the client says of itself; decoded on first use, undefined when absent or malformed. */
+  readonly clientMetadata: ClientMetadata | undefined;
+  /** The bytes of it, as they came. */
+  readonly clientMetadataBytes: Uint8Array | undefined;
+  /**
+   * The scope of `instance` for this caller.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT for a malformed instance name, PERMISSION_DENIED when the caller may not use it.
+   */
+  scope(instance: string): Scope;
+}
+
+/** One request, one response. A handler that has its answer at hand returns it without a promise: that is faster. */
+export type UnaryHandler<Req, Res> = (request: Req, context: CallContext) => Res | Promise<Res>;
+/** One request, many responses, pulled as fast as the client takes them. */
+export type ServerStreamHandler<Req, Res> = (request: Req, context: CallContext) => AsyncIterable<Res>;
+/** Many requests, one response; returning early ends the call with success while the client still sends. */
+export type ClientStreamHandler<Req, Res> = (
+  requests: AsyncIterable<Req>,
+  context: CallContext,
+) => Promise<Res>;
+/** Many requests, many responses. */
+export type BidiHandler<Req, Res> = (
+  requests: AsyncIterable<Req>,
+  context: CallContext,
+) => AsyncIterable<Res>;
+
+/** One method as a server offers it. Made by {@linkcode unary} and its siblings; `access` has no default on purpose. */
+export interface Route {
+  /** The method. */
+  readonly method: Method<unknown, unknown>;
+  /** What the caller must be allowed to do. */
+  readonly access: Access;
+  /** What answers it; its form follows `method.kind`. */
+  readonly handler: (request: never, context: CallContext) => unknown;
+}
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
+  /** Deadline from now in milliseconds; a channel has a default for unary calls. */
+  readonly timeoutMs?: number;
+  /** Span that causes the call; sent as `traceparent`. */
+  readonly trace?: TraceContext;
+  /** Encoded RequestMetadata to send. */
+  readonly clientMetadataBytes?: Uint8Array;
+  /** How often to try again on UNAVAILABLE and hinted RESOURCE_EXHAUSTED (unary calls only); the channel's default else. */
+  readonly retries?: number;
+}
+
+/** A bidirectional call under way. */
+export interface BidiCall<Req, Res> {
+  /** Sends one message, waiting while the peer does not take more. False once the call has ended. */
+  send(message: Req): Promise<boolean>;
+  /** Says that no more will be sent. */
+  end(): void;
+  /** What comes back; throws a BrokkrError when the call fails. */
+  readonly responses: AsyncIterable<Res>;
+  /** Ends the call at once. */
+  cancel(): void;
+}
+
+/** A connection to one endpoint. All failures are BrokkrErrors with the server's code, message and details. */
+export interface Channel extends AsyncDisposable {
+  /** Where it goes, such as `grpc://127.0.0.1:8980`. */
+  readonly endpoint: string;
+  /** One request, one response. */
+  unary<Req, Res>(method: Method<Req, Res>, request: Req, options?: CallOptions): Promise<Res>;
+  /** One request, many responses; breaking out of the loop cancels the call. */
+  serverStream<Req, Res>(method: Method<Req, Res>, request: Req, options?: CallOptions): AsyncIterable<Res>;
+  /** Many requests, one response. Stops pulling `requests` once the server has answered. */
+  clientStream<Req, Res>(
+    method: Method<Req, Res>,
+    requests: AsyncIterable<Req>,
+    options?: CallOptions,
+  ): Promise<Res>;
+  /** Many requests, many responses. */
+  bidi<Req, Res>(method: Method<Req, Res>, options?: CallOptions): BidiCall<Req, Res>;
+  /** Lets running calls go and closes. */
+  close(): Promise<void>;
+}
