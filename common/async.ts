@@ -96,8 +96,12 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
       if (signal?.aborted) throw asBrokkrError(signal.reason, Code.CANCELLED);
       if (this.tryPush(item)) return true;
       await new Promise<void>((resolve) => {
-        this.#wakeWriters.push(resolve);
-        signal?.addEventListener("abort", () => resolve(), { once: true });
+        const wake = () => {
+          signal?.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#wakeWriters.push(wake);
+        signal?.addEventListener("abort", wake, { once: true });
       });
     }
     return false;
