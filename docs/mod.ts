@@ -1,4 +1,6 @@
 /**
+ * Guides and decision records; no code.
+ *
  * @module
  */
 

@@ -1,4 +1,6 @@
 /**
+ * What crosses members: real Bazel, end to end, benchmarks, soak.
+ *
  * @module
  */
 
