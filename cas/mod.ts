@@ -8,3 +8,5 @@ export * from "./blob_store.ts";
 export * from "./digest.ts";
 export * from "./digest_batch.ts";
 export * from "./metadata_store.ts";
+export * from "./resource_name.ts";
+export * from "./tree/mod.ts";
