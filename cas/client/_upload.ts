@@ -1,0 +1,189 @@
+/**
+ * Uploading blobs: small ones in batches, large ones as streams.
+ *
+ * @module
+ */
+
+import { BrokkrError, Code, invalidArgument, mapLimit, randomHex } from "@brokkr/common";
+import { RawByteStream, RawCas, type WriteRequest } from "@brokkr/proto";
+import { type Digest, formatDigest } from "../digest.ts";
+import { formatUploadName } from "../resource_name.ts";
+import { divide, statusError } from "./_batches.ts";
+import { isTransient, retrying, waitToRetry } from "./_retry.ts";
+import type { ClientContext, TransferOptions, UploadBlob } from "./types.ts";
+
+/** Most bytes of a blob in one message of a stream. */
+const CHUNK_BYTES = 1 << 20;
+
+/** Sends every blob of `blobs`, which are distinct, whether the store has it or not. */
+export async function sendBlobs(
+  context: ClientContext,
+  blobs: readonly UploadBlob[],
+  options: TransferOptions,
+): Promise<void> {
+  const { batches, large, totalBlobs, totalBytes } = divide(blobs, context.maxBatchBytes);
+  let doneBlobs = 0;
+  let doneBytes = 0;
+  const progress = (blobs: number, bytes: number) => {
+    doneBlobs += blobs;
+    doneBytes += bytes;
+    options.onProgress?.({ blobs: doneBlobs, bytes: doneBytes, totalBlobs, totalBytes });
+  };
+  const tasks = [
+    // Streams first: the longest work must not be left to a single lane at the end.
+    ...large.map((blob) => () => sendStream(context, blob, options, progress)),
+    ...batches.map((batch) => () => sendBatch(context, batch, options, progress)),
+  ];
+  await mapLimit(tasks, context.parallel, (task) => task());
+}
+
+async function sendBatch(
+  context: ClientContext,
+  batch: readonly UploadBlob[],
+  options: TransferOptions,
+  progress: (blobs: number, bytes: number) => void,
+): Promise<void> {
+  let left = await Promise.all(
+    batch.map(async (blob) => ({ digest: blob.digest, data: await wholeOf(blob) })),
+  );
+  for (let attempt = 1; left.length > 0; attempt++) {
+    const response = await context.channel.unary(RawCas.batchUpdateBlobs, {
+      instanceName: context.instance,
+      requests: left,
+      digestFunction: context.fn.value,
+    }, options);
+    const byHash = new Map(response.responses.map((each) => [each.digest?.hash, each.status]));
+    const again: typeof left = [];
+    let failure: BrokkrError | undefined;
+    let bytes = 0;
+    for (const blob of left) {
+      const { hash } = blob.digest;
+      const error = byHash.has(hash) ? statusError(byHash.get(hash), blob.digest) : unanswered(blob.digest);
+      if (error === undefined) {
+        bytes += blob.data.length;
+        continue;
+      }
+      again.push(blob);
+      if (failure === undefined || !mayPass(error)) failure = error;
+    }
+    progress(left.length - again.length, bytes);
+    if (failure !== undefined) {
+      const hinted = mayPass(failure) ? new BrokkrError(Code.UNAVAILABLE, failure.message) : failure;
+      if (attempt >= context.attempts) throw failure;
+      await waitToRetry(context, attempt, hinted, options.signal);
+    }
+    left = again;
+  }
+}
+
+/** A per-blob status carries no hint, so exhaustion counts as passing too. */
+function mayPass(error: BrokkrError): boolean {
+  return isTransient(error) || error.code === Code.RESOURCE_EXHAUSTED;
+}
+
+function unanswered(digest: Digest): BrokkrError {
+  return new BrokkrError(Code.UNAVAILABLE, `The server's answer leaves out blob ${formatDigest(digest)}`);
+}
+
+/** All bytes of a blob, in memory. */
+async function wholeOf(blob: UploadBlob): Promise<Uint8Array> {
+  const { digest, data } = blob;
+  if (typeof data !== "function") {
+    if (data.length !== digest.sizeBytes) throw otherSize(digest, data.length);
+    return data;
+  }
+  const whole = new Uint8Array(digest.sizeBytes);
+  let length = 0;
+  for await (const chunk of data()) {
+    if (length + chunk.length > whole.length) throw otherSize(digest, length + chunk.length);
+    whole.set(chunk, length);
+    length += chunk.length;
+  }
+  if (length !== whole.length) throw otherSize(digest, length);
+  return whole;
+}
+
+function otherSize(digest: Digest, sizeBytes: number): BrokkrError {
+  return invalidArgument(
+    "data",
+    `Blob ${formatDigest(digest)} was read with ${sizeBytes} bytes; it changed after its digest was taken`,
+  );
+}
+
+async function sendStream(
+  context: ClientContext,
+  blob: UploadBlob,
+  options: TransferOptions,
+  progress: (blobs: number, bytes: number) => void,
+): Promise<void> {
+  const { digest } = blob;
+  let reported = 0;
+  await retrying(context, options.signal, async () => {
+    // A new id each time: an interrupted upload's own may still be in use by the server.
+    const name = formatUploadName(context.instance, randomHex(context.random, 16), digest);
+    let sent = 0;
+    const source = new WriteSource(name, blob, (bytes) => {
+      sent += bytes;
+      if (sent <= reported) return;
+      progress(0, sent - reported);
+      reported = sent;
+    });
+    let committedSize: number;
+    try {
+      ({ committedSize } = await context.channel.clientStream(
+        RawByteStream.write,
+        source.requests(),
+        options,
+      ));
+    } catch (error) {
+      // What went wrong here says more than the cancellation that it caused.
+      throw source.failure ?? error;
+    }
+    if (committedSize !== digest.sizeBytes && committedSize !== -1) {
+      throw new BrokkrError(
+        Code.UNAVAILABLE,
+        `The server took ${committedSize} bytes of blob ${formatDigest(digest)}`,
+      );
+    }
+  });
+  progress(1, digest.sizeBytes - reported);
+}
+
+class WriteSource {
+  failure: unknown;
+  readonly #name: string;
+  readonly #blob: UploadBlob;
+  readonly #onSent: (bytes: number) => void;
+
+  constructor(name: string, blob: UploadBlob, onSent: (bytes: number) => void) {
+    this.#name = name;
+    this.#blob = blob;
+    this.#onSent = onSent;
+  }
+
+  async *requests(): AsyncGenerator<Partial<WriteRequest>, void, undefined> {
+    const { digest, data } = this.#blob;
+    let offset = 0;
+    try {
+      for await (const chunk of typeof data === "function" ? data() : [data]) {
+        if (offset + chunk.length > digest.sizeBytes) throw otherSize(digest, offset + chunk.length);
+        for (let at = 0; at < chunk.length; at += CHUNK_BYTES) {
+          const piece = chunk.subarray(at, at + CHUNK_BYTES);
+          const finishWrite = offset + piece.length === digest.sizeBytes;
+          yield {
+            resourceName: offset === 0 ? this.#name : "",
+            writeOffset: offset,
+            finishWrite,
+            data: piece,
+          };
+          offset += piece.length;
+          this.#onSent(piece.length);
+        }
+      }
+      if (offset !== digest.sizeBytes) throw otherSize(digest, offset);
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+}
