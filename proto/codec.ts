@@ -74,7 +74,7 @@ export function messageCodec<T>(fullName: string, inner: StaticMessage): Codec<T
   return {
     encode(message) {
       const scratch = writer;
-      scratch.reset();
+      // What a refused message left behind goes first.
       scratch.pos = 0;
       scratch.states = null;
       inner.encode(message as object, scratch);
@@ -92,8 +92,8 @@ export function messageCodec<T>(fullName: string, inner: StaticMessage): Codec<T
   };
 }
 
-/** The error for bytes that are not the message they should be. */
-export function malformed(fullName: string, cause: unknown): BrokkrError {
+/** The error for bytes that are not the message they should be: a BrokkrError with INVALID_ARGUMENT. */
+export function malformed(fullName: string, cause: unknown): Error {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new BrokkrError(Code.INVALID_ARGUMENT, `Malformed ${fullName} message: ${why}`, { cause });
 }

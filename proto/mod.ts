@@ -21,3 +21,8 @@
 export { type Codec, type Init, malformed, type Method, method, type MethodKind } from "./codec.ts";
 export * from "./gen/messages.ts";
 export * from "./gen/services.ts";
+export * from "./raw/batch.ts";
+export * from "./raw/byte_stream.ts";
+export * from "./raw/find_missing.ts";
+export * from "./raw/methods.ts";
+export * from "./raw/wire.ts";
