@@ -11,7 +11,11 @@ import { errnoOf, SyscallError } from "./errno.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, STATX_BASIC_STATS } from "./linux.ts";
 
 const EAGAIN = errnoOf("EAGAIN");
-const ENOSYS = errnoOf("ENOSYS");
+const OPENAT2_HINTS: ReadonlyMap<number, string> = new Map([
+  [errnoOf("ENOSYS"), "Linux 5.6 or later is needed"],
+  [errnoOf("ELOOP"), "a symbolic link is on the way, and none is followed"],
+  [errnoOf("EXDEV"), "the path leads out of its root"],
+]);
 
 /** openat(2). */
 export function openat(dirFd: number, path: PathLike, flags: number, mode = 0): number {
@@ -36,7 +40,13 @@ const openHowBytes = new Uint8Array(openHow.buffer);
  *
  * @throws {SyscallError} also when the kernel is older than 5.6.
  */
-export function openat2(dirFd: number, path: PathLike, flags: number, resolve: number): number {
+export function openat2(
+  dirFd: number,
+  path: PathLike,
+  flags: number,
+  resolve: number,
+  shownPath: PathLike = path,
+): number {
   const name = cString(path);
   const number = currentArch().syscalls.openat2;
   const { c, errno } = libc();
@@ -49,8 +59,7 @@ export function openat2(dirFd: number, path: PathLike, flags: number, resolve: n
     if (fd >= 0) return fd;
     const error = errno();
     if ((error === EAGAIN || error === EINTR) && attempt < 16) continue;
-    const hint = error === ENOSYS ? "Linux 5.6 or later is needed" : undefined;
-    throw new SyscallError("openat2", error, pathText(path), hint);
+    throw new SyscallError("openat2", error, pathText(shownPath), OPENAT2_HINTS.get(error));
   }
 }
 

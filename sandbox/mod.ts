@@ -6,8 +6,20 @@
  */
 
 export { type RlimitName, type TreeMode } from "./action_program.ts";
+export {
+  Beneath,
+  CHUNK_BYTES,
+  type DirectoryEntry,
+  MAX_DIRECTORY_ENTRIES,
+  OpenFile,
+  utf8OrUndefined,
+} from "./beneath.ts";
 export { errnoName, SyscallError } from "./errno.ts";
+export { type FileStat, type FileType } from "./file_calls.ts";
+export { createFile, type CreateFileOptions, setMtime } from "./file_tools.ts";
+export { type PathLike } from "./_libc.ts";
 export { type LaunchOptions, type OutputTarget, type Rlimit } from "./launch_options.ts";
 export { Launcher, type LauncherOptions, type LauncherProbe, probeLauncher } from "./launcher.ts";
+export { removeTree } from "./remove_tree.ts";
 export { type ExitReport, type FailedStep, type RunningProcess } from "./runner_process.ts";
 export { type Role } from "./result_page.ts";

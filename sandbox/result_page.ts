@@ -15,10 +15,10 @@ export const RESULT_ADDRESS = 0x1_0000_0000;
 /** Its size. */
 export const RESULT_BYTES = 4096;
 
-/** The processes of a program, each with a fault record of its own. */
-export const ROLES = ["outer", "init", "action"] as const;
-/** A process of a program. */
-export type Role = typeof ROLES[number];
+/** A process of a program; see {@linkcode actionProgram}. */
+export type Role = "outer" | "init" | "action";
+/** All of them; each has a fault record of its own. */
+export const ROLES: readonly Role[] = ["outer", "init", "action"];
 
 const OFFSET = {
   /** 16 bytes for each role: address of the failed operation, its result. */
