@@ -5,7 +5,7 @@
  */
 
 import { invalidArgument, resourceExhausted } from "@brokkr/common";
-import { WireWriter } from "../_wire.ts";
+import { WireWriter } from "@brokkr/proto";
 import { type Digest, type DigestFunction, digestKey, digestOf } from "../digest.ts";
 import { encodeDirectory, type FileEntry, type NodeProperties, type SymlinkEntry } from "./directory.ts";
 import { compareUtf8, splitPath, targetProblem } from "./names.ts";
@@ -15,7 +15,7 @@ export interface DigestedBlob {
   /** Its digest. */
   readonly digest: Digest;
   /** Its bytes. */
-  readonly data: Uint8Array<ArrayBuffer>;
+  readonly data: Uint8Array;
 }
 
 /** A tree as the store keeps it. */
@@ -201,8 +201,11 @@ export class TreeBuilder {
 }
 
 /** A Tree message from Directory messages, the root first. */
-export function encodeTree(directories: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+export function encodeTree(directories: readonly Uint8Array[]): Uint8Array {
   const writer = new WireWriter(directories.reduce((sum, each) => sum + each.length + 6, 16));
-  directories.forEach((directory, index) => writer.bytes(index === 0 ? 1 : 2, directory));
+  directories.forEach((directory, index) => {
+    writer.header(index === 0 ? 1 : 2, directory.length);
+    writer.raw(directory);
+  });
   return writer.finish();
 }

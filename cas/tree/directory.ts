@@ -10,7 +10,8 @@
  */
 
 import { type BrokkrError, invalidArgument } from "@brokkr/common";
-import { decodeUtf8, showBytes, WireReader, WireWriter } from "../_wire.ts";
+import { WireReader, WireWriter } from "@brokkr/proto";
+import { decodeUtf8, showBytes, writeMessage } from "../_wire.ts";
 import { type Digest, type DigestFunction, makeDigest } from "../digest.ts";
 import { compareUtf8, nameProblem, targetProblem } from "./names.ts";
 
@@ -82,90 +83,114 @@ class Parser {
   readonly symlinks: SymlinkEntry[] = [];
   nodeProperties: NodeProperties | undefined;
   readonly #names = new Set<string>();
+  readonly #reader: WireReader;
+  readonly #fn: DigestFunction;
+  readonly #at: string;
 
-  constructor(readonly fn: DigestFunction, readonly at: string) {}
-
-  run(reader: WireReader): DirectoryContent {
-    while (reader.next()) {
-      if (reader.field === 1) this.#file(reader.message("a FileNode"));
-      else if (reader.field === 2) this.#directory(reader.message("a DirectoryNode"));
-      else if (reader.field === 3) this.#symlink(reader.message("a SymlinkNode"));
-      else if (reader.field === 5) this.nodeProperties = readNodeProperties(reader.message("NodeProperties"));
-      else reader.skip();
-    }
-    const { files, directories, symlinks, nodeProperties } = this;
-    return nodeProperties === undefined
-      ? { files, directories, symlinks }
-      : { files, directories, symlinks, nodeProperties };
+  constructor(reader: WireReader, fn: DigestFunction, at: string) {
+    this.#reader = reader;
+    this.#fn = fn;
+    this.#at = at;
   }
 
-  #file(reader: WireReader): void {
+  run(): DirectoryContent {
+    const reader = this.#reader;
+    while (!reader.done) {
+      const tag = reader.tag();
+      if (tag === 0x0a) inside(reader, () => this.#file());
+      else if (tag === 0x12) inside(reader, () => this.#directory());
+      else if (tag === 0x1a) inside(reader, () => this.#symlink());
+      else if (tag === 0x2a) this.nodeProperties = inside(reader, () => readNodeProperties(reader));
+      else reader.skip(tag);
+    }
+    const { files, directories, symlinks, nodeProperties } = this;
+    return withProperties({ files, directories, symlinks }, nodeProperties);
+  }
+
+  #file(): void {
+    const reader = this.#reader;
     let name = "";
     let digest: Digest | undefined;
     let executable = false;
     let nodeProperties: NodeProperties | undefined;
-    while (reader.next()) {
-      if (reader.field === 1) name = this.#text(reader, "file");
-      else if (reader.field === 2) digest = readDigest(reader.message("a Digest"), this.fn);
-      else if (reader.field === 4) executable = reader.number() !== 0;
-      else if (reader.field === 6) nodeProperties = readNodeProperties(reader.message("NodeProperties"));
-      else reader.skip();
+    while (!reader.done) {
+      const tag = reader.tag();
+      if (tag === 0x0a) name = this.#text("file");
+      else if (tag === 0x12) digest = inside(reader, () => readDigest(reader, this.#fn));
+      else if (tag === 0x20) executable = reader.bool();
+      else if (tag === 0x32) nodeProperties = inside(reader, () => readNodeProperties(reader));
+      else reader.skip(tag);
     }
     this.#take("file", name);
-    if (digest === undefined) throw unfit(this.at, "file", JSON.stringify(name), "its digest is missing");
-    this.files.push(
-      nodeProperties === undefined
-        ? { name, digest, executable }
-        : { name, digest, executable, nodeProperties },
-    );
+    if (digest === undefined) throw unfit(this.#at, "file", JSON.stringify(name), "its digest is missing");
+    this.files.push(withProperties({ name, digest, executable }, nodeProperties));
   }
 
-  #directory(reader: WireReader): void {
+  #directory(): void {
+    const reader = this.#reader;
     let name = "";
     let digest: Digest | undefined;
-    while (reader.next()) {
-      if (reader.field === 1) name = this.#text(reader, "directory");
-      else if (reader.field === 2) digest = readDigest(reader.message("a Digest"), this.fn);
-      else reader.skip();
+    while (!reader.done) {
+      const tag = reader.tag();
+      if (tag === 0x0a) name = this.#text("directory");
+      else if (tag === 0x12) digest = inside(reader, () => readDigest(reader, this.#fn));
+      else reader.skip(tag);
     }
     this.#take("directory", name);
     if (digest === undefined) {
-      throw unfit(this.at, "directory", JSON.stringify(name), "its digest is missing");
+      throw unfit(this.#at, "directory", JSON.stringify(name), "its digest is missing");
     }
     this.directories.push({ name, digest });
   }
 
-  #symlink(reader: WireReader): void {
+  #symlink(): void {
+    const reader = this.#reader;
     let name = "";
     let target = "";
     let nodeProperties: NodeProperties | undefined;
-    while (reader.next()) {
-      if (reader.field === 1) name = this.#text(reader, "symbolic link");
-      else if (reader.field === 2) target = this.#text(reader, "symbolic link with the target");
-      else if (reader.field === 4) nodeProperties = readNodeProperties(reader.message("NodeProperties"));
-      else reader.skip();
+    while (!reader.done) {
+      const tag = reader.tag();
+      if (tag === 0x0a) name = this.#text("symbolic link");
+      else if (tag === 0x12) target = this.#text("symbolic link with the target");
+      else if (tag === 0x22) nodeProperties = inside(reader, () => readNodeProperties(reader));
+      else reader.skip(tag);
     }
     this.#take("symbolic link", name);
     const problem = targetProblem(target);
-    if (problem !== undefined) throw unfit(this.at, "symbolic link", JSON.stringify(name), problem);
-    this.symlinks.push(nodeProperties === undefined ? { name, target } : { name, target, nodeProperties });
+    if (problem !== undefined) throw unfit(this.#at, "symbolic link", JSON.stringify(name), problem);
+    this.symlinks.push(withProperties({ name, target }, nodeProperties));
   }
 
-  #text(reader: WireReader, kind: string): string {
-    const bytes = reader.view();
+  #text(kind: string): string {
+    const bytes = this.#reader.view();
     const text = decodeUtf8(bytes);
-    if (text === undefined) throw unfit(this.at, kind, showBytes(bytes), "it is not valid UTF-8");
+    if (text === undefined) throw unfit(this.#at, kind, showBytes(bytes), "it is not valid UTF-8");
     return text;
   }
 
   #take(kind: string, name: string): void {
     const problem = nameProblem(name);
-    if (problem !== undefined) throw unfit(this.at, kind, JSON.stringify(name.slice(0, 300)), problem);
+    if (problem !== undefined) throw unfit(this.#at, kind, JSON.stringify(name.slice(0, 300)), problem);
     if (this.#names.has(name)) {
-      throw unfit(this.at, kind, JSON.stringify(name), "another entry has the same name");
+      throw unfit(this.#at, kind, JSON.stringify(name), "another entry has the same name");
     }
     this.#names.add(name);
   }
+}
+
+/** Runs `body` over the sub-message whose tag was just read. */
+function inside<T>(reader: WireReader, body: () => T): T {
+  const outer = reader.enter();
+  const value = body();
+  reader.leave(outer);
+  return value;
+}
+
+function withProperties<T extends object>(
+  value: T,
+  nodeProperties: NodeProperties | undefined,
+): T & { readonly nodeProperties?: NodeProperties } {
+  return nodeProperties === undefined ? value : { ...value, nodeProperties };
 }
 
 /**
@@ -183,17 +208,19 @@ class Parser {
  * ```
  */
 export function parseDirectory(bytes: Uint8Array, fn: DigestFunction, at = ""): DirectoryContent {
-  return new Parser(fn, at).run(new WireReader(bytes, `${shown(at)} as a Directory`));
+  const name = at === "" ? "Directory" : `Directory (${JSON.stringify(at.slice(0, 200))})`;
+  return new Parser(new WireReader(bytes, name), fn, at).run();
 }
 
-/** Reads a Digest message. */
+/** Reads the fields of a Digest message. */
 export function readDigest(reader: WireReader, fn: DigestFunction): Digest {
   let hash = "";
   let sizeBytes = 0;
-  while (reader.next()) {
-    if (reader.field === 1) hash = reader.text() ?? "\ufffd";
-    else if (reader.field === 2) sizeBytes = reader.number();
-    else reader.skip();
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 0x0a) hash = reader.string();
+    else if (tag === 0x10) sizeBytes = reader.int64();
+    else reader.skip(tag);
   }
   return makeDigest(fn, hash, sizeBytes);
 }
@@ -202,34 +229,21 @@ function readNodeProperties(reader: WireReader): NodeProperties {
   const properties: { name: string; value: string }[] = [];
   let mtime: { seconds: number; nanos: number } | undefined;
   let unixMode: number | undefined;
-  while (reader.next()) {
-    if (reader.field === 1) {
-      const property = { name: "", value: "" };
-      const inner = reader.message("a NodeProperty");
-      while (inner.next()) {
-        if (inner.field === 1 || inner.field === 2) {
-          const text = inner.text();
-          if (text === undefined) throw inner.malformed("is not valid UTF-8");
-          property[inner.field === 1 ? "name" : "value"] = text;
-        } else inner.skip();
-      }
-      properties.push(property);
-    } else if (reader.field === 2) {
-      mtime = { seconds: 0, nanos: 0 };
-      const inner = reader.message("a Timestamp");
-      while (inner.next()) {
-        if (inner.field === 1) mtime.seconds = inner.int64();
-        else if (inner.field === 2) mtime.nanos = inner.int64();
-        else inner.skip();
-      }
-    } else if (reader.field === 3) {
-      unixMode = 0;
-      const inner = reader.message("a UInt32Value");
-      while (inner.next()) {
-        if (inner.field === 1) unixMode = inner.number();
-        else inner.skip();
-      }
-    } else reader.skip();
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 0x0a) properties.push(inside(reader, () => readNodeProperty(reader)));
+    else if (tag === 0x12) mtime = inside(reader, () => readTimestamp(reader));
+    else if (tag === 0x1a) {
+      unixMode = inside(reader, () => {
+        let value = 0;
+        while (!reader.done) {
+          const inner = reader.tag();
+          if (inner === 0x08) value = reader.uint32();
+          else reader.skip(inner);
+        }
+        return value;
+      });
+    } else reader.skip(tag);
   }
   return {
     properties,
@@ -238,31 +252,52 @@ function readNodeProperties(reader: WireReader): NodeProperties {
   };
 }
 
-/** Appends a Digest message as field `field`. */
-export function writeDigest(writer: WireWriter, field: number, digest: Digest): void {
-  writer.message(field, () => {
-    writer.text(1, digest.hash);
-    writer.number(2, digest.sizeBytes);
+function readNodeProperty(reader: WireReader): { name: string; value: string } {
+  const property = { name: "", value: "" };
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 0x0a) property.name = reader.string();
+    else if (tag === 0x12) property.value = reader.string();
+    else reader.skip(tag);
+  }
+  return property;
+}
+
+function readTimestamp(reader: WireReader): { seconds: number; nanos: number } {
+  const time = { seconds: 0, nanos: 0 };
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 0x08) time.seconds = reader.int64();
+    else if (tag === 0x10) time.nanos = reader.int32();
+    else reader.skip(tag);
+  }
+  return time;
+}
+
+function writeDigestField(writer: WireWriter, field: number, digest: Digest): void {
+  writeMessage(writer, field, () => {
+    writer.stringField(1, digest.hash);
+    writer.intField(2, digest.sizeBytes);
   });
 }
 
 function writeNodeProperties(writer: WireWriter, field: number, value: NodeProperties | undefined): void {
   if (value === undefined) return;
-  writer.message(field, () => {
+  writeMessage(writer, field, () => {
     for (const property of value.properties.toSorted((a, b) => compareUtf8(a.name, b.name))) {
-      writer.message(1, () => {
-        writer.text(1, property.name);
-        writer.text(2, property.value);
+      writeMessage(writer, 1, () => {
+        writer.stringField(1, property.name);
+        writer.stringField(2, property.value);
       });
     }
     const { mtime, unixMode } = value;
     if (mtime !== undefined) {
-      writer.message(2, () => {
-        writer.int64(1, mtime.seconds);
-        writer.int64(2, mtime.nanos);
+      writeMessage(writer, 2, () => {
+        writer.intField(1, mtime.seconds);
+        writer.intField(2, mtime.nanos);
       });
     }
-    if (unixMode !== undefined) writer.message(3, () => writer.number(1, unixMode));
+    if (unixMode !== undefined) writeMessage(writer, 3, () => writer.intField(1, unixMode));
   });
 }
 
@@ -297,27 +332,27 @@ function checkEntries(content: DirectoryContent): void {
  *
  * @throws {BrokkrError} INVALID_ARGUMENT for unfit or duplicate names.
  */
-export function encodeDirectory(content: DirectoryContent): Uint8Array<ArrayBuffer> {
+export function encodeDirectory(content: DirectoryContent): Uint8Array {
   checkEntries(content);
   const writer = new WireWriter();
   for (const file of sorted(content.files)) {
-    writer.message(1, () => {
-      writer.text(1, file.name);
-      writeDigest(writer, 2, file.digest);
-      writer.number(4, file.executable ? 1 : 0);
+    writeMessage(writer, 1, () => {
+      writer.stringField(1, file.name);
+      writeDigestField(writer, 2, file.digest);
+      writer.intField(4, file.executable ? 1 : 0);
       writeNodeProperties(writer, 6, file.nodeProperties);
     });
   }
   for (const directory of sorted(content.directories)) {
-    writer.message(2, () => {
-      writer.text(1, directory.name);
-      writeDigest(writer, 2, directory.digest);
+    writeMessage(writer, 2, () => {
+      writer.stringField(1, directory.name);
+      writeDigestField(writer, 2, directory.digest);
     });
   }
   for (const link of sorted(content.symlinks)) {
-    writer.message(3, () => {
-      writer.text(1, link.name);
-      writer.text(2, link.target);
+    writeMessage(writer, 3, () => {
+      writer.stringField(1, link.name);
+      writer.stringField(2, link.target);
       writeNodeProperties(writer, 4, link.nodeProperties);
     });
   }

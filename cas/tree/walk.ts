@@ -5,7 +5,7 @@
  */
 
 import { BrokkrError, Code, invalidArgument, throwIfAborted } from "@brokkr/common";
-import { WireReader } from "../_wire.ts";
+import { WireReader } from "@brokkr/proto";
 import {
   type Digest,
   type DigestFunction,
@@ -186,10 +186,11 @@ export function splitTree(bytes: Uint8Array): Uint8Array[] {
   const reader = new WireReader(bytes, "a Tree");
   let root: Uint8Array = new Uint8Array();
   const children: Uint8Array[] = [];
-  while (reader.next()) {
-    if (reader.field === 1) root = reader.view();
-    else if (reader.field === 2) children.push(reader.view());
-    else reader.skip();
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 0x0a) root = reader.view();
+    else if (tag === 0x12) children.push(reader.view());
+    else reader.skip(tag);
   }
   return [root, ...children];
 }
