@@ -209,14 +209,25 @@ function addDigest(reader: WireReader, table: DigestTable): void {
   while (!reader.done) {
     const tag = reader.tag();
     if (tag === HASH_TAG) {
-      hashLength = reader.length();
-      hashStart = reader.pos;
-      reader.pos += hashLength;
+      const text = reader.view();
+      hashLength = text.length;
+      hashStart = reader.pos - hashLength;
+      // A hash that another one follows would never be looked at.
+      if (!isText(text)) throw reader.fault("a hash is not UTF-8");
     } else if (tag === SIZE_TAG) size = reader.int64();
     else reader.skip(tag);
   }
   table.add(start, reader.end, hashStart, hashLength, size);
   reader.leave(outer);
+}
+
+function isText(bytes: Uint8Array): boolean {
+  try {
+    readText(bytes, 0, bytes.length);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -277,9 +288,37 @@ export function digestSize(hash: string, sizeBytes: number): number {
 
 /** Writes a Digest as a field. */
 export function writeDigest(writer: WireWriter, field: number, hash: string, sizeBytes: number): void {
+  if (writePlainDigest(writer, field, hash, sizeBytes)) return;
   writer.header(field, digestSize(hash, sizeBytes));
   writer.stringField(1, hash);
   writer.intField(2, sizeBytes);
+}
+
+/** Writes the digest that nearly all are: a short hash of ASCII, a size below 2^28, and no number of two bytes. */
+function writePlainDigest(writer: WireWriter, field: number, hash: string, sizeBytes: number): boolean {
+  const length = hash.length;
+  if (length === 0 || length > 100 || field > 15 || sizeBytes < 0 || sizeBytes > 0xfffffff) return false;
+  if ((sizeBytes | 0) !== sizeBytes) return false;
+  writer.reserve(length + 9);
+  const { bytes, pos: start } = writer;
+  let pos = start + 4;
+  for (let i = 0; i < length; i++) {
+    const unit = hash.charCodeAt(i);
+    if (unit > 127) return false;
+    bytes[pos++] = unit;
+  }
+  if (sizeBytes > 0) {
+    bytes[pos++] = SIZE_TAG;
+    let rest = sizeBytes;
+    for (; rest > 127; rest >>>= 7) bytes[pos++] = rest & 127 | 128;
+    bytes[pos++] = rest;
+  }
+  bytes[start] = field << 3 | 2;
+  bytes[start + 1] = pos - start - 2;
+  bytes[start + 2] = HASH_TAG;
+  bytes[start + 3] = length;
+  writer.pos = pos;
+  return true;
 }
 
 /** Encodes a FindMissingBlobsResponse from digests at hand, for servers that did not decode the request this way. */

@@ -240,7 +240,7 @@ export class WireReader {
         this.#advance(8);
         return;
       case WireType.LENGTH:
-        this.pos += this.length();
+        this.#advance(this.length());
         return;
       case WireType.START_GROUP:
         this.#skipGroup(tag, depth);
@@ -345,11 +345,12 @@ export class WireWriter {
 
   /** A varint, from an integer between -(2^53 - 1) and 2^53 - 1. */
   varint(value: number): void {
-    this.reserve(10);
+    // Near the end only what is needed, so that a buffer of the exact size stays it.
+    if (this.pos + 10 > this.bytes.length) this.reserve(value < 0 ? 10 : varintSize(value));
     const { bytes } = this;
     let pos = this.pos;
     let low = value;
-    if (value < 0 || value > 0x7fffffff) {
+    if (value < 0 || (value | 0) !== value) {
       if (!Number.isSafeInteger(value)) {
         throw new BrokkrError(
           Code.INVALID_ARGUMENT,
@@ -412,9 +413,9 @@ export class WireWriter {
     if (!text.isWellFormed()) {
       throw new BrokkrError(Code.INVALID_ARGUMENT, `Not well-formed text: ${JSON.stringify(text)}`);
     }
-    this.reserve(text.length * 3);
-    const { bytes } = this;
     if (text.length <= LONG_TEXT_BYTES) {
+      this.reserve(text.length);
+      const { bytes } = this;
       let pos = this.pos;
       let i = 0;
       for (; i < text.length; i++) {
@@ -427,7 +428,8 @@ export class WireWriter {
         return;
       }
     }
-    this.pos += encoder.encodeInto(text, bytes.subarray(this.pos)).written;
+    this.reserve(textSize(text));
+    this.pos += encoder.encodeInto(text, this.bytes.subarray(this.pos)).written;
   }
 
   /** What was written, as a view of the writer's buffer: write nothing afterwards. */
