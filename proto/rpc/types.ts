@@ -6,7 +6,7 @@
  */
 
 import type { Access, Logger, Principal, Scope, TraceContext } from "@brokkr/common";
-import type { Method } from "../services.ts";
+import type { Method } from "../codec.ts";
 
 /** What the client told of itself in `build.bazel.remote.execution.v2.requestmetadata-bin`. */
 export interface ClientMetadata {
@@ -71,7 +71,19 @@ export type BidiHandler<Req, Res> = (
   context: CallContext,
 ) => AsyncIterable<Res>;
 
-/** One method as a server offers it. Made by {@linkcode unary} and its siblings; `access` has no default on purpose. */
+/** What a route may set apart from the server's defaults. Times in milliseconds, Infinity for no limit. */
+export interface RouteOptions {
+  /** How long the peer may send nothing while the handler waits for it. Infinity for bidi, the server's for others. */
+  readonly receiveStallMs?: number;
+  /** How long the peer may take nothing of what waits to be sent. */
+  readonly sendStallMs?: number;
+  /** Longest time of a call. Infinity for streams, the server's for unary calls. */
+  readonly maxDurationMs?: number;
+  /** Ends the call with UNAVAILABLE as soon as the server begins to shut down, for calls that never end themselves. */
+  readonly endOnDrain?: boolean;
+}
+
+/** One method as a server offers it. Made by `unary` and its siblings; `access` has no default on purpose. */
 export interface Route {
   /** The method. */
   readonly method: Method<unknown, unknown>;
@@ -79,6 +91,8 @@ export interface Route {
   readonly access: Access;
   /** What answers it; its form follows `method.kind`. */
   readonly handler: (request: never, context: CallContext) => unknown;
+  /** What differs from the server's defaults. */
+  readonly options?: RouteOptions;
 }
 
 /** Options of one call. */
@@ -112,17 +126,28 @@ export interface Channel extends AsyncDisposable {
   /** Where it goes, such as `grpc://127.0.0.1:8980`. */
   readonly endpoint: string;
   /** One request, one response. */
-  unary<Req, Res>(method: Method<Req, Res>, request: Req, options?: CallOptions): Promise<Res>;
+  unary<Req, Res, ReqInit, ResInit>(
+    method: Method<Req, Res, ReqInit, ResInit>,
+    request: NoInfer<ReqInit>,
+    options?: CallOptions,
+  ): Promise<Res>;
   /** One request, many responses; breaking out of the loop cancels the call. */
-  serverStream<Req, Res>(method: Method<Req, Res>, request: Req, options?: CallOptions): AsyncIterable<Res>;
+  serverStream<Req, Res, ReqInit, ResInit>(
+    method: Method<Req, Res, ReqInit, ResInit>,
+    request: NoInfer<ReqInit>,
+    options?: CallOptions,
+  ): AsyncIterable<Res>;
   /** Many requests, one response. Stops pulling `requests` once the server has answered. */
-  clientStream<Req, Res>(
-    method: Method<Req, Res>,
-    requests: AsyncIterable<Req>,
+  clientStream<Req, Res, ReqInit, ResInit>(
+    method: Method<Req, Res, ReqInit, ResInit>,
+    requests: AsyncIterable<NoInfer<ReqInit>>,
     options?: CallOptions,
   ): Promise<Res>;
   /** Many requests, many responses. */
-  bidi<Req, Res>(method: Method<Req, Res>, options?: CallOptions): BidiCall<Req, Res>;
-  /** Lets running calls go and closes. */
+  bidi<Req, Res, ReqInit, ResInit>(
+    method: Method<Req, Res, ReqInit, ResInit>,
+    options?: CallOptions,
+  ): BidiCall<ReqInit, Res>;
+  /** Cancels running calls and closes. */
   close(): Promise<void>;
 }

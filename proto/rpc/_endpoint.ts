@@ -1,0 +1,63 @@
+/**
+ * Where a client connects to, and what its failures to do so mean.
+ *
+ * @module
+ */
+
+import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
+
+/** A parsed endpoint. */
+export interface Endpoint {
+  /** `grpc://host:port` or `grpcs://host:port`, in one spelling. */
+  readonly url: string;
+  /** Whether the connection is encrypted. */
+  readonly secure: boolean;
+  /** `host:port` as grpc-js resolves it. */
+  readonly target: string;
+}
+
+const DEFAULT_PORT = 8980;
+
+/**
+ * Reads `grpc://host[:port]` or `grpcs://host[:port]`; the port is 8980 when left out.
+ *
+ * @throws {BrokkrError} INVALID_ARGUMENT saying what an endpoint looks like.
+ */
+export function parseEndpoint(text: string): Endpoint {
+  const match = /^(grpcs?):\/\/(\[[0-9a-fA-F:.]+\]|[^\s:/?#[\]@]+)(?::(\d{1,5}))?\/?$/.exec(text);
+  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
+  if (match === null || port < 1 || port > 65535) {
+    throw invalidArgument(
+      "endpoint",
+      `"${text}" is no endpoint; write grpc://host:port, or grpcs://host:port for TLS`,
+    );
+  }
+  const target = `${match[2]}:${port}`;
+  return { url: `${match[1]}://${target}`, secure: match[1] === "grpcs", target };
+}
+
+/** What grpc-js says when it could not connect, in words that say what to do. */
+export function connectionError(endpoint: Endpoint, details: string): BrokkrError | undefined {
+  const cannot = (why: string) =>
+    new BrokkrError(Code.UNAVAILABLE, `Cannot reach ${endpoint.url}: ${why}`, { cause: new Error(details) });
+  if (/ECONNREFUSED|connection refused/i.test(details)) {
+    return cannot("connection refused; is a control plane running there? Start one with `brokk up`");
+  }
+  if (/ENOTFOUND|EAI_AGAIN|Name resolution failed/i.test(details)) return cannot("no such host");
+  if (/EHOSTUNREACH|ENETUNREACH|unreachable/i.test(details)) return cannot("no route to the host");
+  if (/ETIMEDOUT|timed out/i.test(details)) return cannot("no answer within the connection's time limit");
+  if (/certificate|UnknownIssuer|self[- ]signed|NotValidForName|altnames/i.test(details)) {
+    return cannot(`the TLS certificates do not fit (${firstLine(details)})`);
+  }
+  if (/No connection established|Failed to connect|ECONNRESET|socket hang up|Socket closed/i.test(details)) {
+    const hint = endpoint.secure
+      ? "does the server speak TLS, and is the client's certificate one it accepts?"
+      : "does the server want TLS? Then write grpcs://";
+    return cannot(`the connection closed before the first call; ${hint}`);
+  }
+  return undefined;
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0].slice(0, 200);
+}

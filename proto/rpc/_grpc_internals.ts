@@ -1,0 +1,71 @@
+/**
+ * The few things of grpc-js 1.14.7 that its public face does not offer: settings of the HTTP/2 servers it makes, and the
+ * stream beneath a call. All of them are read here, checked, and a test fails when another version has changed them.
+ *
+ * @module
+ */
+
+import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import { BrokkrError, Code } from "@brokkr/common";
+
+/** HTTP/2's "no longer needed". */
+const CANCEL = 8;
+
+/** What is used of an HTTP/2 session. */
+export interface H2Session {
+  /** Largest number of unread bytes the peer may have sent on the connection. */
+  setLocalWindowSize(sizeBytes: number): void;
+  /** Ends the connection at once. */
+  destroy(): void;
+  /** Calls `listener` when it has ended. */
+  once(event: "close", listener: () => void): unknown;
+}
+
+/** What is used of an HTTP/2 stream. */
+export interface H2Stream {
+  /** Whether both sides are done. */
+  readonly closed: boolean;
+  /** Whether it was freed. */
+  readonly destroyed: boolean;
+  /** Its connection. */
+  readonly session?: object;
+  /** Sends RST_STREAM. */
+  close(code: number): void;
+}
+
+/** What is used of an HTTP/2 server. */
+interface H2Server {
+  on(event: "session", listener: (session: H2Session) => void): unknown;
+  on(event: "sessionError", listener: (error: Error) => void): unknown;
+}
+
+function changed(what: string): BrokkrError {
+  return new BrokkrError(Code.INTERNAL, `This version of grpc-js has no ${what}; it was written for 1.14.7`);
+}
+
+/** Sets what SETTINGS frames of all connections of `server` say. Call it before binding a port. */
+export function setH2Settings(server: Server, settings: Readonly<Record<string, number>>): void {
+  const common: unknown = Reflect.get(server, "commonServerOptions");
+  if (typeof common !== "object" || common === null) throw changed("commonServerOptions");
+  const old: unknown = Reflect.get(common, "settings");
+  Reflect.set(common, "settings", { ...(typeof old === "object" ? old : {}), ...settings });
+}
+
+/** The HTTP/2 servers that `server` listens with. */
+export function h2Servers(server: Server): readonly H2Server[] {
+  const servers: unknown = Reflect.get(server, "http2Servers");
+  if (!(servers instanceof Map)) throw changed("http2Servers");
+  return [...servers.keys()];
+}
+
+/** The stream that carries a call, undefined when it cannot be seen. */
+export function streamOf(call: ServerInterceptingCallInterface): H2Stream | undefined {
+  const stream: unknown = Reflect.get(call, "stream");
+  return typeof stream === "object" && stream !== null ? stream as H2Stream : undefined;
+}
+
+/** Ends the stream of a call at once, dropping what waits to be sent. */
+export function resetStream(call: ServerInterceptingCallInterface): void {
+  const stream = streamOf(call);
+  if (stream !== undefined && !stream.destroyed) stream.close(CANCEL);
+}

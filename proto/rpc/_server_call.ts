@@ -1,0 +1,502 @@
+/**
+ * One call on the server, from its headers to its end, for all four kinds. It sits directly on grpc-js's innermost call
+ * object: messages are read one by one as the handler wants them and counted until the connection has taken them.
+ *
+ * @module
+ */
+
+import { Metadata, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import {
+  type Access,
+  BrokkrError,
+  type ByteBudget,
+  type ByteLease,
+  cancelled,
+  type Clock,
+  Code,
+  codeName,
+  type Logger,
+  type Principal,
+  resourceExhausted,
+  type Span,
+  type TraceContext,
+  type Tracer,
+  unavailable,
+} from "@brokkr/common";
+import type { Method } from "../codec.ts";
+import { type Authorize, checkInstanceName } from "./auth.ts";
+import { ServerCallContext } from "./_call_context.ts";
+import { resetStream, streamOf } from "./_grpc_internals.ts";
+import { Inbox } from "./_inbox.ts";
+import { asBuffer, asPlain, Outbox } from "./_outbox.ts";
+import { MAX_SEND_MESSAGE_BYTES } from "./limits.ts";
+import type { CallMeter } from "./_call_meter.ts";
+import { DETAILS_KEY, publicError, toWireStatus } from "./status.ts";
+import type { Route } from "./types.ts";
+
+/** A route made ready: limits filled in, instruments looked up. */
+export interface RouteEntry {
+  /** The method. */
+  readonly method: Method<unknown, unknown>;
+  /** What the caller needs. */
+  readonly access: Access;
+  /** Answers it. */
+  readonly handler: Route["handler"];
+  /** Whether the client streams. */
+  readonly requestStream: boolean;
+  /** Whether the server streams. */
+  readonly responseStream: boolean;
+  /** See RouteOptions. */
+  readonly receiveStallMs: number;
+  /** See RouteOptions. */
+  readonly sendStallMs: number;
+  /** See RouteOptions. */
+  readonly maxDurationMs: number;
+  /** See RouteOptions. */
+  readonly endOnDrain: boolean;
+  /** Its metrics, undefined when none are collected. */
+  readonly meter: CallMeter | undefined;
+}
+
+/** What all calls of a server share. */
+export interface CallCore {
+  /** Time. */
+  readonly clock: Clock;
+  /** Where calls are logged. */
+  readonly log: Logger;
+  /** Records spans; without one only ids are made. */
+  readonly tracer: Tracer | undefined;
+  /** Where the bytes of messages are charged. */
+  readonly budget: ByteBudget | undefined;
+  /** Bytes that may be under way to a slow reader. */
+  readonly sendAheadBytes: number;
+  /** How long a streamed message waits for the budget. */
+  readonly budgetWaitMs: number;
+  /** Who is at the other end. */
+  readonly principalOf: (call: ServerInterceptingCallInterface) => Principal;
+  /** What they may do. */
+  readonly authorize: Authorize;
+  /** Calls that are not over, which the sweep looks at. */
+  readonly calls: Set<ServerCall>;
+  /** Calls that are over although the client still sends. */
+  readonly lingering: Set<ServerCall>;
+  /** Whether new calls are refused. */
+  draining: boolean;
+}
+
+/** Messages below this size are not charged: the limit of concurrent streams bounds them well enough. */
+export const CHARGE_FLOOR_BYTES = 8192;
+
+const EMPTY = new Metadata();
+const NONE = -1;
+const RETRY_MS = 500;
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 100) / 10} s`;
+}
+
+/** One call. grpc-js calls its `on...` methods. */
+export class ServerCall {
+  readonly #core: CallCore;
+  readonly #entry: RouteEntry;
+  readonly #call: ServerInterceptingCallInterface;
+  readonly #context: ServerCallContext;
+  #metadata: Metadata = EMPTY;
+  #principal: Principal | undefined;
+  #span: Span | undefined;
+  #startedMs = 0;
+  #request: Uint8Array | undefined;
+  #halfClosed = false;
+  #inbox: Inbox | undefined;
+  #outbox: Outbox | undefined;
+  #responses: AsyncIterator<unknown> | undefined;
+  #requestLease: ByteLease | undefined;
+  #responseLeases: Set<ByteLease> | undefined;
+  #receiveSinceMs = NONE;
+  #sendSinceMs = NONE;
+  #finishedMs = NONE;
+  #aborted: BrokkrError | undefined;
+
+  /** A call that {@linkcode ServerCall.start} begins. */
+  constructor(core: CallCore, entry: RouteEntry, call: ServerInterceptingCallInterface) {
+    this.#core = core;
+    this.#entry = entry;
+    this.#call = call;
+    this.#context = new ServerCallContext(this);
+  }
+
+  /** Whether it must end as soon as the server drains. */
+  get endOnDrain(): boolean {
+    return this.#entry.endOnDrain;
+  }
+
+  get path(): string {
+    return this.#entry.method.path;
+  }
+
+  get principal(): Principal {
+    if (this.#principal === undefined) throw new BrokkrError(Code.INTERNAL, "The call has no principal yet");
+    return this.#principal;
+  }
+
+  get peer(): string {
+    return this.#call.getPeer();
+  }
+
+  get log(): Logger {
+    return this.#core.log;
+  }
+
+  get aborted(): BrokkrError | undefined {
+    return this.#aborted;
+  }
+
+  get spanContext(): TraceContext | undefined {
+    return this.#span?.context;
+  }
+
+  metadataValue(key: string): string | Uint8Array | undefined {
+    return this.#metadata.get(key)[0];
+  }
+
+  remainingMs(): number {
+    const limitMs = this.#startedMs + this.#entry.maxDurationMs - this.#core.clock.monotonicMs();
+    return Math.max(0, Math.min(Number(this.#call.getDeadline()) - Date.now(), limitMs));
+  }
+
+  checkInstance(instance: string): void {
+    const name = checkInstanceName(instance);
+    const { access } = this.#entry;
+    if (this.#core.authorize(this.principal, access, this.path, name)) return;
+    throw new BrokkrError(
+      Code.PERMISSION_DENIED,
+      `${this.principal.name} has no ${access} access to instance "${instance}"`,
+    );
+  }
+
+  /** Begins to listen to the call. */
+  start(): void {
+    this.#call.start(this);
+  }
+
+  onReceiveMetadata(metadata: Metadata): void {
+    const core = this.#core;
+    this.#metadata = metadata;
+    this.#startedMs = core.clock.monotonicMs();
+    this.#receiveSinceMs = this.#startedMs;
+    core.calls.add(this);
+    this.#entry.meter?.began();
+    if (core.tracer !== undefined) {
+      const { service, name } = this.#entry.method;
+      const attributes = { "rpc.system": "grpc", "rpc.service": service, "rpc.method": name };
+      this.#span = core.tracer.start(`${service}/${name}`, this.#context.parentTrace(), attributes);
+    }
+    try {
+      this.#admit();
+    } catch (error) {
+      return this.end(error);
+    }
+    if (!this.#entry.requestStream) return this.#call.startRead();
+    this.#receiveSinceMs = NONE;
+    this.#inbox = new Inbox(() => this.#call.startRead());
+    this.#run(this.#requests(this.#inbox));
+  }
+
+  onReceiveMessage(bytes: Uint8Array): void {
+    if (this.#inbox !== undefined) return this.#inbox.deliver(bytes);
+    if (this.#request !== undefined) {
+      return this.end(new BrokkrError(Code.INVALID_ARGUMENT, `${this.path} takes one request message`));
+    }
+    this.#request = bytes;
+    this.#call.startRead();
+  }
+
+  onReceiveHalfClose(): void {
+    this.#halfClosed = true;
+    this.#receiveSinceMs = NONE;
+    if (this.#inbox !== undefined) return this.#inbox.end();
+    const bytes = this.#request;
+    this.#request = undefined;
+    if (this.#finishedMs !== NONE) return;
+    if (bytes === undefined) {
+      return this.end(new BrokkrError(Code.INVALID_ARGUMENT, `${this.path} got no request message`));
+    }
+    let request: unknown;
+    try {
+      if (bytes.byteLength >= CHARGE_FLOOR_BYTES) this.#requestLease = this.#chargeNow(bytes.byteLength);
+      request = this.#decode(bytes);
+    } catch (error) {
+      return this.end(error);
+    }
+    this.#run(request);
+  }
+
+  /** The transport is done with the call: it was answered, cancelled, or its deadline passed. */
+  onCancel(): void {
+    this.#core.calls.delete(this);
+    if (this.#finishedMs === NONE) {
+      const late = Number(this.#call.getDeadline()) <= Date.now();
+      const reason = late
+        ? new BrokkrError(Code.DEADLINE_EXCEEDED, "The client's deadline passed")
+        : cancelled("The client cancelled the call");
+      this.#finish(reason.code, reason, undefined);
+    }
+    this.#outbox?.close();
+    if (this.#responseLeases !== undefined) { for (const lease of this.#responseLeases) lease.release(); }
+    if (!this.#halfClosed && streamOf(this.#call)?.destroyed === false) this.#core.lingering.add(this);
+  }
+
+  /** Ends the call with an error, unless it has ended. */
+  end(thrown: unknown): void {
+    if (this.#finishedMs !== NONE) return;
+    const error = publicError(thrown, () => this.#context.trace.traceId);
+    this.#finish(error.code, error, thrown);
+    const wire = toWireStatus(error);
+    const metadata = new Metadata();
+    if (wire.detailsBin !== undefined) metadata.set(DETAILS_KEY, asBuffer(wire.detailsBin));
+    this.#call.sendStatus({ code: wire.code || Code.UNKNOWN, details: wire.message, metadata });
+  }
+
+  /** Looks for what has taken too long; called every now and then. */
+  sweep(nowMs: number): void {
+    const { receiveStallMs, sendStallMs, maxDurationMs } = this.#entry;
+    if (this.#finishedMs !== NONE) {
+      if (nowMs - this.#finishedMs > sendStallMs) this.#reset();
+    } else if (this.#sendSinceMs !== NONE && nowMs - this.#sendSinceMs > sendStallMs) {
+      this.end(
+        new BrokkrError(Code.DEADLINE_EXCEEDED, `The peer took nothing for ${seconds(sendStallMs)}`),
+      );
+      this.#reset(); // the status would wait behind the data that the peer does not take
+    } else if (this.#receiveSinceMs !== NONE && nowMs - this.#receiveSinceMs > receiveStallMs) {
+      this.end(
+        new BrokkrError(Code.DEADLINE_EXCEEDED, `The peer sent nothing for ${seconds(receiveStallMs)}`),
+      );
+    } else if (nowMs - this.#startedMs > maxDurationMs) {
+      const limit = `The call ran longer than the server's limit of ${seconds(maxDurationMs)}`;
+      this.end(new BrokkrError(Code.DEADLINE_EXCEEDED, limit));
+    }
+  }
+
+  /** Cuts off a client that still sends long after its call has ended; true when there is nothing left to do. */
+  sweepLingering(nowMs: number): boolean {
+    const stream = streamOf(this.#call);
+    if (stream === undefined || stream.destroyed || stream.closed) return true;
+    if (nowMs - this.#finishedMs <= this.#entry.sendStallMs) return false;
+    resetStream(this.#call);
+    return true;
+  }
+
+  #reset(): void {
+    this.#core.calls.delete(this);
+    resetStream(this.#call);
+  }
+
+  #admit(): void {
+    const core = this.#core;
+    if (core.draining) throw unavailable("The server is shutting down");
+    this.#principal = core.principalOf(this.#call);
+    const { access } = this.#entry;
+    if (core.authorize(this.#principal, access, this.path)) return;
+    throw new BrokkrError(
+      Code.PERMISSION_DENIED,
+      `${this.#principal.name} may not call ${this.path}: it needs ${access} access`,
+    );
+  }
+
+  #run(request: unknown): void {
+    let result: unknown;
+    try {
+      result = this.#entry.handler(request as never, this.#context);
+    } catch (error) {
+      return this.end(error);
+    }
+    if (this.#entry.responseStream) {
+      this.#outbox = new Outbox(this.#core.sendAheadBytes);
+      this.#pump(result as AsyncIterable<unknown>, this.#outbox).catch((error) => this.end(error));
+    } else if (result instanceof Promise) {
+      result.then((value) => this.#answer(value), (error) => this.end(error));
+    } else {
+      this.#answer(result);
+    }
+  }
+
+  /** Sends the one response of a call and ends it. */
+  #answer(value: unknown): void {
+    if (this.#finishedMs !== NONE) return;
+    try {
+      const bytes = this.#encode(value);
+      const lease = bytes.byteLength < CHARGE_FLOOR_BYTES ? undefined : this.#chargeNow(bytes.byteLength);
+      this.#send(bytes, lease, undefined);
+    } catch (error) {
+      return this.end(error);
+    }
+    this.#succeed();
+  }
+
+  #succeed(): void {
+    if (this.#finishedMs !== NONE) return;
+    this.#finish(Code.OK, undefined, undefined);
+    this.#call.sendStatus({ code: Code.OK, details: "", metadata: null });
+  }
+
+  async #pump(responses: AsyncIterable<unknown>, outbox: Outbox): Promise<void> {
+    const iterator = responses[Symbol.asyncIterator]();
+    this.#responses = iterator;
+    for (;;) {
+      const step = await iterator.next();
+      if (this.#finishedMs !== NONE) return this.#stopResponses();
+      if (step.done === true) return this.#succeed();
+      try {
+        const bytes = this.#encode(step.value);
+        if (outbox.full) {
+          this.#sendSinceMs = this.#core.clock.monotonicMs();
+          await outbox.room();
+          this.#sendSinceMs = NONE;
+        }
+        const lease = bytes.byteLength < CHARGE_FLOOR_BYTES
+          ? undefined
+          : await this.#charge(bytes.byteLength);
+        if (this.#finishedMs !== NONE) {
+          lease?.release();
+          return this.#stopResponses();
+        }
+        this.#send(bytes, lease, outbox);
+      } catch (error) {
+        this.end(error);
+        return this.#stopResponses();
+      }
+    }
+  }
+
+  #send(bytes: Uint8Array, lease: ByteLease | undefined, outbox: Outbox | undefined): void {
+    const sizeBytes = bytes.byteLength;
+    outbox?.add(sizeBytes);
+    if (lease !== undefined) (this.#responseLeases ??= new Set()).add(lease);
+    this.#call.sendMetadata(EMPTY);
+    this.#call.sendMessage(asBuffer(bytes), () => {
+      if (this.#sendSinceMs !== NONE) this.#sendSinceMs = this.#core.clock.monotonicMs();
+      outbox?.sent(sizeBytes);
+      if (lease !== undefined) {
+        lease.release();
+        this.#responseLeases?.delete(lease);
+      }
+    });
+  }
+
+  async *#requests(inbox: Inbox): AsyncGenerator<unknown, void, undefined> {
+    try {
+      for (;;) {
+        this.#receiveSinceMs = this.#core.clock.monotonicMs();
+        const bytes = await inbox.next();
+        this.#receiveSinceMs = NONE;
+        if (bytes === undefined) return;
+        if (bytes.byteLength >= CHARGE_FLOOR_BYTES) this.#requestLease = await this.#charge(bytes.byteLength);
+        yield this.#decode(bytes);
+        this.#requestLease?.release();
+      }
+    } finally {
+      this.#receiveSinceMs = NONE;
+      this.#requestLease?.release();
+    }
+  }
+
+  #decode(bytes: Uint8Array): unknown {
+    try {
+      return this.#entry.method.request.decode(asPlain(bytes));
+    } catch (error) {
+      if (error instanceof BrokkrError) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new BrokkrError(Code.INVALID_ARGUMENT, `Malformed request for ${this.path}: ${why}`, {
+        cause: error,
+      });
+    }
+  }
+
+  #encode(value: unknown): Uint8Array {
+    const bytes = this.#entry.method.response.encode(value);
+    if (bytes.byteLength <= MAX_SEND_MESSAGE_BYTES) return bytes;
+    throw new BrokkrError(
+      Code.RESOURCE_EXHAUSTED,
+      `Response of ${bytes.byteLength} bytes to ${this.path} exceeds ${MAX_SEND_MESSAGE_BYTES} bytes; ask for less at once`,
+    );
+  }
+
+  #chargeNow(sizeBytes: number): ByteLease | undefined {
+    const { budget } = this.#core;
+    if (budget === undefined) return undefined;
+    return budget.tryAcquire(sizeBytes) ?? this.#overBudget(sizeBytes, budget);
+  }
+
+  /** Charges a streamed message, waiting for a while: the peer is held back meanwhile. */
+  async #charge(sizeBytes: number): Promise<ByteLease | undefined> {
+    const { budget, clock, budgetWaitMs } = this.#core;
+    const now = budget?.tryAcquire(sizeBytes);
+    if (budget === undefined || now !== undefined) return now;
+    const waiting = new AbortController();
+    const stop = () => waiting.abort(this.#aborted ?? cancelled());
+    this.#context.signal.addEventListener("abort", stop, { once: true });
+    using _timer = clock.setTimer(budgetWaitMs, () => waiting.abort());
+    try {
+      return await budget.acquire(sizeBytes, waiting.signal);
+    } catch (error) {
+      if (this.#aborted !== undefined || !waiting.signal.aborted) throw error;
+      return this.#overBudget(sizeBytes, budget);
+    } finally {
+      this.#context.signal.removeEventListener("abort", stop);
+    }
+  }
+
+  #overBudget(sizeBytes: number, budget: ByteBudget): never {
+    throw resourceExhausted(
+      `No room for a message of ${sizeBytes} bytes: ${budget.usedBytes} of ${budget.limitBytes} bytes for calls are in use`,
+      RETRY_MS,
+    );
+  }
+
+  #stopResponses(): void {
+    const stopped = this.#responses?.return?.();
+    stopped?.then(undefined, (error) => this.#core.log.debug("A handler failed after its call", { error }));
+  }
+
+  /** Settles the outcome: once for each call. */
+  #finish(code: Code, error: BrokkrError | undefined, thrown: unknown): void {
+    const nowMs = this.#core.clock.monotonicMs();
+    this.#finishedMs = nowMs;
+    this.#receiveSinceMs = NONE;
+    this.#sendSinceMs = NONE;
+    this.#requestLease?.release();
+    this.#entry.meter?.ended(code, nowMs - this.#startedMs);
+    if (this.#span !== undefined) {
+      this.#span.set("rpc.grpc.status_code", code);
+      if (error !== undefined) this.#span.fail(error);
+      this.#span.end();
+    }
+    this.#logEnd(code, nowMs - this.#startedMs, error, thrown);
+    if (error === undefined) return;
+    this.#aborted = error;
+    this.#context.abort(error);
+    this.#inbox?.end(error);
+    this.#stopResponses();
+  }
+
+  #logEnd(code: Code, ms: number, error: BrokkrError | undefined, thrown: unknown): void {
+    const context = this.#context;
+    const principal = this.#principal;
+    const fields = {
+      method: this.path,
+      code: codeName(code),
+      ms: Math.round(ms * 100) / 100,
+      // Read only when the line is written.
+      get trace() {
+        return context.trace.traceId;
+      },
+      get peer() {
+        return context.peer;
+      },
+      principal: principal?.name,
+    };
+    if (code === Code.INTERNAL) this.#core.log.warn("Call failed", { ...fields, error: thrown });
+    else if (error === undefined) this.#core.log.debug("Call ended", fields);
+    else this.#core.log.debug("Call ended", { ...fields, error: error.message });
+  }
+}

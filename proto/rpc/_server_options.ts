@@ -1,0 +1,87 @@
+/**
+ * How a server is set up, and what applies when nothing is said.
+ *
+ * @module
+ */
+
+import type { ByteBudget, Clock, Health, Logger, Metrics, Principal, Tracer } from "@brokkr/common";
+import type { Authorize, PeerInfo } from "./auth.ts";
+import type { TlsOptions } from "./_listen.ts";
+import type { Route } from "./types.ts";
+
+/** Limits of a server. Times in milliseconds, sizes in bytes. */
+export interface ServerLimits {
+  /** Largest message accepted. */
+  readonly maxReceiveMessageBytes: number;
+  /**
+   * How much of one upload the peer may send ahead of its handler (HTTP/2's initial window). What all uploads of a
+   * connection can hold unread is this times `maxConcurrentStreams`. Larger is faster over long distances.
+   */
+  readonly streamWindowBytes: number;
+  /** The same for a whole connection; it bounds what is in the network, not what waits for handlers. */
+  readonly connectionWindowBytes: number;
+  /** Calls one connection may have under way; more wait at the client. */
+  readonly maxConcurrentStreams: number;
+  /** Connections at once; further ones are closed. */
+  readonly maxConnections: number;
+  /** How much of a response stream may be under way before its producer must wait. */
+  readonly sendAheadBytes: number;
+  /** How long a peer may neither send what is waited for nor take what waits for it. */
+  readonly stallTimeoutMs: number;
+  /** Longest unary call. */
+  readonly maxUnaryMs: number;
+  /** How long a streamed message waits for room in the byte budget. */
+  readonly budgetWaitMs: number;
+  /** Pings an idle connection this often. */
+  readonly keepaliveMs: number;
+  /** Closes a connection whose ping was not answered for so long. */
+  readonly keepaliveTimeoutMs: number;
+  /** Closes a connection without calls after so long; clients connect again by themselves. */
+  readonly maxConnectionIdleMs: number;
+}
+
+/** The limits of a server that is told nothing. */
+export const DEFAULT_LIMITS: ServerLimits = {
+  maxReceiveMessageBytes: 4_194_304 + 65_536,
+  streamWindowBytes: 1 << 20,
+  connectionWindowBytes: 16 << 20,
+  maxConcurrentStreams: 256,
+  maxConnections: 1024,
+  sendAheadBytes: 512 << 10,
+  stallTimeoutMs: 60_000,
+  maxUnaryMs: 300_000,
+  budgetWaitMs: 5000,
+  keepaliveMs: 60_000,
+  keepaliveTimeoutMs: 20_000,
+  maxConnectionIdleMs: 1_800_000,
+};
+
+/** How a server is set up. */
+export interface RpcServerOptions {
+  /** What it serves; methods that are not among them answer UNIMPLEMENTED. */
+  readonly routes: readonly Route[];
+  /** Addresses, `host:port`; port 0 takes a free one. */
+  readonly listen: readonly string[];
+  /** Encrypts; with `clientCa` clients must show a certificate, whose common name becomes their principal. */
+  readonly tls?: TlsOptions;
+  /** Listen on addresses that other machines can reach although clients need no certificate. */
+  readonly allowInsecureRemote?: boolean;
+  /** Makes the principal of a connection; the certificate's name or anonymous by default. */
+  readonly authenticate?: (peer: PeerInfo) => Principal;
+  /** Decides on every call; see `defaultPolicy`. */
+  readonly authorize: Authorize;
+  /** Charged with the bytes of messages under way. */
+  readonly byteBudget?: ByteBudget;
+  /** Answered as grpc.health.v1.Health. */
+  readonly health?: Health;
+  /** Time; the machine's own by default. */
+  readonly clock?: Clock;
+  /** One line for each call at debug, failures of the server at warn. */
+  readonly log?: Logger;
+  /** Where calls are counted. */
+  readonly metrics?: Metrics;
+  /** Records a span for each call. */
+  readonly tracer?: Tracer;
+  /** What differs from the default limits. */
+  readonly limits?: Partial<ServerLimits>;
+}
