@@ -66,18 +66,40 @@ function numericNames(path: string): number[] {
   }) ?? [];
 }
 
-/** State letter and parent of a process, or undefined when there is none. */
-export function processState(pid: number): { readonly state: string; readonly parent: number } | undefined {
+/** What /proc says of a process. */
+export interface ProcessState {
+  /** One letter: `Z` is dead but not reaped, `T` stopped. */
+  readonly state: string;
+  /** Its parent. */
+  readonly parent: number;
+  /** Its session. */
+  readonly session: number;
+}
+
+/** State of a process, or undefined when there is none. */
+export function processState(pid: number): ProcessState | undefined {
   const text = readText(`/proc/${pid}/stat`);
   // The name, in parentheses, may hold anything, including parentheses.
   const rest = text?.slice(text.lastIndexOf(")") + 2).split(" ");
-  return rest === undefined || rest.length < 2 ? undefined : { state: rest[0], parent: Number(rest[1]) };
+  if (rest === undefined || rest.length < 4) return undefined;
+  return { state: rest[0], parent: Number(rest[1]), session: Number(rest[3]) };
 }
 
 /** Whether a process is there and not merely waiting to be reaped. */
 export function isAlive(pid: number): boolean {
-  const state = processState(pid)?.state;
-  return state !== undefined && state !== "Z" && state !== "X";
+  return !isDead(processState(pid));
+}
+
+function isDead(process: ProcessState | undefined): boolean {
+  return process === undefined || process.state === "Z" || process.state === "X";
+}
+
+/** The living processes of a session. */
+export function sessionMembers(session: number): number[] {
+  return numericNames("/proc").filter((pid) => {
+    const process = processState(pid);
+    return process?.session === session && !isDead(process);
+  });
 }
 
 let childrenFiles: boolean | undefined;

@@ -42,7 +42,8 @@ export interface ActionProgramOptions {
   readonly probe: boolean;
 }
 
-const SIGNAL_COUNT = 31;
+/** Real-time signals included: parents have been seen to hand down even those ignored. */
+const SIGNAL_COUNT = 64;
 const SIGSET_BYTES = 8;
 const AGAIN = -errnoOf("EAGAIN");
 const NO_CHILD = -errnoOf("ECHILD");

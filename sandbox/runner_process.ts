@@ -4,9 +4,9 @@
  * @module
  */
 
-import { asBrokkrError, type Clock, sleep } from "@brokkr/common";
+import { asBrokkrError, type Clock } from "@brokkr/common";
 import type { TreeMode } from "./action_program.ts";
-import { isAlive, killDescendants, processState } from "./_process_tree.ts";
+import { isAlive, killDescendants, processState, sessionMembers } from "./_process_tree.ts";
 import { errnoName } from "./errno.ts";
 import { close, kill } from "./libc.ts";
 import { SIGCONT, SIGKILL, SIGSTOP } from "./linux.ts";
@@ -158,7 +158,7 @@ export class ActionTree implements RunningProcess {
       if (readResultPage(resultFd).actionPid === 0 && await this.#endUnstarted()) return;
       killDescendants(this.pid);
       if (clock.monotonicMs() - startMs > KILL_LIMIT_MS) return this.#killOuter();
-      await Promise.race([child.status, sleep(clock, round < SWEEP_FAST_ROUNDS ? 1 : 20)]);
+      await pause(round < SWEEP_FAST_ROUNDS ? 1 : 20, child.status);
     }
   }
 
@@ -167,12 +167,12 @@ export class ActionTree implements RunningProcess {
    * kill it could make one, which would live on.
    */
   async #endUnstarted(): Promise<boolean> {
-    const { clock, resultFd } = this.#parts;
+    const { resultFd } = this.#parts;
     kill(this.pid, SIGSTOP);
     for (;;) {
       const state = processState(this.pid)?.state;
       if (state === undefined || "TtZX".includes(state) || this.#ended) break;
-      await sleep(clock, 1);
+      await pause(1);
     }
     if (this.#ended) return true;
     const started = readResultPage(resultFd).actionPid !== 0;
@@ -180,19 +180,25 @@ export class ActionTree implements RunningProcess {
     return !started;
   }
 
-  /** Where the outer process was ended from outside, makes sure that what it had started is gone. */
+  /**
+   * Where the outer process was ended from outside, makes sure that what it had started is gone. Without a PID
+   * namespace that is the action's session; daemons that left it can no longer be told from others.
+   */
   async #confirmGone(page: ResultPage, status: Deno.CommandStatus): Promise<number> {
     const { clock, mode } = this.#parts;
+    let left: () => number[];
+    if (mode === "pid-namespace") {
+      if (page.initPid === 0 || page.initReaped) return 0;
+      left = () => isAlive(page.initPid) ? [page.initPid] : [];
+    } else {
+      if (page.actionPid === 0 || status.signal === null) return 0;
+      left = () => sessionMembers(page.actionPid);
+    }
     const startMs = clock.monotonicMs();
-    const root = mode === "pid-namespace" ? (page.initReaped ? 0 : page.initPid) : 0;
-    const orphan = mode === "subreaper" && status.signal !== null && !page.finished ? page.actionPid : 0;
-    const pid = root || orphan;
-    if (pid === 0) return 0;
-    while (isAlive(pid)) {
-      if (orphan !== 0) killDescendants(pid);
-      kill(pid, SIGKILL);
-      if (clock.monotonicMs() - startMs > KILL_LIMIT_MS) return 1;
-      await sleep(clock, 1);
+    for (let pids = left(); pids.length > 0; pids = left()) {
+      if (clock.monotonicMs() - startMs > KILL_LIMIT_MS) return pids.length;
+      for (const pid of pids) kill(pid, SIGKILL);
+      await pause(1);
     }
     return 0;
   }
@@ -236,4 +242,16 @@ export class ActionTree implements RunningProcess {
       message: `Sandbox step '${name}' failed: ${reason}`,
     };
   }
+}
+
+/**
+ * Gives the kernel time, until `ended` at most. Not the injected clock's time, which the kernel knows nothing of; and
+ * unlike that clock's timers this one keeps the host from exiting before the tree is gone.
+ */
+async function pause(ms: number, ended?: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  ended?.then(() => resolve(), () => resolve());
+  await promise;
+  clearTimeout(timer);
 }
