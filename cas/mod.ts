@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./action_cache/mod.ts";
 export * from "./blob_store.ts";
 export * from "./digest.ts";
 export * from "./digest_batch.ts";

@@ -1,0 +1,248 @@
+/**
+ * Everything that an action result promises: the digests of its files, logs and trees, and of what lies in those.
+ *
+ * @module
+ */
+
+import { type BrokkrError, invalidArgument, type Scope } from "@brokkr/common";
+import { type ActionResult, ActionResultCodec, type Digest as WireDigest } from "@brokkr/proto";
+import type { BlobStore } from "../blob_store.ts";
+import {
+  type Digest,
+  type DigestFunction,
+  digestKey,
+  digestOf,
+  formatDigest,
+  makeDigest,
+  missingBlobsError,
+} from "../digest.ts";
+import { batchOf } from "../digest_batch.ts";
+import { Breath } from "../_breath.ts";
+import { type DirectoryContent, parseDirectory } from "../tree/directory.ts";
+import { splitTree } from "../tree/walk.ts";
+
+/** Most digests in one result; some 40 bytes each are kept with it. */
+const MAX_CLOSURE_DIGESTS = 1_000_000;
+/** Largest Tree or Directory message looked into. */
+const MAX_TREE_BYTES = 64 << 20;
+
+/** Digests collected once each; the empty blob, which is always there, is left out. */
+class DigestSet {
+  readonly all = new Map<string, Digest>();
+  readonly #emptyHash: string;
+
+  constructor(fn: DigestFunction) {
+    this.#emptyHash = fn.hash(new Uint8Array());
+  }
+
+  /** True when it was new. */
+  add(digest: Digest): boolean {
+    if (digest.sizeBytes === 0 && digest.hash === this.#emptyHash) return false;
+    const key = digestKey(digest);
+    const before = this.all.get(key);
+    if (before !== undefined) {
+      if (before.sizeBytes === digest.sizeBytes) return false;
+      throw invalidArgument(
+        "action_result",
+        `One hash is given two sizes: ${formatDigest(before)} and ${formatDigest(digest)}`,
+      );
+    }
+    if (this.all.size >= MAX_CLOSURE_DIGESTS) {
+      throw invalidArgument("action_result", `A result may name at most ${MAX_CLOSURE_DIGESTS} blobs`);
+    }
+    this.all.set(key, digest);
+    return true;
+  }
+}
+
+/**
+ * The digests that a result promises, all of them present in `store`.
+ *
+ * @throws {BrokkrError} FAILED_PRECONDITION naming what is missing; INVALID_ARGUMENT when the result or a tree of it is
+ * malformed.
+ */
+export async function closureOf(
+  store: BlobStore,
+  scope: Scope,
+  fn: DigestFunction,
+  resultBytes: Uint8Array,
+): Promise<Digest[]> {
+  const result = ActionResultCodec.decode(resultBytes);
+  const set = new DigestSet(fn);
+  const { trees, roots } = collectNamed(result, fn, set);
+  await requirePresent(store, scope, fn, [...set.all.values()]);
+  if (trees.length === 0 && roots.length === 0) return [...set.all.values()];
+  const known = new Map<string, Uint8Array>();
+  for (const tree of trees) await collectTree(await readBounded(store, scope, tree), tree, set, known);
+  await collectRoots(store, scope, roots, set, known);
+  const all = [...set.all.values()];
+  await requirePresent(store, scope, fn, all);
+  return all;
+}
+
+function wireDigest(message: WireDigest | undefined, fn: DigestFunction, what: string): Digest {
+  if (message === undefined) throw invalidArgument("action_result", `${what} has no digest`);
+  return makeDigest(fn, message.hash, message.sizeBytes);
+}
+
+/** What the result itself names. */
+function collectNamed(
+  result: ActionResult,
+  fn: DigestFunction,
+  set: DigestSet,
+): { trees: Digest[]; roots: Digest[] } {
+  const trees: Digest[] = [];
+  const roots: Digest[] = [];
+  for (const file of result.outputFiles) {
+    checkPath(file.path);
+    set.add(wireDigest(file.digest, fn, `Output file ${JSON.stringify(file.path.slice(0, 200))}`));
+  }
+  for (const directory of result.outputDirectories) {
+    checkPath(directory.path);
+    const { treeDigest, rootDirectoryDigest } = directory;
+    if (treeDigest === undefined && rootDirectoryDigest === undefined) {
+      throw invalidArgument(
+        "action_result",
+        `Output directory ${JSON.stringify(directory.path.slice(0, 200))} has no digest`,
+      );
+    }
+    if (treeDigest !== undefined) {
+      const digest = wireDigest(treeDigest, fn, "A tree");
+      set.add(digest);
+      trees.push(digest);
+    }
+    if (rootDirectoryDigest !== undefined) {
+      const digest = wireDigest(rootDirectoryDigest, fn, "A root directory");
+      set.add(digest);
+      roots.push(digest);
+    }
+  }
+  for (const links of [result.outputSymlinks, result.outputFileSymlinks, result.outputDirectorySymlinks]) {
+    for (const link of links) checkPath(link.path);
+  }
+  if (result.stdoutDigest !== undefined) set.add(wireDigest(result.stdoutDigest, fn, "Standard output"));
+  if (result.stderrDigest !== undefined) set.add(wireDigest(result.stderrDigest, fn, "Standard error"));
+  return { trees, roots };
+}
+
+function checkPath(path: string): void {
+  if (path.startsWith("/") || path.includes("\0")) {
+    throw invalidArgument(
+      "action_result",
+      `Output path ${JSON.stringify(path.slice(0, 200))} must be relative and without NUL`,
+    );
+  }
+}
+
+async function requirePresent(
+  store: BlobStore,
+  scope: Scope,
+  fn: DigestFunction,
+  digests: readonly Digest[],
+): Promise<void> {
+  const missing = await store.missing(scope, batchOf(fn, digests));
+  if (missing.length === 0) return;
+  throw incompleteError(Array.from(missing, (index) => digests[index]));
+}
+
+/** FAILED_PRECONDITION that names what a result promises and the store lacks. */
+export function incompleteError(missing: readonly Digest[]): BrokkrError {
+  return missingBlobsError(
+    `The result cannot be cached: ${missing.length} of the blobs it names are missing, first ${
+      formatDigest(missing[0])
+    }; upload them first`,
+    missing,
+  );
+}
+
+/** A blob that should be small enough to look into. */
+async function readBounded(store: BlobStore, scope: Scope, digest: Digest): Promise<Uint8Array> {
+  if (digest.sizeBytes > MAX_TREE_BYTES) {
+    throw invalidArgument(
+      "action_result",
+      `Tree ${formatDigest(digest)} is larger than the ${MAX_TREE_BYTES} bytes that are looked into`,
+    );
+  }
+  if (digest.sizeBytes <= 1 << 20) return await store.get(scope, digest);
+  const whole = new Uint8Array(digest.sizeBytes);
+  let length = 0;
+  for await (const piece of store.read(scope, digest)) {
+    whole.set(piece, length);
+    length += piece.length;
+  }
+  return whole;
+}
+
+/** The files of every directory in a Tree. Directories are remembered in `known` under their keys. */
+async function collectTree(
+  bytes: Uint8Array,
+  tree: Digest,
+  set: DigestSet,
+  known: Map<string, Uint8Array>,
+): Promise<void> {
+  const within = new Set<string>();
+  const named: Digest[] = [];
+  const breath = new Breath();
+  for (const directory of splitTree(bytes)) {
+    if (breath.due) await breath.pause();
+    const key = digestKey(digestOf(tree.fn, directory));
+    within.add(key);
+    known.set(key, directory);
+    const content = parseDirectory(directory, tree.fn);
+    for (const file of content.files) set.add(file.digest);
+    for (const child of content.directories) named.push(child.digest);
+  }
+  for (const child of named) {
+    if (within.has(digestKey(child))) continue;
+    throw invalidArgument(
+      "action_result",
+      `Tree ${formatDigest(tree)} names the directory ${formatDigest(child)} and does not hold it`,
+    );
+  }
+}
+
+/** Directories reachable from `roots`, which must be blobs themselves, and their files. */
+async function collectRoots(
+  store: BlobStore,
+  scope: Scope,
+  roots: readonly Digest[],
+  set: DigestSet,
+  known: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
+  const seen = new Set<string>();
+  let level: Digest[] = [...roots];
+  const breath = new Breath();
+  while (level.length > 0) {
+    const missing: Digest[] = [];
+    const next: Digest[] = [];
+    for (const digest of level) {
+      const key = digestKey(digest);
+      if (seen.has(key)) continue;
+      if (breath.due) await breath.pause();
+      seen.add(key);
+      set.add(digest);
+      const content = await readDirectory(store, scope, digest, known.get(key));
+      if (content === undefined) {
+        missing.push(digest);
+        continue;
+      }
+      for (const file of content.files) set.add(file.digest);
+      for (const child of content.directories) next.push(child.digest);
+    }
+    if (missing.length > 0) throw incompleteError(missing);
+    level = next;
+  }
+}
+
+async function readDirectory(
+  store: BlobStore,
+  scope: Scope,
+  digest: Digest,
+  known: Uint8Array | undefined,
+): Promise<DirectoryContent | undefined> {
+  if (known === undefined && digest.sizeBytes > 0) {
+    const missing = await store.missing(scope, batchOf(digest.fn, [digest]));
+    if (missing.length > 0) return undefined;
+  }
+  return parseDirectory(known ?? await readBounded(store, scope, digest), digest.fn);
+}

@@ -1,0 +1,7 @@
+/**
+ * The action cache.
+ *
+ * @module
+ */
+
+export * from "./action_cache.ts";
