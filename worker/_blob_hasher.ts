@@ -1,0 +1,87 @@
+/**
+ * Hashes the files of an action and remembers how to upload them: small contents in memory, the rest by reading again.
+ *
+ * @module
+ */
+
+import { throwIfAborted } from "@brokkr/common";
+import { type Digest, type DigestFunction, digestKey, digestOf, type UploadBlob } from "@brokkr/cas/client";
+import type { Beneath } from "@brokkr/sandbox";
+import { Slices } from "./_slices.ts";
+
+/** Files up to this size are read whole. Reading and hashing one stays below a slice of the event loop. */
+const WHOLE_FILE_BYTES = 1024 * 1024;
+/** Pieces in which longer ones are hashed. */
+const CHUNK_BYTES = 1024 * 1024;
+/** Contents kept in memory for the upload that follows; past it files are read a second time. */
+const KEPT_BYTES = 8 * 1024 * 1024;
+
+/** Hashes files beneath one root. */
+export class BlobHasher {
+  readonly #root: Beneath;
+  readonly #fn: DigestFunction;
+  readonly #signal: AbortSignal | undefined;
+  readonly #blobs = new Map<string, UploadBlob>();
+  readonly #slices: Slices;
+  #keptBytes = 0;
+
+  constructor(root: Beneath, fn: DigestFunction, signal?: AbortSignal) {
+    this.#root = root;
+    this.#fn = fn;
+    this.#signal = signal;
+    this.#slices = new Slices(signal);
+  }
+
+  /** Every blob seen, each once. */
+  get blobs(): UploadBlob[] {
+    return [...this.#blobs.values()];
+  }
+
+  /** Lets others run if the slice is over. */
+  rest(): Promise<void> | undefined {
+    return this.#slices.spent ? this.#slices.next() : undefined;
+  }
+
+  /** Adds a blob that is in memory. */
+  add(blob: UploadBlob): void {
+    const key = digestKey(blob.digest);
+    if (!this.#blobs.has(key)) this.#blobs.set(key, blob);
+  }
+
+  /** Hashes a regular file. */
+  async file(path: string): Promise<{ readonly digest: Digest; readonly executable: boolean }> {
+    using file = this.#root.openFile(path);
+    // Any of the three bits: the owner's alone would make the result depend on who runs the worker.
+    const executable = (file.mode & 0o111) !== 0;
+    if (file.sizeBytes <= WHOLE_FILE_BYTES) {
+      const content = new Uint8Array(file.sizeBytes);
+      let length = 0;
+      for (let n = -1; n !== 0 && length < content.length; length += n) {
+        n = file.read(content.subarray(length), length);
+      }
+      // Nothing writes any more; should the file be shorter than it said, the bytes read are what is uploaded.
+      const data = content.subarray(0, length);
+      const digest = digestOf(this.#fn, data);
+      if (this.#keptBytes + length <= KEPT_BYTES) {
+        this.#keptBytes += length;
+        this.add({ digest, data });
+      } else this.add({ digest, data: () => this.#reread(path) });
+      return { digest, executable };
+    }
+    const hasher = this.#fn.hasher();
+    let sizeBytes = 0;
+    for await (const chunk of file.chunks(CHUNK_BYTES)) {
+      throwIfAborted(this.#signal);
+      hasher.update(chunk);
+      sizeBytes += chunk.length;
+    }
+    const digest: Digest = { fn: this.#fn, hash: hasher.digestHex() as Digest["hash"], sizeBytes };
+    this.add({ digest, data: () => this.#reread(path) });
+    return { digest, executable };
+  }
+
+  async *#reread(path: string): AsyncGenerator<Uint8Array> {
+    using file = this.#root.openFile(path);
+    yield* file.chunks(CHUNK_BYTES);
+  }
+}

@@ -1,0 +1,310 @@
+/**
+ * One lease from beginning to end: fetch, lay out, run, collect, upload, report.
+ *
+ * @module
+ */
+
+import {
+  asBrokkrError,
+  BrokkrError,
+  type Clock,
+  Code,
+  type Logger,
+  parseTraceparent,
+  type Span,
+  type Tracer,
+} from "@brokkr/common";
+import { type Digest, type DigestFunction, parseDigest, resolveDigestFunction } from "@brokkr/cas/client";
+import {
+  ActionCodec,
+  type ActionResult,
+  ActionResultCodec,
+  CommandCodec,
+  type Init,
+  type Lease,
+  type LeaseResult,
+  LeaseResult_Outcome as Outcome,
+  type ResourceUsage,
+  StageUpdate_Stage as Stage,
+} from "@brokkr/proto";
+import { captureOutput, type CapturedOutput, STDERR_NAME, STDOUT_NAME } from "./_captured_output.ts";
+import { statusOf } from "./_status.ts";
+import type { Collector, OutputFields } from "./collector.ts";
+import { type CommandPlan, planCommand, planDirectories } from "./command_plan.ts";
+import type { InputResolver } from "./input_tree.ts";
+import type { MaterializedRoot, Materializer } from "./materializer.ts";
+import { ActionTimes, durationMs, durationOf, executedActionMetadata, type Phase } from "./metadata.ts";
+import type { Runner, RunOutcome } from "./runner.ts";
+import { type ActionStore, isSmallUpload } from "./store.ts";
+
+/** What an {@linkcode ActionExecutor} works with. */
+export interface ActionExecutorOptions {
+  /** Name of the worker, for the result. */
+  readonly workerId: string;
+  /** Finds out what an input root needs. */
+  readonly resolver: InputResolver;
+  /** Lays it out. */
+  readonly materializer: Materializer;
+  /** Runs the command. */
+  readonly runner: Runner;
+  /** Collects what it left. */
+  readonly collector: Collector;
+  /** The store of an instance, for digests of one function. */
+  readonly store: (instance: string, fn: DigestFunction) => ActionStore;
+  /** Most bytes kept of standard output and standard error each. */
+  readonly outputLimitBytes: number;
+  /** Time. */
+  readonly clock: Clock;
+  /** Spans. */
+  readonly tracer: Tracer;
+  /** Log. */
+  readonly log: Logger;
+  /** Told how long each step took, in milliseconds. */
+  readonly onPhase?: (phase: Phase | "materialize" | "collect", ms: number) => void;
+  /** Told of what an action had to fetch. */
+  readonly onFetched?: (blobs: number, bytes: number) => void;
+}
+
+/** How a lease ended. */
+export interface ExecutedLease {
+  /** What control is told. */
+  readonly result: Init<LeaseResult>;
+  /** Ends when the action's directory is gone. Never fails. */
+  readonly cleanup: Promise<void>;
+}
+
+/** What is known of an action so far; a timeout or a refused output reports what there is. */
+interface Progress {
+  readonly times: ActionTimes;
+  fn: DigestFunction | undefined;
+  store: ActionStore | undefined;
+  root: MaterializedRoot | undefined;
+  outcome: RunOutcome | undefined;
+  captured: CapturedOutput | undefined;
+  fetchedBlobs: number;
+  fetchedBytes: number;
+}
+
+/** Executes leases; any number at once. */
+export class ActionExecutor {
+  readonly #options: ActionExecutorOptions;
+
+  /** See {@linkcode ActionExecutorOptions}. */
+  constructor(options: ActionExecutorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Executes a lease. Never fails: what goes wrong is in the result. `signal` stops it, and the result is CANCELLED.
+   * `onStage` is told when a stage begins that lasts; those that are over at once are not worth a message.
+   */
+  async execute(lease: Lease, signal: AbortSignal, onStage: (stage: Stage) => void): Promise<ExecutedLease> {
+    const { clock, tracer, log } = this.#options;
+    const progress: Progress = {
+      times: new ActionTimes(clock, durationMs(lease.queuedFor)),
+      fn: undefined,
+      store: undefined,
+      root: undefined,
+      outcome: undefined,
+      captured: undefined,
+      fetchedBlobs: 0,
+      fetchedBytes: 0,
+    };
+    using span = tracer.start("brokkr.worker.action", parseTraceparent(lease.traceparent), {
+      "brokkr.lease": lease.leaseId,
+      "brokkr.action": lease.actionDigest?.hash ?? "",
+    });
+    let result: Init<LeaseResult>;
+    try {
+      const fields = await this.#run(lease, progress, signal, onStage, span);
+      result = this.#completed(lease, progress, fields);
+    } catch (thrown) {
+      const error = signal.aborted ? asBrokkrError(signal.reason, Code.CANCELLED) : asBrokkrError(thrown);
+      span.fail(error);
+      result = await this.#failed(lease, progress, error, signal);
+      log.debug("An action did not complete", { lease: lease.leaseId, code: error.codeName, error });
+    }
+    return { result, cleanup: this.#cleanup(progress) };
+  }
+
+  async #run(
+    lease: Lease,
+    progress: Progress,
+    signal: AbortSignal,
+    onStage: (stage: Stage) => void,
+    span: Span,
+  ): Promise<OutputFields> {
+    const { resolver, materializer, collector } = this.#options;
+    const { inputRoot, plan, fn } = readLease(lease);
+    const store = this.#options.store(lease.instanceName, fn);
+    progress.fn = fn;
+    progress.store = store;
+
+    if (inputRoot.sizeBytes > 0) onStage(Stage.FETCHING_INPUTS);
+    const root = await this.#phase(progress, "inputFetch", span, async () => {
+      using inputs = await resolver.resolve(inputRoot, store, signal);
+      progress.fetchedBlobs = inputs.fetchedBlobs;
+      progress.fetchedBytes = inputs.fetchedBytes;
+      this.#options.onFetched?.(inputs.fetchedBlobs, inputs.fetchedBytes);
+      const extraDirectories = planDirectories(plan, inputs.tree);
+      return await this.#timed("materialize", () =>
+        materializer.materialize({ tree: inputs.tree, blobs: inputs.blobs, extraDirectories, signal }));
+    });
+    progress.root = root;
+
+    onStage(Stage.EXECUTING);
+    const outcome = await this.#phase(progress, "execution", span, () =>
+      this.#command(plan, root, durationMs(lease.timeout), signal));
+    progress.outcome = outcome;
+
+    return await this.#phase(progress, "outputUpload", span, async () => {
+      const captured = await captureOutput(root.scratchPath, fn, outcome, this.#options.outputLimitBytes);
+      progress.captured = captured;
+      using collected = await this.#timed("collect", () =>
+        collector.collect({ rootPath: root.rootPath, plan, fn, signal }));
+      const blobs = [...captured.blobs, ...collected.blobs];
+      if (!isSmallUpload(blobs)) onStage(Stage.UPLOADING_OUTPUTS);
+      if (blobs.length > 0) await store.upload(blobs, signal);
+      return collected.fields;
+    });
+  }
+
+  #command(
+    plan: CommandPlan,
+    root: MaterializedRoot,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<RunOutcome> {
+    return this.#options.runner.run({
+      argv: plan.argv,
+      env: plan.env,
+      cwd: plan.workingDirectory === "" ? root.rootPath : `${root.rootPath}/${plan.workingDirectory}`,
+      stdoutPath: `${root.scratchPath}/${STDOUT_NAME}`,
+      stderrPath: `${root.scratchPath}/${STDERR_NAME}`,
+      outputLimitBytes: this.#options.outputLimitBytes,
+      timeoutMs,
+      signal,
+    });
+  }
+
+  async #phase<T>(progress: Progress, phase: Phase, parent: Span, run: () => Promise<T>): Promise<T> {
+    using span = this.#options.tracer.start(`brokkr.worker.${phase}`, parent.context);
+    progress.times.begin(phase);
+    try {
+      return await run();
+    } catch (error) {
+      span.fail(error);
+      throw error;
+    } finally {
+      this.#options.onPhase?.(phase, progress.times.end(phase));
+    }
+  }
+
+  async #timed<T>(phase: "materialize" | "collect", run: () => Promise<T>): Promise<T> {
+    const { clock, onPhase } = this.#options;
+    const startedMs = clock.monotonicMs();
+    try {
+      return await run();
+    } finally {
+      onPhase?.(phase, clock.monotonicMs() - startedMs);
+    }
+  }
+
+  #completed(lease: Lease, progress: Progress, fields: OutputFields): Init<LeaseResult> {
+    const { outcome } = progress;
+    const actionResult = ActionResultCodec.encode({ ...this.#partial(progress), ...fields });
+    const { leaseId } = lease;
+    if (outcome?.timedOut) {
+      return { leaseId, outcome: Outcome.FAILED, status: statusOf(timeoutError(lease)), actionResult };
+    }
+    const message = outcome?.outputOverflow
+      ? `Killed: it kept writing far beyond the ${this.#options.outputLimitBytes} bytes of output that are kept`
+      : "";
+    return { leaseId, outcome: Outcome.COMPLETED, actionResult, message };
+  }
+
+  /** What can be told of an action whose command has ended: everything but its outputs. */
+  #partial(progress: Progress): Init<ActionResult> {
+    const { outcome, captured, times } = progress;
+    return {
+      exitCode: outcome?.exitCode ?? 0,
+      ...(captured?.stdout === undefined ? {} : { stdoutDigest: captured.stdout }),
+      ...(captured?.stderr === undefined ? {} : { stderrDigest: captured.stderr }),
+      executionMetadata: executedActionMetadata(
+        this.#options.workerId,
+        times,
+        outcome?.durationMs,
+        this.#usage(progress),
+      ),
+    };
+  }
+
+  #usage({ outcome, fetchedBlobs, fetchedBytes }: Progress): Init<ResourceUsage> {
+    return {
+      ...(outcome === undefined ? {} : {
+        cpuUser: durationOf(outcome.userMs),
+        cpuSystem: durationOf(outcome.systemMs),
+        maxRssBytes: outcome.maxRssBytes,
+        stdoutDroppedBytes: outcome.stdoutDroppedBytes,
+        stderrDroppedBytes: outcome.stderrDroppedBytes,
+      }),
+      inputFetchedBlobs: fetchedBlobs,
+      inputFetchedBytes: fetchedBytes,
+      isolation: this.#options.runner.isolation,
+    };
+  }
+
+  async #failed(
+    lease: Lease,
+    progress: Progress,
+    error: BrokkrError,
+    signal: AbortSignal,
+  ): Promise<Init<LeaseResult>> {
+    const { leaseId } = lease;
+    if (signal.aborted) return { leaseId, outcome: Outcome.CANCELLED, status: statusOf(error) };
+    if (!isClientsFault(error)) return { leaseId, outcome: Outcome.WORKER_FAULT, status: statusOf(error) };
+    const status = statusOf(progress.outcome?.timedOut ? timeoutError(lease) : error);
+    const { captured, store } = progress;
+    if (captured === undefined || store === undefined) return { leaseId, outcome: Outcome.FAILED, status };
+    try {
+      // Its outputs could not be taken, but what it printed may well say why.
+      if (captured.blobs.length > 0) await store.upload(captured.blobs, signal);
+    } catch (thrown) {
+      const fault = asBrokkrError(thrown);
+      if (signal.aborted) return { leaseId, outcome: Outcome.CANCELLED, status: statusOf(fault) };
+      return { leaseId, outcome: Outcome.WORKER_FAULT, status: statusOf(fault) };
+    }
+    const actionResult = ActionResultCodec.encode(this.#partial(progress));
+    return { leaseId, outcome: Outcome.FAILED, status, actionResult };
+  }
+
+  async #cleanup(progress: Progress): Promise<void> {
+    progress.captured?.[Symbol.dispose]();
+    try {
+      await progress.root?.[Symbol.asyncDispose]();
+    } catch (error) {
+      this.#options.log.error("Cannot remove an action's directory; it stays until the worker starts again", { error });
+    }
+  }
+}
+
+/** What a lease asks for, checked. */
+function readLease(lease: Lease): { inputRoot: Digest; plan: CommandPlan; fn: DigestFunction } {
+  const hashLength = lease.actionDigest?.hash.length ?? 0;
+  const fn = resolveDigestFunction(lease.digestFunction, hashLength);
+  const action = ActionCodec.decode(lease.action);
+  const inputRoot = parseDigest(action.inputRootDigest, fn.value, "action.input_root_digest");
+  return { inputRoot, plan: planCommand(CommandCodec.decode(lease.command)), fn };
+}
+
+function timeoutError(lease: Lease): BrokkrError {
+  return new BrokkrError(
+    Code.DEADLINE_EXCEEDED,
+    `The command was killed after its timeout of ${durationMs(lease.timeout) / 1000} s`,
+  );
+}
+
+/** Whether an action that failed so would fail again wherever it runs. Everything else is for another try. */
+function isClientsFault({ code }: BrokkrError): boolean {
+  return code === Code.INVALID_ARGUMENT || code === Code.FAILED_PRECONDITION;
+}

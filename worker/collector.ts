@@ -1,0 +1,253 @@
+/**
+ * Collecting what an action left: the interface, and the implementation that reads beneath the action's root.
+ *
+ * @module
+ */
+
+import { BrokkrError, Code, throwIfAborted } from "@brokkr/common";
+import { type Digest, type DigestFunction, type NodeProperties, TreeBuilder, type UploadBlob } from "@brokkr/cas/client";
+import type { ActionResult, Init, OutputDirectory, OutputFile, OutputSymlink } from "@brokkr/proto";
+import { Beneath, type FileStat, SyscallError, utf8OrUndefined } from "@brokkr/sandbox";
+import { BlobHasher } from "./_blob_hasher.ts";
+import type { CommandPlan, OutputRequest } from "./command_plan.ts";
+
+/** What to collect. */
+export interface CollectRequest {
+  /** Absolute path of the action's input root. No process of the action lives any more. */
+  readonly rootPath: string;
+  /** Which outputs, and how they are reported. */
+  readonly plan: CommandPlan;
+  /** Function of the outputs' digests. */
+  readonly fn: DigestFunction;
+  /** Ends the work. */
+  readonly signal?: AbortSignal;
+}
+
+/** Which fields of an ActionResult outputs fill. */
+export type OutputFields = Pick<
+  Init<ActionResult>,
+  "outputFiles" | "outputDirectories" | "outputSymlinks" | "outputFileSymlinks" | "outputDirectorySymlinks"
+>;
+
+/** What was found. Disposing of it closes the root; blobs must have been uploaded by then. */
+export interface CollectedOutputs extends Disposable {
+  /** The outputs, as the result names them. An output that is not there is left out: that is no error. */
+  readonly fields: OutputFields;
+  /** Their contents. */
+  readonly blobs: readonly UploadBlob[];
+}
+
+/** Collects outputs. */
+export interface Collector {
+  /**
+   * Finds and hashes the outputs.
+   *
+   * @throws {BrokkrError} FAILED_PRECONDITION naming an output of a kind that cannot be collected (device, socket, FIFO,
+   * a name or link target that is not UTF-8, a file where a directory was declared or the other way round).
+   */
+  collect(request: CollectRequest): Promise<CollectedOutputs>;
+}
+
+/** Most files, directories and links in one output directory. */
+const MAX_TREE_ENTRIES = 1_000_000;
+/** Most directories below one another in an output directory. */
+const MAX_TREE_DEPTH = 256;
+
+interface Fields {
+  readonly outputFiles: Init<OutputFile>[];
+  readonly outputDirectories: Init<OutputDirectory>[];
+  readonly outputSymlinks: Init<OutputSymlink>[];
+  readonly outputFileSymlinks: Init<OutputSymlink>[];
+  readonly outputDirectorySymlinks: Init<OutputSymlink>[];
+}
+
+/** State of one collection. */
+class Collection {
+  readonly fields: Fields = {
+    outputFiles: [],
+    outputDirectories: [],
+    outputSymlinks: [],
+    outputFileSymlinks: [],
+    outputDirectorySymlinks: [],
+  };
+  readonly hasher: BlobHasher;
+  readonly #root: Beneath;
+  readonly #plan: CommandPlan;
+  readonly #fn: DigestFunction;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(root: Beneath, request: CollectRequest) {
+    this.#root = root;
+    this.#plan = request.plan;
+    this.#fn = request.fn;
+    this.#signal = request.signal;
+    this.hasher = new BlobHasher(root, request.fn, request.signal);
+  }
+
+  async output(request: OutputRequest): Promise<void> {
+    throwIfAborted(this.#signal);
+    const stat = this.#stat(request);
+    if (stat === undefined) return;
+    const shown = JSON.stringify(request.path);
+    switch (stat.type) {
+      case "file":
+        if (request.kind === "directory") throw refused(shown, "was declared as a directory and is a file");
+        return await this.#file(request, stat);
+      case "directory":
+        if (request.kind === "file") throw refused(shown, "was declared as a file and is a directory");
+        return await this.#directory(request);
+      case "symlink":
+        return this.#symlink(request, stat);
+      default:
+        throw refused(shown, "is a device, socket or FIFO, which cannot be collected");
+    }
+  }
+
+  #stat({ path, rootPath }: OutputRequest): FileStat | undefined {
+    try {
+      return this.#root.tryStat(rootPath);
+    } catch (error) {
+      if (error instanceof SyscallError && (error.errnoName === "ELOOP" || error.errnoName === "EXDEV")) {
+        throw refused(JSON.stringify(path), "lies behind a symbolic link, which is not followed");
+      }
+      throw error;
+    }
+  }
+
+  async #file({ path, rootPath }: OutputRequest, stat: FileStat): Promise<void> {
+    const { digest, executable } = await this.hasher.file(rootPath);
+    this.fields.outputFiles.push({ path, digest: wire(digest), isExecutable: executable, ...this.#wireProperties(stat) });
+  }
+
+  #symlink({ path, rootPath, kind }: OutputRequest, stat: FileStat): void {
+    const link = { path, target: this.#target(rootPath, path), ...this.#wireProperties(stat) };
+    // What it points to may lie anywhere or nowhere and is not looked at: the declared kind decides.
+    if (kind === "any") this.fields.outputSymlinks.push(link);
+    else if (kind === "file") this.fields.outputFileSymlinks.push(link);
+    else this.fields.outputDirectorySymlinks.push(link);
+  }
+
+  async #directory({ path, rootPath }: OutputRequest): Promise<void> {
+    const tree = new TreeBuilder({ maxEntries: MAX_TREE_ENTRIES });
+    tree.addDirectory("", this.#properties(rootPath));
+    await this.#walk(tree, rootPath, "", path, 0);
+    const { digest, data, built } = tree.buildTree(this.#fn);
+    if (this.#plan.asTree) this.hasher.add({ digest, data });
+    if (this.#plan.asDirectory) for (const directory of built.directories) this.hasher.add(directory);
+    this.fields.outputDirectories.push({
+      path,
+      ...(this.#plan.asTree ? { treeDigest: wire(digest), isTopologicallySorted: true } : {}),
+      ...(this.#plan.asDirectory ? { rootDirectoryDigest: wire(built.rootDigest) } : {}),
+    });
+  }
+
+  /** Adds what lies in one directory. `above` is its path in the tree, `shown` its path as the client knows it. */
+  async #walk(tree: TreeBuilder, rootPath: string, above: string, shown: string, depth: number): Promise<void> {
+    if (depth > MAX_TREE_DEPTH) {
+      throw refused(JSON.stringify(shown.slice(0, 200)), `has more than ${MAX_TREE_DEPTH} directories below one another`);
+    }
+    for (const { name, nameBytes, type } of await this.#root.list(rootPath)) {
+      if (name === undefined) {
+        throw refused(JSON.stringify(`${shown}/`) + escapeBytes(nameBytes), "has a name that is not UTF-8");
+      }
+      const childRoot = join(rootPath, name);
+      const childShown = join(shown, name);
+      const child = join(above, name);
+      switch (type) {
+        case "file": {
+          const { digest, executable } = await this.hasher.file(childRoot);
+          tree.addFile(child, digest, executable, this.#properties(childRoot));
+          break;
+        }
+        case "directory":
+          tree.addDirectory(child, this.#properties(childRoot));
+          await this.#walk(tree, childRoot, child, childShown, depth + 1);
+          break;
+        case "symlink":
+          tree.addSymlink(child, this.#target(childRoot, childShown), this.#properties(childRoot));
+          break;
+        default:
+          throw refused(JSON.stringify(childShown), "is a device, socket or FIFO, which cannot be collected");
+      }
+      await this.hasher.rest();
+    }
+  }
+
+  #target(rootPath: string, shown: string): string {
+    const target = utf8OrUndefined(this.#root.readLink(rootPath));
+    if (target === undefined) {
+      throw refused(JSON.stringify(shown), "is a symbolic link whose target is not UTF-8");
+    }
+    return target;
+  }
+
+  #properties(rootPath: string): NodeProperties | undefined {
+    if (!this.#plan.reportMtime && !this.#plan.reportUnixMode) return undefined;
+    return this.#propertiesOf(this.#root.stat(rootPath));
+  }
+
+  #propertiesOf(stat: FileStat): NodeProperties {
+    const seconds = stat.mtimeNs / 1_000_000_000n;
+    const mtime = { seconds: Number(seconds), nanos: Number(stat.mtimeNs - seconds * 1_000_000_000n) };
+    return {
+      properties: [],
+      ...(this.#plan.reportMtime ? { mtime } : {}),
+      ...(this.#plan.reportUnixMode ? { unixMode: stat.mode } : {}),
+    };
+  }
+
+  #wireProperties(stat: FileStat): Pick<Init<OutputFile>, "nodeProperties"> {
+    if (!this.#plan.reportMtime && !this.#plan.reportUnixMode) return {};
+    const { mtime, unixMode } = this.#propertiesOf(stat);
+    return {
+      nodeProperties: {
+        ...(mtime === undefined ? {} : { mtime }),
+        ...(unixMode === undefined ? {} : { unixMode: { value: unixMode } }),
+      },
+    };
+  }
+}
+
+/** Reads outputs through {@linkcode Beneath}: nothing outside the root is reached, whatever links the action left. */
+export class BeneathCollector implements Collector {
+  /** See {@linkcode Collector.collect}. */
+  async collect(request: CollectRequest): Promise<CollectedOutputs> {
+    const root = Beneath.open(request.rootPath);
+    try {
+      const collection = new Collection(root, request);
+      for (const output of request.plan.outputs) {
+        await collection.output(output);
+        await collection.hasher.rest();
+      }
+      return {
+        fields: collection.fields,
+        blobs: collection.hasher.blobs,
+        [Symbol.dispose]: () => root.close(),
+      };
+    } catch (error) {
+      root.close();
+      throw error;
+    }
+  }
+}
+
+function join(path: string, name: string): string {
+  return path === "" ? name : `${path}/${name}`;
+}
+
+function wire(digest: Digest): { hash: string; sizeBytes: number } {
+  return { hash: digest.hash, sizeBytes: digest.sizeBytes };
+}
+
+function refused(shown: string, why: string): BrokkrError {
+  return new BrokkrError(Code.FAILED_PRECONDITION, `Output ${shown} ${why}`);
+}
+
+/** Bytes as a person can read them. */
+function escapeBytes(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) {
+    text += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+  }
+  return `"${text}"`;
+}
