@@ -1,5 +1,7 @@
 /**
+ * The control plane: Execution, Capabilities, Workers and Admin services over the scheduler.
+ *
  * @module
  */
 
-export {};
+export * from "./scheduler/mod.ts";
