@@ -38,6 +38,7 @@ import type { BidiCall, CallOptions, Channel } from "./types.ts";
 
 export type { RetryOptions } from "./_retry.ts";
 export * from "./limits.ts";
+export { fromWireStatus } from "./status.ts";
 export type * from "./types.ts";
 
 /** Certificates of a client, as PEM text. */
