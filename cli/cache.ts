@@ -1,0 +1,185 @@
+/**
+ * The grid's store, as a person uses it.
+ *
+ * @module
+ */
+
+import {
+  type CasClient,
+  type Digest,
+  type HashHex,
+  joinPath,
+  parseDigestText,
+  type TransferProgress,
+  type TransferStat,
+  walkTree,
+} from "@brokkr/cas/client";
+import { systemRandom } from "@brokkr/common";
+import { buildInputs, type Input } from "./_inputs.ts";
+import { readSource } from "./_local_tree.ts";
+import { downloadInto, type DownloadResult, fetchDirectories } from "./_outputs.ts";
+
+/** Options of a transfer. */
+export interface CacheOptions {
+  /** Stops it. */
+  readonly signal?: AbortSignal;
+  /** Told how far it is. */
+  readonly onProgress?: (progress: TransferProgress) => void;
+}
+
+/** What {@linkcode Cache.put} came to. */
+export interface PutResult extends TransferStat {
+  /** Digest of the file, or of the root's Directory. */
+  readonly digest: Digest;
+  /** What it names. */
+  readonly kind: "file" | "directory";
+}
+
+/** One entry of a tree. */
+export interface CacheEntry {
+  /** Path below the root. */
+  readonly path: string;
+  /** What it is. */
+  readonly kind: "file" | "directory" | "symlink";
+  /** Content of a file, or Directory message of a directory. */
+  readonly digest?: Digest;
+  /** Whether a file may be executed. */
+  readonly executable?: boolean;
+  /** Where a link leads. */
+  readonly target?: string;
+}
+
+/** Whether the store holds a blob. */
+export interface CacheStat {
+  /** Its digest. */
+  readonly digest: Digest;
+  /** Whether it is there. */
+  readonly present: boolean;
+}
+
+/** Puts into the grid's store and gets from it. Digests may be written as `hash/size`. */
+export class Cache {
+  readonly #cas: CasClient;
+
+  /** Over a client of the store. */
+  constructor(cas: CasClient) {
+    this.#cas = cas;
+  }
+
+  /**
+   * Uploads a file, or a directory with all that is in it.
+   *
+   * @throws {BrokkrError} NOT_FOUND for a path that does not exist, INVALID_ARGUMENT for names that cannot be.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { connectGrid } from "@brokkr/cli";
+   * import { startGrid } from "@brokkr/cli/up";
+   *
+   * await using grid = await startGrid();
+   * await using client = connectGrid(grid.endpoint);
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "kept");
+   * const { digest } = await client.cache.put(path);
+   * assertEquals(await client.cache.get(digest), new TextEncoder().encode("kept"));
+   * await Deno.remove(path);
+   * ```
+   */
+  async put(path: string, options: CacheOptions = {}): Promise<PutResult> {
+    const isDirectory = await isDirectoryAt(path);
+    const input: Input = { from: path, to: isDirectory ? "" : "file" };
+    const { rootDigest, tree, blobs } = await buildInputs([input], this.#cas.fn, options.signal);
+    const roots = new Set(isDirectory ? [] : tree.directories.map(({ digest }) => digest.hash));
+    const sources = blobs.sources().filter(({ digest }) => !roots.has(digest.hash));
+    const stat = await this.#cas.upload(
+      sources.map((source) => ({ digest: source.digest, data: source.data ?? (() => readSource(source)) })),
+      options,
+    );
+    const digest = isDirectory ? rootDigest : sources[0]?.digest ?? emptyDigest(this.#cas);
+    return { ...stat, digest, kind: isDirectory ? "directory" : "file" };
+  }
+
+  /**
+   * A whole blob in memory.
+   *
+   * @throws {BrokkrError} NOT_FOUND when the store does not hold it.
+   */
+  async get(digest: Digest | string, options: CacheOptions = {}): Promise<Uint8Array> {
+    return await this.#cas.get(asDigest(digest), { signal: options.signal });
+  }
+
+  /**
+   * A blob as a stream. It is verified: the error comes at the end, so do not trust what came before it.
+   *
+   * @throws {BrokkrError} NOT_FOUND when the store does not hold it, while iterating.
+   */
+  read(digest: Digest | string, options: CacheOptions = {}): AsyncIterable<Uint8Array> {
+    return this.#cas.read(asDigest(digest), {}, { signal: options.signal });
+  }
+
+  /**
+   * Fetches a directory with all that is in it into `destination`, as {@linkcode Client.download} does.
+   *
+   * @throws {BrokkrError} FAILED_PRECONDITION naming what the store does not hold.
+   */
+  async getTree(
+    digest: Digest | string,
+    destination: string,
+    options: CacheOptions = {},
+  ): Promise<DownloadResult> {
+    const root = { kind: "directory", path: "", digest: asDigest(digest), form: "directory" } as const;
+    return await downloadInto(destination, [root], this.#cas, systemRandom, options);
+  }
+
+  /**
+   * Lists a directory with all that is in it, parents before what is in them.
+   *
+   * @throws {BrokkrError} FAILED_PRECONDITION naming directories that the store does not hold, INVALID_ARGUMENT for a
+   * blob that is no directory.
+   */
+  async *tree(
+    digest: Digest | string,
+    options: CacheOptions = {},
+  ): AsyncGenerator<CacheEntry, void, undefined> {
+    const fetch = (digests: readonly Digest[]) => fetchDirectories(this.#cas, digests, options.signal);
+    for await (const { path, content } of walkTree(asDigest(digest), fetch, { signal: options.signal })) {
+      const { directories = [], files = [], symlinks = [] } = content ?? {};
+      for (const { name, digest } of directories) {
+        yield { path: joinPath(path, name), kind: "directory", digest };
+      }
+      for (const { name, digest, executable } of files) {
+        yield { path: joinPath(path, name), kind: "file", digest, executable };
+      }
+      for (const { name, target } of symlinks) yield { path: joinPath(path, name), kind: "symlink", target };
+    }
+  }
+
+  /** Which of some blobs the store holds. */
+  async stat(
+    digests: readonly (Digest | string)[],
+    options: CacheOptions = {},
+  ): Promise<readonly CacheStat[]> {
+    const asked = digests.map(asDigest);
+    const missing = new Set(
+      (await this.#cas.findMissing(asked, { signal: options.signal })).map(({ hash }) => hash),
+    );
+    return asked.map((digest) => ({ digest, present: !missing.has(digest.hash) }));
+  }
+}
+
+function asDigest(digest: Digest | string): Digest {
+  return typeof digest === "string" ? parseDigestText(digest) : digest;
+}
+
+async function isDirectoryAt(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch {
+    return false; // building the tree says what is wrong with it
+  }
+}
+
+function emptyDigest(cas: CasClient): Digest {
+  return { fn: cas.fn, hash: cas.fn.hash(new Uint8Array()) as HashHex, sizeBytes: 0 };
+}

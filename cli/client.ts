@@ -1,0 +1,388 @@
+/**
+ * A client of a grid: what `brokk`'s commands are written on.
+ *
+ * @module
+ */
+
+import {
+  CasClient,
+  type Digest,
+  formatDigest,
+  parseDigestText,
+  SHA256,
+  type TransferProgress,
+  type TransferStat,
+  type UploadBlob,
+} from "@brokkr/cas/client";
+import { BrokkrError, Code, randomHex, systemClock, systemRandom } from "@brokkr/common";
+import {
+  type ActionResult,
+  Admin,
+  type ExecutedActionMetadata,
+  type GetActionResponse,
+  type GetStatusResponse,
+  RequestMetadataCodec,
+  type WorkerInfo,
+} from "@brokkr/proto";
+import { type Channel, type ClientTlsOptions, connect } from "@brokkr/proto/rpc/client";
+import { type ActionSpec, buildAction } from "./_action.ts";
+import { type OnStage, runToEnd, statusOf } from "./_execution.ts";
+import { buildInputs, type BuiltInputs, type Input } from "./_inputs.ts";
+import { type BlobSet, type BlobSource, readSource } from "./_local_tree.ts";
+import {
+  downloadInto,
+  type DownloadOptions,
+  type DownloadResult,
+  type Output,
+  outputsOf,
+} from "./_outputs.ts";
+import { Cache } from "./cache.ts";
+import { VERSION } from "./version.ts";
+
+/** How a {@linkcode Client} is set up. */
+export interface GridOptions {
+  /** REAPI instance name; `""` by default. */
+  readonly instance?: string;
+  /** How long one call may take, in milliseconds; 30 s by default. Executions are not bounded by it. */
+  readonly timeoutMs?: number;
+  /** Certificates as PEM text, for `grpcs://`. */
+  readonly tls?: ClientTlsOptions;
+  /** How often a call that found the grid unavailable is tried again; 2 by default. */
+  readonly retries?: number;
+  /** Name of the tool on whose behalf calls are made, for logs; `brokk` by default. */
+  readonly toolName?: string;
+}
+
+/** What {@linkcode Client.run} is given. */
+export interface RunOptions extends ActionSpec {
+  /** Files, directories and links that the command finds below its root. */
+  readonly inputs?: readonly Input[];
+  /** Stops waiting; the grid then stops the action unless others wait for it. */
+  readonly signal?: AbortSignal;
+  /** Told each time the stage of the execution changes. */
+  readonly onStage?: OnStage;
+  /** Told how far the upload of inputs is. */
+  readonly onUpload?: (progress: TransferProgress) => void;
+  /** Told when the connection broke and the execution is joined again. */
+  readonly onResume?: (error: BrokkrError) => void;
+}
+
+/** Where the time of a run went, in milliseconds. */
+export interface RunTimings {
+  /** Reading and hashing inputs. */
+  readonly buildMs: number;
+  /** Asking the action cache. */
+  readonly cacheMs: number;
+  /** Finding out what the grid lacks and uploading it. */
+  readonly uploadMs: number;
+  /** From Execute to the result. */
+  readonly executeMs: number;
+  /** Fetching output streams that were too large for the result. */
+  readonly fetchMs: number;
+}
+
+/** What came of a run. */
+export interface RunResult {
+  /** The command's exit code; 128 + n when signal n ended it. */
+  readonly exitCode: number;
+  /** Its standard output. */
+  readonly stdout: Uint8Array;
+  /** Its standard error. */
+  readonly stderr: Uint8Array;
+  /** True when nothing was run for this call. */
+  readonly cacheHit: boolean;
+  /** What it left behind. */
+  readonly outputs: readonly Output[];
+  /** Names the action; `brokk action show` takes it. */
+  readonly actionDigest: Digest;
+  /** Names the operation; `""` when the action cache answered. */
+  readonly operationName: string;
+  /** Worker and timestamps. */
+  readonly metadata: ExecutedActionMetadata | undefined;
+  /** Set when the action did not come to its end, as when it timed out; the rest is then partial. */
+  readonly error: BrokkrError | undefined;
+  /** Words of the grid for a person. */
+  readonly message: string;
+  /** What was uploaded. */
+  readonly uploaded: TransferStat;
+  /** Where the time went. */
+  readonly timings: RunTimings;
+}
+
+/** What {@linkcode Client.upload} came to. */
+export interface UploadResult extends TransferStat {
+  /** Digest of the root's Directory. */
+  readonly rootDigest: Digest;
+}
+
+const NOTHING: TransferStat = { blobs: 0, bytes: 0, skippedBlobs: 0, skippedBytes: 0 };
+
+/** A connection to a grid. Made by {@linkcode connectGrid}; connects when it is first used. */
+export class Client implements AsyncDisposable {
+  /** Blobs of the grid's store. */
+  readonly cache: Cache;
+  readonly #channel: Channel;
+  readonly #cas: CasClient;
+  readonly #instance: string;
+
+  /** Takes over the channel: {@linkcode Client.close} closes it. */
+  constructor(channel: Channel, instance: string) {
+    this.#channel = channel;
+    this.#instance = instance;
+    this.#cas = new CasClient({ channel, instance, fn: SHA256, random: systemRandom });
+    this.cache = new Cache(this.#cas);
+  }
+
+  /** Where it goes. */
+  get endpoint(): string {
+    return this.#channel.endpoint;
+  }
+
+  /**
+   * Runs a command on the grid, or answers from its cache, and gives what came of it.
+   *
+   * The command finds `inputs` in an otherwise empty directory. A non-zero exit code is no error here. A run that timed
+   * out has `error` set and what the command wrote until then.
+   *
+   * @throws {BrokkrError} when the command could not be run: INVALID_ARGUMENT, UNAVAILABLE, CANCELLED and others.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { connectGrid } from "@brokkr/cli";
+   * import { startGrid } from "@brokkr/cli/up";
+   *
+   * await using grid = await startGrid();
+   * await using client = connectGrid(grid.endpoint);
+   * const result = await client.run({
+   *   argv: ["/bin/sh", "-c", "cat name.txt; echo made > out.txt"],
+   *   inputs: [{ path: "name.txt", content: "Brokkr" }],
+   *   outputs: ["out.txt"],
+   * });
+   * assertEquals(result.exitCode, 0);
+   * assertEquals(new TextDecoder().decode(result.stdout), "Brokkr");
+   * assertEquals(result.outputs.map((output) => output.path), ["out.txt"]);
+   * ```
+   */
+  async run(options: RunOptions): Promise<RunResult> {
+    const { signal, noCache = false } = options;
+    const clock = new Stopwatch();
+    const built = await buildInputs(options.inputs ?? [], SHA256, signal);
+    const { actionDigest } = buildAction(options, built.rootDigest, SHA256, built.blobs);
+    const buildMs = clock.lap();
+    const cached = noCache
+      ? undefined
+      : await this.#cas.getActionResult(actionDigest, { signal, inline: true });
+    const cacheMs = clock.lap();
+    if (cached !== undefined) {
+      const streams = await this.#streams(cached, signal);
+      const timings = { buildMs, cacheMs, uploadMs: 0, executeMs: 0, fetchMs: clock.lap() };
+      return { ...describe(cached, actionDigest), ...streams, ...CACHED, timings };
+    }
+    const uploaded = await this.#uploadBlobs(built.blobs.sources(), options);
+    const uploadMs = clock.lap();
+    const { operationName, response } = await this.#execute(options, actionDigest, built.blobs);
+    const executeMs = clock.lap();
+    const error = statusOf(response);
+    const result = response.result;
+    if (result === undefined) {
+      throw error ?? new BrokkrError(Code.INTERNAL, `Operation ${operationName} ended without a result`);
+    }
+    const streams = await this.#streams(result, signal);
+    return {
+      ...describe(result, actionDigest),
+      ...streams,
+      cacheHit: response.cachedResult,
+      operationName,
+      error,
+      message: response.message,
+      uploaded,
+      timings: { buildMs, cacheMs, uploadMs, executeMs, fetchMs: clock.lap() },
+    };
+  }
+
+  async #execute(options: RunOptions, actionDigest: Digest, blobs: BlobSet) {
+    return await runToEnd({
+      channel: this.#channel,
+      instance: this.#instance,
+      clock: systemClock,
+      random: systemRandom,
+    }, {
+      actionDigest,
+      skipCacheLookup: options.noCache ?? false,
+      call: { signal: options.signal },
+      onStage: options.onStage,
+      onResume: options.onResume,
+      uploadMissing: async (subjects) => {
+        const wanted = blobs.sources().filter(({ digest }) =>
+          subjects.some((subject) => subject.endsWith(formatDigest(digest)))
+        );
+        await this.#cas.uploadKnownMissing(wanted.map(asUpload), { signal: options.signal });
+        return wanted.length > 0;
+      },
+    });
+  }
+
+  /** Output and error of a command: from the result where they are small, else from the store. */
+  async #streams(
+    result: ActionResult,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly stdout: Uint8Array; readonly stderr: Uint8Array }> {
+    const read = async (raw: Uint8Array, message: ActionResult["stdoutDigest"]) => {
+      if (raw.length > 0 || message === undefined || message.sizeBytes === 0) return raw;
+      return await this.#cas.get(parseDigestText(`${message.hash}/${message.sizeBytes}`), { signal });
+    };
+    const [stdout, stderr] = await Promise.all([
+      read(result.stdoutRaw, result.stdoutDigest),
+      read(result.stderrRaw, result.stderrDigest),
+    ]);
+    return { stdout, stderr };
+  }
+
+  /**
+   * Builds the Merkle tree of inputs and uploads what the grid lacks of it.
+   *
+   * @throws {BrokkrError} NOT_FOUND for a path that does not exist, INVALID_ARGUMENT for names that cannot be.
+   */
+  async upload(
+    inputs: readonly Input[],
+    options: { readonly signal?: AbortSignal; readonly onUpload?: RunOptions["onUpload"] } = {},
+  ): Promise<UploadResult> {
+    const built: BuiltInputs = await buildInputs(inputs, SHA256, options.signal);
+    const stat = await this.#uploadBlobs(built.blobs.sources(), options);
+    return { ...stat, rootDigest: built.rootDigest };
+  }
+
+  async #uploadBlobs(
+    sources: readonly BlobSource[],
+    options: { readonly signal?: AbortSignal; readonly onUpload?: RunOptions["onUpload"] },
+  ): Promise<TransferStat> {
+    return await this.#cas.upload(sources.map(asUpload), {
+      signal: options.signal,
+      onProgress: options.onUpload,
+    });
+  }
+
+  /**
+   * Fetches outputs of a run into a directory of this machine. Everything is verified before anything shows, files are
+   * replaced by renaming, and nothing is written outside of `destination`.
+   *
+   * @throws {BrokkrError} FAILED_PRECONDITION naming blobs that the grid lost, or what is in the way here.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { connectGrid } from "@brokkr/cli";
+   * import { startGrid } from "@brokkr/cli/up";
+   *
+   * await using grid = await startGrid();
+   * await using client = connectGrid(grid.endpoint);
+   * const { outputs } = await client.run({ argv: ["/bin/sh", "-c", "echo hi > a; ln -s a b"], outputs: ["a", "b"] });
+   * const destination = await Deno.makeTempDir();
+   * await client.download(outputs, destination);
+   * assertEquals(await Deno.readTextFile(`${destination}/b`), "hi\n");
+   * await Deno.remove(destination, { recursive: true });
+   * ```
+   */
+  async download(
+    outputs: readonly Output[],
+    destination: string,
+    options: DownloadOptions = {},
+  ): Promise<DownloadResult> {
+    return await downloadInto(destination, outputs, this.#cas, systemRandom, options);
+  }
+
+  /**
+   * What the grid remembers of an action, by its digest (`hash/size`) or by the name of an operation.
+   *
+   * @throws {BrokkrError} NOT_FOUND when it knows nothing of it.
+   */
+  async actionShow(reference: string): Promise<GetActionResponse> {
+    const byDigest = /^(?:[a-z0-9]+:)?[0-9a-f]{32,}\/\d+$/.test(reference);
+    const digest = byDigest ? parseDigestText(reference) : undefined;
+    return await this.#channel.unary(Admin.getAction, {
+      instanceName: this.#instance,
+      actionDigest: digest,
+      digestFunction: digest?.fn.value ?? 0,
+      operationName: byDigest ? "" : reference,
+    });
+  }
+
+  /** Every worker that is connected, or was within its lease time. */
+  async workers(): Promise<readonly WorkerInfo[]> {
+    return (await this.#channel.unary(Admin.listWorkers, {})).workers;
+  }
+
+  /** The grid in one look. */
+  async status(): Promise<GetStatusResponse> {
+    return await this.#channel.unary(Admin.getStatus, {});
+  }
+
+  /** Ends what is under way and closes the connection. */
+  async close(): Promise<void> {
+    await this.#channel.close();
+  }
+
+  /** Same as {@linkcode Client.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+const CACHED = { cacheHit: true, operationName: "", error: undefined, message: "", uploaded: NOTHING };
+
+function describe(result: ActionResult, actionDigest: Digest) {
+  return {
+    exitCode: result.exitCode,
+    outputs: outputsOf(result, actionDigest.fn.value),
+    actionDigest,
+    metadata: result.executionMetadata,
+  };
+}
+
+function asUpload(source: BlobSource): UploadBlob {
+  return { digest: source.digest, data: source.data ?? (() => readSource(source)) };
+}
+
+class Stopwatch {
+  #since = performance.now();
+
+  /** Milliseconds since the last lap. */
+  lap(): number {
+    const now = performance.now();
+    const elapsed = now - this.#since;
+    this.#since = now;
+    return elapsed;
+  }
+}
+
+/**
+ * A client of the grid at `endpoint`, such as `grpc://127.0.0.1:8980`. It connects when it is first used.
+ *
+ * @throws {BrokkrError} INVALID_ARGUMENT for a malformed endpoint or instance name.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { connectGrid } from "@brokkr/cli";
+ * import { startGrid } from "@brokkr/cli/up";
+ *
+ * await using grid = await startGrid();
+ * await using client = connectGrid(grid.endpoint);
+ * const command = { argv: ["/bin/echo", "hello world"] };
+ * assertEquals((await client.run(command)).cacheHit, false);
+ * assertEquals((await client.run(command)).cacheHit, true);
+ * ```
+ */
+export function connectGrid(endpoint: string, options: GridOptions = {}): Client {
+  const channel = connect(endpoint, {
+    defaultTimeoutMs: options.timeoutMs ?? 30_000,
+    retry: { retries: options.retries ?? 2 },
+    tls: options.tls,
+    clientMetadataBytes: RequestMetadataCodec.encode({
+      toolDetails: { toolName: options.toolName ?? "brokk", toolVersion: VERSION },
+      toolInvocationId: randomHex(systemRandom, 16),
+    }),
+  });
+  return new Client(channel, options.instance ?? "");
+}
