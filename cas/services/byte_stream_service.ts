@@ -1,0 +1,245 @@
+/**
+ * ByteStream over a blob store: Read, Write, QueryWriteStatus.
+ *
+ * A write is verified before anything of it can be seen. One that breaks off is kept for some minutes: a write of the
+ * same name goes on from where QueryWriteStatus says. A write of a blob that is there already succeeds at once.
+ *
+ * @module
+ */
+
+import {
+  BrokkrError,
+  type Clock,
+  Code,
+  invalidArgument,
+  type Scope,
+  systemClock,
+  unavailable,
+} from "@brokkr/common";
+import {
+  ByteStream,
+  type Init,
+  type QueryWriteStatusResponse,
+  RawByteStream,
+  type ReadRequest,
+  type ReadResponse,
+  type WriteRequest,
+  type WriteResponse,
+} from "@brokkr/proto";
+import { type CallContext, clientStream, type Route, serverStream, unary } from "@brokkr/proto/rpc/server";
+import type { BlobWriter } from "../blob_store.ts";
+import { type Digest, formatDigest } from "../digest.ts";
+import { batchOf } from "../digest_batch.ts";
+import { parseReadName, parseUploadName, type UploadName } from "../resource_name.ts";
+import { checkBlobSize } from "./cas_service.ts";
+import { type CasCounters, casCounters, type CasServiceOptions } from "./_shared.ts";
+import { type UploadLimits, Uploads } from "./_uploads.ts";
+
+/** How the ByteStream service is set up. */
+export interface ByteStreamOptions extends CasServiceOptions {
+  /** Limits of interrupted uploads. */
+  readonly uploads?: UploadLimits;
+}
+
+/** The ByteStream service; disposing of it drops interrupted uploads. */
+export interface ByteStreamRoutes extends AsyncDisposable {
+  /** Its routes. */
+  readonly routes: Route[];
+}
+
+/** How long a client may take to end its stream after the message that finishes a write. */
+const HALF_CLOSE_MS = 1000;
+
+/** The routes of the ByteStream service, with what must be closed after the server. */
+export function byteStreamRoutes(options: ByteStreamOptions): ByteStreamRoutes {
+  const service = new ByteStreamService(options);
+  return {
+    routes: [
+      serverStream(RawByteStream.read, "read", (request, context) => service.read(request, context)),
+      clientStream(RawByteStream.write, "write", (requests, context) => service.write(requests, context)),
+      unary(ByteStream.queryWriteStatus, "write", (request, context) => {
+        const name = parseUploadName(request.resourceName);
+        return service.queryWriteStatus(name, context);
+      }),
+    ],
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
+  };
+}
+
+class ByteStreamService implements AsyncDisposable {
+  readonly #options: ByteStreamOptions;
+  readonly #uploads: Uploads;
+  readonly #clock: Clock;
+  readonly #count: CasCounters;
+
+  constructor(options: ByteStreamOptions) {
+    this.#options = options;
+    this.#uploads = new Uploads(options.uploads);
+    this.#clock = options.uploads?.clock ?? systemClock;
+    this.#count = casCounters(options.metrics);
+  }
+
+  async *read(
+    request: ReadRequest,
+    context: CallContext,
+  ): AsyncGenerator<Init<ReadResponse>, void, undefined> {
+    const { instance, digest } = parseReadName(request.resourceName);
+    const scope = context.scope(instance);
+    const { readOffset, readLimit } = request;
+    if (!(readOffset >= 0 && readOffset <= digest.sizeBytes)) {
+      throw new BrokkrError(
+        Code.OUT_OF_RANGE,
+        `Cannot read from offset ${readOffset} of blob ${
+          formatDigest(digest)
+        }: it must lie in 0 to ${digest.sizeBytes}`,
+      );
+    }
+    if (readLimit < 0) {
+      throw invalidArgument(
+        "read_limit",
+        `Cannot read ${readLimit} bytes; give a positive number, or 0 for all`,
+      );
+    }
+    const range = readLimit === 0 ? { offset: readOffset } : { offset: readOffset, limit: readLimit };
+    let bytes = 0;
+    try {
+      for await (const data of this.#options.store.read(scope, digest, range, context.signal)) {
+        if (data.length === 0) continue;
+        bytes += data.length;
+        yield { data };
+      }
+      this.#count.hits("Read", 1);
+    } catch (error) {
+      if (error instanceof BrokkrError && error.code === Code.NOT_FOUND) this.#count.misses("Read", 1);
+      throw error;
+    } finally {
+      this.#count.read("Read", bytes);
+    }
+  }
+
+  async queryWriteStatus(name: UploadName, context: CallContext): Promise<Init<QueryWriteStatusResponse>> {
+    const scope = context.scope(name.instance);
+    if (await this.#isPresent(scope, name.digest)) {
+      return { committedSize: name.digest.sizeBytes, complete: true };
+    }
+    return { committedSize: this.#uploads.writtenBytes(Uploads.key(scope, name)) ?? 0, complete: false };
+  }
+
+  async write(requests: AsyncIterable<WriteRequest>, context: CallContext): Promise<Init<WriteResponse>> {
+    const messages = requests[Symbol.asyncIterator]();
+    const { value: first, done } = await messages.next();
+    if (done === true) {
+      throw invalidArgument("resource_name", "A write has no message; the first must name the blob");
+    }
+    const name = parseUploadName(first.resourceName);
+    const { digest } = name;
+    const scope = context.scope(name.instance);
+    checkBlobSize(digest, this.#options.maxBlobBytes);
+    const committed = { committedSize: digest.sizeBytes };
+    if (first.finishWrite && first.writeOffset === 0) {
+      await this.#expectEnd(messages);
+      await this.#options.store.put(scope, digest, first.data);
+      this.#count.written("Write", first.data.length);
+      return committed;
+    }
+    if (await this.#isPresent(scope, digest)) return committed;
+    const key = Uploads.key(scope, name);
+    const writer = await this.#writerFor(scope, key, digest, first.writeOffset);
+    await this.#receive(writer, key, first, messages, context);
+    return committed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#uploads[Symbol.asyncDispose]();
+  }
+
+  async #isPresent(scope: Scope, digest: Digest): Promise<boolean> {
+    const missing = this.#options.store.missing(scope, batchOf(digest.fn, [digest]));
+    return (missing instanceof Promise ? await missing : missing).length === 0;
+  }
+
+  /** A writer that stands at `offset`: a new one, or that of an interrupted upload. */
+  async #writerFor(scope: Scope, key: string, digest: Digest, offset: number): Promise<BlobWriter> {
+    const standing = this.#uploads.writtenBytes(key) ?? 0;
+    if (this.#uploads.isActive(key) && offset !== 0) {
+      throw unavailable("Another call still writes this upload; try again when it has ended");
+    }
+    if (offset !== 0 && offset !== standing) {
+      throw invalidArgument(
+        "write_offset",
+        `This upload stands at ${standing} bytes, so that a write cannot go on from ${offset}; ask QueryWriteStatus`,
+      );
+    }
+    const kept = this.#uploads.take(key);
+    if (kept !== undefined && offset !== 0) return kept;
+    await kept?.abort();
+    return await this.#options.store.writer(scope, digest);
+  }
+
+  async #receive(
+    writer: BlobWriter,
+    key: string,
+    first: WriteRequest,
+    messages: AsyncIterator<WriteRequest>,
+    context: CallContext,
+  ): Promise<void> {
+    this.#uploads.begin(key, writer);
+    let interrupted = false;
+    const before = writer.writtenBytes;
+    try {
+      for (let message = first;;) {
+        checkMessage(message, first, writer.writtenBytes);
+        if (message.data.length > 0) await writer.write(message.data);
+        if (message.finishWrite) break;
+        interrupted = true;
+        const { value, done } = await messages.next();
+        interrupted = false;
+        if (done === true) {
+          throw invalidArgument(
+            "finish_write",
+            `The write ended after ${writer.writtenBytes} bytes without a message that finishes it`,
+          );
+        }
+        message = value;
+      }
+      await this.#expectEnd(messages);
+      await writer.commit();
+      this.#count.written("Write", writer.writtenBytes - before);
+    } catch (error) {
+      // What broke off can go on; what was wrong must not.
+      if (interrupted || context.signal.aborted) await this.#uploads.keep(key, writer);
+      else await writer.abort();
+      throw error;
+    } finally {
+      this.#uploads.end(key, writer);
+    }
+  }
+
+  /**
+   * Refuses messages after the one that finishes a write. A client that does not end its stream by then is not waited
+   * for long.
+   */
+  async #expectEnd(messages: AsyncIterator<WriteRequest>): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    using _timer = this.#clock.setTimer(HALF_CLOSE_MS, () => resolve(undefined));
+    const step = await Promise.race([messages.next(), late]);
+    if (step !== undefined && step.done !== true) {
+      throw invalidArgument("finish_write", "A message came after the one that finished the write");
+    }
+  }
+}
+
+function checkMessage(message: WriteRequest, first: WriteRequest, writtenBytes: number): void {
+  if (message.resourceName !== "" && message.resourceName !== first.resourceName) {
+    throw invalidArgument(
+      "resource_name",
+      "A write changed the resource it writes; only the first message names it",
+    );
+  }
+  if (message.writeOffset !== writtenBytes) {
+    throw invalidArgument(
+      "write_offset",
+      `A message has offset ${message.writeOffset} where ${writtenBytes} bytes were written`,
+    );
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * ContentAddressableStorage: FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs.
+ *
+ * @module
+ */
+
+import { Code, invalidArgument, type Scope } from "@brokkr/common";
+import {
+  type BatchReadBlobsRequest,
+  type BatchReadBlobsResponse,
+  type BatchUpdateBlobsRequest,
+  type BatchUpdateBlobsResponse,
+  type Init,
+  type MissingSelection,
+  type PackedFindMissing,
+  RawCas,
+} from "@brokkr/proto";
+import {
+  type CallContext,
+  MAX_BATCH_TOTAL_BYTES,
+  MAX_SEND_MESSAGE_BYTES,
+  type Route,
+  unary,
+} from "@brokkr/proto/rpc/server";
+import { Breath } from "../_breath.ts";
+import { type Digest, parseDigest, resolveDigestFunction } from "../digest.ts";
+import { functionOf, packDigests } from "./_pack.ts";
+import { blobStatus, type CasCounters, casCounters, type CasServiceOptions, OK_STATUS } from "./_shared.ts";
+
+/** Digests packed and looked up in one go: some 2 ms. */
+const FIND_SLICE = 8192;
+/** What an entry of a batch's response takes beside its data and hash, generously. */
+const ENTRY_OVERHEAD_BYTES = 64;
+
+/** Routes of the ContentAddressableStorage service. What is not among them answers UNIMPLEMENTED. */
+export function casRoutes(options: CasServiceOptions): Route[] {
+  const service = new CasService(options);
+  return [
+    unary(RawCas.findMissingBlobs, "read", (request, context) => service.findMissing(request, context)),
+    unary(RawCas.batchUpdateBlobs, "write", (request, context) => service.batchUpdate(request, context)),
+    unary(RawCas.batchReadBlobs, "read", (request, context) => service.batchRead(request, context)),
+  ];
+}
+
+class CasService {
+  readonly #options: CasServiceOptions;
+  readonly #count: CasCounters;
+
+  constructor(options: CasServiceOptions) {
+    this.#options = options;
+    this.#count = casCounters(options.metrics);
+  }
+
+  findMissing(
+    request: PackedFindMissing,
+    context: CallContext,
+  ): MissingSelection | Promise<MissingSelection> {
+    const scope = context.scope(request.instanceName);
+    const { digests } = request;
+    const fn = functionOf(digests, request.digestFunction);
+    if (digests.count > FIND_SLICE) return this.#findSliced(scope, request, context);
+    const missing = this.#options.store.missing(scope, packDigests(digests, fn, 0, digests.count));
+    const answer = (found: Uint32Array): MissingSelection => {
+      this.#countFound(digests.count, found.length);
+      return { digests, missing: found };
+    };
+    return missing instanceof Promise ? missing.then(answer) : answer(missing);
+  }
+
+  async #findSliced(
+    scope: Scope,
+    { digests, digestFunction }: PackedFindMissing,
+    context: CallContext,
+  ): Promise<MissingSelection> {
+    const fn = functionOf(digests, digestFunction);
+    const missing: number[] = [];
+    const breath = new Breath();
+    for (let from = 0; from < digests.count; from += FIND_SLICE) {
+      if (breath.due) await breath.pause();
+      context.signal.throwIfAborted();
+      const to = Math.min(digests.count, from + FIND_SLICE);
+      for (const index of await this.#options.store.missing(scope, packDigests(digests, fn, from, to))) {
+        missing.push(from + index);
+      }
+    }
+    this.#countFound(digests.count, missing.length);
+    return { digests, missing };
+  }
+
+  #countFound(asked: number, missing: number): void {
+    this.#count.hits("FindMissingBlobs", asked - missing);
+    this.#count.misses("FindMissingBlobs", missing);
+  }
+
+  async batchUpdate(
+    request: BatchUpdateBlobsRequest,
+    context: CallContext,
+  ): Promise<Init<BatchUpdateBlobsResponse>> {
+    const scope = context.scope(request.instanceName);
+    const { requests, digestFunction } = request;
+    if (digestFunction !== 0) resolveDigestFunction(digestFunction, 0);
+    const total = requests.reduce((sum, each) => sum + each.data.length, 0);
+    if (total > MAX_BATCH_TOTAL_BYTES) throw tooMuch("requests", total);
+    // All at once, so that one sync of the store serves them all; in slices, as each is hashed at its start.
+    const started: Promise<{ code: number; message: string }>[] = [];
+    const breath = new Breath();
+    for (const entry of requests) {
+      if (breath.due) await breath.pause();
+      started.push(this.#putOne(scope, entry, digestFunction, context));
+    }
+    const statuses = await Promise.all(started);
+    return { responses: requests.map((entry, i) => ({ digest: entry.digest, status: statuses[i] })) };
+  }
+
+  async #putOne(
+    scope: Scope,
+    entry: BatchUpdateBlobsRequest["requests"][number],
+    digestFunction: number,
+    context: CallContext,
+  ): Promise<{ code: number; message: string }> {
+    try {
+      const digest = parseDigest(entry.digest, digestFunction, "requests.digest");
+      if (entry.compressor !== 0) {
+        throw invalidArgument(
+          "requests.compressor",
+          `Compressor ${entry.compressor} is not advertised; send plain data`,
+        );
+      }
+      checkBlobSize(digest, this.#options.maxBlobBytes);
+      await this.#options.store.put(scope, digest, entry.data);
+      this.#count.written("BatchUpdateBlobs", entry.data.length);
+      return OK_STATUS;
+    } catch (error) {
+      return blobStatus(error, context.log);
+    }
+  }
+
+  async batchRead(
+    request: BatchReadBlobsRequest,
+    context: CallContext,
+  ): Promise<Init<BatchReadBlobsResponse>> {
+    const scope = context.scope(request.instanceName);
+    const digests = request.digests.map((digest) => parseDigest(digest, request.digestFunction, "digests"));
+    const total = digests.reduce((sum, digest) => sum + digest.sizeBytes, 0);
+    if (total > MAX_BATCH_TOTAL_BYTES) throw tooMuch("digests", total);
+    const framed = digests.reduce((sum, digest) => sum + digest.hash.length + ENTRY_OVERHEAD_BYTES, total);
+    if (framed > MAX_SEND_MESSAGE_BYTES) {
+      throw invalidArgument(
+        "digests",
+        `The answer for ${digests.length} blobs may take ${framed} bytes; ask for at most ` +
+          `${MAX_SEND_MESSAGE_BYTES}, counting ${ENTRY_OVERHEAD_BYTES} and the hash for each blob`,
+      );
+    }
+    using _lease = await this.#options.budget?.acquire(total, context.signal);
+    const responses = await Promise.all(digests.map((digest) => this.#getOne(scope, digest, context)));
+    return { responses };
+  }
+
+  async #getOne(
+    scope: Scope,
+    digest: Digest,
+    context: CallContext,
+  ): Promise<Init<BatchReadBlobsResponse["responses"][number]>> {
+    const named = { hash: digest.hash, sizeBytes: digest.sizeBytes };
+    try {
+      const data = await this.#options.store.get(scope, digest);
+      this.#count.hits("BatchReadBlobs", 1);
+      this.#count.read("BatchReadBlobs", data.length);
+      return { digest: named, data, status: OK_STATUS };
+    } catch (error) {
+      const status = blobStatus(error, context.log);
+      if (status.code === Code.NOT_FOUND) this.#count.misses("BatchReadBlobs", 1);
+      return { digest: named, status };
+    }
+  }
+}
+
+function tooMuch(field: string, total: number): Error {
+  return invalidArgument(
+    field,
+    `A batch may have ${MAX_BATCH_TOTAL_BYTES} bytes in all, not ${total}; send less at once, or use ByteStream`,
+  );
+}
+
+/** Throws INVALID_ARGUMENT when a blob is larger than taken here. */
+export function checkBlobSize(digest: Digest, maxBlobBytes: number | undefined): void {
+  if (maxBlobBytes === undefined || digest.sizeBytes <= maxBlobBytes) return;
+  throw invalidArgument(
+    "digest.size_bytes",
+    `A blob may have at most ${maxBlobBytes} bytes here, not ${digest.sizeBytes}`,
+  );
+}
