@@ -38,7 +38,8 @@ export async function captureOutput(
       const stat = scratch.tryStat(name);
       if (stat?.type !== "file" || stat.sizeBytes === 0) return undefined;
       if (droppedBytes > 0) {
-        const note = `\n[brokkr] ${droppedBytes} bytes of ${what} were dropped; at most ${limitBytes} are kept\n`;
+        const note =
+          `\n[brokkr] ${droppedBytes} bytes of ${what} were dropped; at most ${limitBytes} are kept\n`;
         await Deno.writeTextFile(`${scratchPath}/${name}`, note, { append: true, create: false });
       }
       return (await hasher.file(name)).digest;

@@ -27,7 +27,7 @@ import {
   type ResourceUsage,
   StageUpdate_Stage as Stage,
 } from "@brokkr/proto";
-import { captureOutput, type CapturedOutput, STDERR_NAME, STDOUT_NAME } from "./_captured_output.ts";
+import { type CapturedOutput, captureOutput, STDERR_NAME, STDOUT_NAME } from "./_captured_output.ts";
 import { statusOf } from "./_status.ts";
 import type { Collector, OutputFields } from "./collector.ts";
 import { type CommandPlan, planCommand, planDirectories } from "./command_plan.ts";
@@ -61,8 +61,8 @@ export interface ActionExecutorOptions {
   readonly log: Logger;
   /** Told how long each step took, in milliseconds. */
   readonly onPhase?: (phase: Phase | "materialize" | "collect", ms: number) => void;
-  /** Told of what an action had to fetch. */
-  readonly onFetched?: (blobs: number, bytes: number) => void;
+  /** Told how many distinct blobs an action needed, and how many of them, with how many bytes, had to be fetched. */
+  readonly onFetched?: (wanted: number, blobs: number, bytes: number) => void;
 }
 
 /** How a lease ended. */
@@ -84,6 +84,9 @@ interface Progress {
   fetchedBlobs: number;
   fetchedBytes: number;
 }
+
+/** Largest result that fits a message with room for what control adds. */
+const MAX_RESULT_BYTES = 3_500_000;
 
 /** Executes leases; any number at once. */
 export class ActionExecutor {
@@ -145,23 +148,31 @@ export class ActionExecutor {
       using inputs = await resolver.resolve(inputRoot, store, signal);
       progress.fetchedBlobs = inputs.fetchedBlobs;
       progress.fetchedBytes = inputs.fetchedBytes;
-      this.#options.onFetched?.(inputs.fetchedBlobs, inputs.fetchedBytes);
+      this.#options.onFetched?.(inputs.wantedBlobs, inputs.fetchedBlobs, inputs.fetchedBytes);
       const extraDirectories = planDirectories(plan, inputs.tree);
-      return await this.#timed("materialize", () =>
-        materializer.materialize({ tree: inputs.tree, blobs: inputs.blobs, extraDirectories, signal }));
+      return await this.#timed(
+        "materialize",
+        () => materializer.materialize({ tree: inputs.tree, blobs: inputs.blobs, extraDirectories, signal }),
+      );
     });
     progress.root = root;
 
     onStage(Stage.EXECUTING);
-    const outcome = await this.#phase(progress, "execution", span, () =>
-      this.#command(plan, root, durationMs(lease.timeout), signal));
+    const outcome = await this.#phase(
+      progress,
+      "execution",
+      span,
+      () => this.#command(plan, root, durationMs(lease.timeout), signal),
+    );
     progress.outcome = outcome;
 
     return await this.#phase(progress, "outputUpload", span, async () => {
       const captured = await captureOutput(root.scratchPath, fn, outcome, this.#options.outputLimitBytes);
       progress.captured = captured;
-      using collected = await this.#timed("collect", () =>
-        collector.collect({ rootPath: root.rootPath, plan, fn, signal }));
+      using collected = await this.#timed(
+        "collect",
+        () => collector.collect({ rootPath: root.rootPath, plan, fn, signal }),
+      );
       const blobs = [...captured.blobs, ...collected.blobs];
       if (!isSmallUpload(blobs)) onStage(Stage.UPLOADING_OUTPUTS);
       if (blobs.length > 0) await store.upload(blobs, signal);
@@ -216,6 +227,13 @@ export class ActionExecutor {
     const { leaseId } = lease;
     if (outcome?.timedOut) {
       return { leaseId, outcome: Outcome.FAILED, status: statusOf(timeoutError(lease)), actionResult };
+    }
+    if (actionResult.length > MAX_RESULT_BYTES) {
+      const error = new BrokkrError(
+        Code.FAILED_PRECONDITION,
+        `The result names so many outputs that it has ${actionResult.length} bytes; at most ${MAX_RESULT_BYTES} fit a message`,
+      );
+      return { leaseId, outcome: Outcome.FAILED, status: statusOf(error) };
     }
     const message = outcome?.outputOverflow
       ? `Killed: it kept writing far beyond the ${this.#options.outputLimitBytes} bytes of output that are kept`
@@ -283,7 +301,9 @@ export class ActionExecutor {
     try {
       await progress.root?.[Symbol.asyncDispose]();
     } catch (error) {
-      this.#options.log.error("Cannot remove an action's directory; it stays until the worker starts again", { error });
+      this.#options.log.error("Cannot remove an action's directory; it stays until the worker starts again", {
+        error,
+      });
     }
   }
 }

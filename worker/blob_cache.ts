@@ -204,7 +204,9 @@ export class BlobCache {
     if (content.length !== entry.digest.sizeBytes) {
       throw new BrokkrError(
         Code.DATA_LOSS,
-        `Cached blob ${formatDigest(entry.digest)} has ${content.length} bytes; was the worker's cache changed by hand`,
+        `Cached blob ${
+          formatDigest(entry.digest)
+        } has ${content.length} bytes; was the worker's cache changed by hand`,
       );
     }
     if (entry.memory === undefined && content.length <= MEMORY_BLOB_BYTES) this.#remember(entry, content);
@@ -281,8 +283,9 @@ export class BlobCache {
       const stat = Deno.lstatSync(path);
       const fits = fn !== undefined && stat.isFile && /^[0-9a-f]+$/.test(name) &&
         name.length === fn.hashBytes * 2 && path === this.#pathOf(fn, name);
-      if (fits) found.push({ entry: listed(fn, name, stat, path, sameBoot), since: stat.ctime?.getTime() ?? 0 });
-      else {
+      if (fits) {
+        found.push({ entry: listed(fn, name, stat, path, sameBoot), since: stat.ctime?.getTime() ?? 0 });
+      } else {
         strangers++;
         await removeTree(path);
       }
@@ -293,7 +296,9 @@ export class BlobCache {
       this.#entries.set(entry.key, entry);
       this.#bytes += entry.digest.sizeBytes;
     }
-    if (strangers > 0) this.#log.warn("Removed files that do not belong into the input cache", { files: strangers });
+    if (strangers > 0) {
+      this.#log.warn("Removed files that do not belong into the input cache", { files: strangers });
+    }
   }
 
   async *#files(): AsyncGenerator<{ path: string; fn: DigestFunction | undefined; name: string }> {
@@ -307,7 +312,9 @@ export class BlobCache {
           continue;
         }
         this.#knownDirectories.add(directory);
-        for await (const { name } of Deno.readDir(directory)) yield { path: `${directory}/${name}`, fn, name };
+        for await (const { name } of Deno.readDir(directory)) {
+          yield { path: `${directory}/${name}`, fn, name };
+        }
       }
     }
   }

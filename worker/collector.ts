@@ -5,7 +5,13 @@
  */
 
 import { BrokkrError, Code, throwIfAborted } from "@brokkr/common";
-import { type Digest, type DigestFunction, type NodeProperties, TreeBuilder, type UploadBlob } from "@brokkr/cas/client";
+import {
+  type Digest,
+  type DigestFunction,
+  type NodeProperties,
+  TreeBuilder,
+  type UploadBlob,
+} from "@brokkr/cas/client";
 import type { ActionResult, Init, OutputDirectory, OutputFile, OutputSymlink } from "@brokkr/proto";
 import { Beneath, type FileStat, SyscallError, utf8OrUndefined } from "@brokkr/sandbox";
 import { BlobHasher } from "./_blob_hasher.ts";
@@ -116,7 +122,12 @@ class Collection {
 
   async #file({ path, rootPath }: OutputRequest, stat: FileStat): Promise<void> {
     const { digest, executable } = await this.hasher.file(rootPath);
-    this.fields.outputFiles.push({ path, digest: wire(digest), isExecutable: executable, ...this.#wireProperties(stat) });
+    this.fields.outputFiles.push({
+      path,
+      digest: wire(digest),
+      isExecutable: executable,
+      ...this.#wireProperties(stat),
+    });
   }
 
   #symlink({ path, rootPath, kind }: OutputRequest, stat: FileStat): void {
@@ -133,7 +144,7 @@ class Collection {
     await this.#walk(tree, rootPath, "", path, 0);
     const { digest, data, built } = tree.buildTree(this.#fn);
     if (this.#plan.asTree) this.hasher.add({ digest, data });
-    if (this.#plan.asDirectory) for (const directory of built.directories) this.hasher.add(directory);
+    if (this.#plan.asDirectory) { for (const directory of built.directories) this.hasher.add(directory); }
     this.fields.outputDirectories.push({
       path,
       ...(this.#plan.asTree ? { treeDigest: wire(digest), isTopologicallySorted: true } : {}),
@@ -142,9 +153,18 @@ class Collection {
   }
 
   /** Adds what lies in one directory. `above` is its path in the tree, `shown` its path as the client knows it. */
-  async #walk(tree: TreeBuilder, rootPath: string, above: string, shown: string, depth: number): Promise<void> {
+  async #walk(
+    tree: TreeBuilder,
+    rootPath: string,
+    above: string,
+    shown: string,
+    depth: number,
+  ): Promise<void> {
     if (depth > MAX_TREE_DEPTH) {
-      throw refused(JSON.stringify(shown.slice(0, 200)), `has more than ${MAX_TREE_DEPTH} directories below one another`);
+      throw refused(
+        JSON.stringify(shown.slice(0, 200)),
+        `has more than ${MAX_TREE_DEPTH} directories below one another`,
+      );
     }
     for (const { name, nameBytes, type } of await this.#root.list(rootPath)) {
       if (name === undefined) {
@@ -212,7 +232,7 @@ class Collection {
 export class BeneathCollector implements Collector {
   /** See {@linkcode Collector.collect}. */
   async collect(request: CollectRequest): Promise<CollectedOutputs> {
-    const root = Beneath.open(request.rootPath);
+    const root = openRoot(request.rootPath);
     try {
       const collection = new Collection(root, request);
       for (const output of request.plan.outputs) {
@@ -226,9 +246,31 @@ export class BeneathCollector implements Collector {
       };
     } catch (error) {
       root.close();
-      throw error;
+      throw asRefusal(error);
     }
   }
+}
+
+function openRoot(rootPath: string): Beneath {
+  try {
+    return Beneath.open(rootPath);
+  } catch (error) {
+    if (error instanceof SyscallError && (error.errnoName === "ENOENT" || error.errnoName === "ENOTDIR")) {
+      throw new BrokkrError(Code.FAILED_PRECONDITION, "The action removed its own input root", {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+/** Errors that the action itself brought about, as such: another worker would meet them too. */
+function asRefusal(error: unknown): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  if (error.errnoName !== "EACCES" && error.errnoName !== "EPERM") return error;
+  return new BrokkrError(Code.FAILED_PRECONDITION, `An output may not be read: ${error.message}`, {
+    cause: error,
+  });
 }
 
 function join(path: string, name: string): string {
@@ -247,7 +289,9 @@ function refused(shown: string, why: string): BrokkrError {
 function escapeBytes(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) {
-    text += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+    text += byte >= 0x20 && byte < 0x7f
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, "0")}`;
   }
   return `"${text}"`;
 }

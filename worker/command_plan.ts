@@ -53,10 +53,15 @@ const MAX_OUTPUTS = 100_000;
 export function planCommand(command: Command): CommandPlan {
   const { arguments: argv, outputDirectoryFormat: format } = command;
   if (argv.length === 0) throw invalidArgument("command.arguments", "A command needs at least one argument");
-  if (argv[0] === "") throw invalidArgument("command.arguments", "The name of the program to run may not be empty");
+  if (argv[0] === "") {
+    throw invalidArgument("command.arguments", "The name of the program to run may not be empty");
+  }
   for (const argument of argv) {
     if (argument.includes("\0")) {
-      throw invalidArgument("command.arguments", `Argument ${shown(argument)} holds a NUL, which no program can be given`);
+      throw invalidArgument(
+        "command.arguments",
+        `Argument ${shown(argument)} holds a NUL, which no program can be given`,
+      );
     }
   }
   const workingDirectory = relativePath("command.working_directory", command.workingDirectory);
@@ -109,7 +114,9 @@ function readOutputs(command: Command, workingDirectory: string): OutputRequest[
       throw invalidArgument(field, `A command may name at most ${MAX_OUTPUTS} outputs`);
     }
     for (const path of paths) {
-      if (path === "" && kind === "file") throw invalidArgument(field, "The path of an output file may not be empty");
+      if (path === "" && kind === "file") {
+        throw invalidArgument(field, "The path of an output file may not be empty");
+      }
       relativePath(field, path);
       const rootPath = [workingDirectory, path].filter((part) => part !== "").join("/");
       requests.set(`${kind}:${path}`, { path, rootPath, kind });

@@ -17,8 +17,8 @@ import {
   type InputDirectory,
   type InputFile,
   type MaterializedRoot,
-  type MaterializeRequest,
   type Materializer,
+  type MaterializeRequest,
 } from "./materializer.ts";
 
 /** Files from here on are copied by another thread: shorter copies take less time than handing them over. */
@@ -77,7 +77,9 @@ class Layout {
 
   #directory(key: string): InputDirectory {
     const directory = this.#request.tree.directories.get(key);
-    if (directory === undefined) throw new BrokkrError(Code.INTERNAL, `Input directory ${key} was not resolved`);
+    if (directory === undefined) {
+      throw new BrokkrError(Code.INTERNAL, `Input directory ${key} was not resolved`);
+    }
     return directory;
   }
 

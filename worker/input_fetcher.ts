@@ -50,7 +50,10 @@ export interface HeldInputs extends InputBlobs {
 }
 
 /** `again`: what was thought to be there proved damaged and is gone; look once more. */
-type LoadOutcome = { readonly kind: "ready" | "missing" | "again" } | { readonly kind: "failed"; readonly error: BrokkrError };
+type LoadOutcome = { readonly kind: "ready" | "missing" | "again" } | {
+  readonly kind: "failed";
+  readonly error: BrokkrError;
+};
 
 const READY: LoadOutcome = { kind: "ready" };
 const MISSING: LoadOutcome = { kind: "missing" };
@@ -179,7 +182,8 @@ export class InputFetcher {
     source: BlobSource,
     signal: AbortSignal | undefined,
   ): Promise<Digest[]> {
-    const waits: { readonly digest: Digest; readonly entry: CacheEntry; outcome: Promise<LoadOutcome> }[] = [];
+    const waits: { readonly digest: Digest; readonly entry: CacheEntry; outcome: Promise<LoadOutcome> }[] =
+      [];
     const fresh: CacheEntry[] = [];
     for (const digest of wanted) {
       let entry = this.#cache.find(digestKey(digest));

@@ -23,6 +23,8 @@ export interface ResolvedInputs extends Disposable {
   readonly tree: InputTree;
   /** Contents of its files. */
   readonly blobs: InputBlobs;
+  /** Distinct blobs that were needed, directories included. */
+  readonly wantedBlobs: number;
   /** Blobs that had to be fetched. */
   readonly fetchedBlobs: number;
   /** Their bytes. */
@@ -91,11 +93,15 @@ export class InputResolver {
     missing.push(...held.missing);
     if (missing.length > 0) {
       held[Symbol.dispose]();
-      throw missingBlobsError(`${missing.length} input blob${missing.length === 1 ? " is" : "s are"} missing`, missing);
+      throw missingBlobsError(
+        `${missing.length} input blob${missing.length === 1 ? " is" : "s are"} missing`,
+        missing,
+      );
     }
     return {
       tree: { rootKey: digestKey(root), directories, nodeCount },
       blobs: held,
+      wantedBlobs: directories.size + files.size,
       fetchedBlobs: fetched.blobs + held.fetchedBlobs,
       fetchedBytes: fetched.bytes + held.fetchedBytes,
       [Symbol.dispose]: () => held[Symbol.dispose](),
@@ -141,7 +147,10 @@ export class InputResolver {
       for (const [key, { path }] of level) {
         for (const child of directories.get(key)?.directories ?? []) {
           if (seen.has(child.key) || next.has(child.key)) continue;
-          next.set(child.key, { digest: child.digest, path: path === "" ? child.name : `${path}/${child.name}` });
+          next.set(child.key, {
+            digest: child.digest,
+            path: path === "" ? child.name : `${path}/${child.name}`,
+          });
         }
       }
       level = next;
@@ -157,7 +166,9 @@ export class InputResolver {
     if (digest.sizeBytes > this.#maxDirectoryBytes) {
       throw invalidArgument(
         "input_root_digest",
-        `Directory ${JSON.stringify(path)} has ${digest.sizeBytes} bytes; at most ${this.#maxDirectoryBytes} are allowed`,
+        `Directory ${
+          JSON.stringify(path)
+        } has ${digest.sizeBytes} bytes; at most ${this.#maxDirectoryBytes} are allowed`,
       );
     }
     const directory = withKeys(parseDirectory(await held.read(key), digest.fn, path));
@@ -187,7 +198,12 @@ export class InputResolver {
 
 function withKeys(content: DirectoryContent): InputDirectory {
   return {
-    files: content.files.map(({ name, digest, executable }) => ({ name, digest, executable, key: digestKey(digest) })),
+    files: content.files.map(({ name, digest, executable }) => ({
+      name,
+      digest,
+      executable,
+      key: digestKey(digest),
+    })),
     directories: content.directories.map(({ name, digest }) => ({ name, digest, key: digestKey(digest) })),
     symlinks: content.symlinks.map(({ name, target }) => ({ name, target })),
   };
@@ -202,6 +218,7 @@ function emptyInputs(rootKey: string): ResolvedInputs {
   return {
     tree: { rootKey, directories: new Map([[rootKey, EMPTY_DIRECTORY]]), nodeCount: 0 },
     blobs,
+    wantedBlobs: 0,
     fetchedBlobs: 0,
     fetchedBytes: 0,
     [Symbol.dispose]: () => {},
@@ -251,7 +268,9 @@ function countNodes(
   };
   const { nodes, depth, pathBytes } = measure(rootKey, 0);
   if (depth > maxDepth) throw tooMuch(`more than ${maxDepth} directories below one another`);
-  if (nodes > maxNodes) throw tooMuch(`${nodes} files, directories and links; at most ${maxNodes} are allowed`);
+  if (nodes > maxNodes) {
+    throw tooMuch(`${nodes} files, directories and links; at most ${maxNodes} are allowed`);
+  }
   if (pathBytes > MAX_INPUT_PATH_BYTES) {
     throw tooMuch(`a path of ${pathBytes} bytes; at most ${MAX_INPUT_PATH_BYTES} are allowed`);
   }

@@ -44,7 +44,9 @@ export function findProgram(name: string, path: string | undefined, cwd: string)
     Code.INVALID_ARGUMENT,
     unusable === undefined
       ? `Program ${JSON.stringify(name)} was not found in PATH ${where}`
-      : `Program ${JSON.stringify(name)} was found at ${unusable}, which is not executable, and nowhere else in PATH ${where}`,
+      : `Program ${
+        JSON.stringify(name)
+      } was found at ${unusable}, which is not executable, and nowhere else in PATH ${where}`,
   );
 }
 

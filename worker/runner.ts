@@ -99,7 +99,10 @@ export class LauncherRunner implements Runner {
     }
   }
 
-  async #attempt(request: RunRequest, executable: string): Promise<RunOutcome & { readonly report: ExitReport }> {
+  async #attempt(
+    request: RunRequest,
+    executable: string,
+  ): Promise<RunOutcome & { readonly report: ExitReport }> {
     const { signal } = request;
     if (signal?.aborted) throw cancelledError(signal);
     const startedMs = this.#clock.monotonicMs();
@@ -128,7 +131,10 @@ export class LauncherRunner implements Runner {
       signal?.removeEventListener("abort", kill);
     }
     if (report.survivors > 0) {
-      throw new BrokkrError(Code.UNAVAILABLE, `${report.survivors} processes of the action could not be killed`);
+      throw new BrokkrError(
+        Code.UNAVAILABLE,
+        `${report.survivors} processes of the action could not be killed`,
+      );
     }
     if (signal?.aborted) throw cancelledError(signal);
     return {
@@ -159,7 +165,9 @@ function startError(name: string, executable: string, failed: FailedStep): Brokk
   const shown = JSON.stringify(name);
   const at = executable === name ? "" : ` (found at ${executable})`;
   if (!failed.isExec) {
-    const code = failed.role === "action" && failed.errnoName === "E2BIG" ? Code.INVALID_ARGUMENT : Code.UNAVAILABLE;
+    const code = failed.role === "action" && failed.errnoName === "E2BIG"
+      ? Code.INVALID_ARGUMENT
+      : Code.UNAVAILABLE;
     return new BrokkrError(code, `The action could not be set up: ${failed.message}`);
   }
   switch (failed.errnoName) {
@@ -170,14 +178,20 @@ function startError(name: string, executable: string, failed: FailedStep): Brokk
       );
     case "EACCES":
     case "EPERM":
-      return new BrokkrError(Code.INVALID_ARGUMENT, `Program ${shown}${at} may not be executed; is it marked executable`);
+      return new BrokkrError(
+        Code.INVALID_ARGUMENT,
+        `Program ${shown}${at} may not be executed; is it marked executable`,
+      );
     case "ENOEXEC":
       return new BrokkrError(
         Code.INVALID_ARGUMENT,
         `Program ${shown}${at} has no format this machine can execute; a script needs a first line such as #!/bin/sh`,
       );
     case "E2BIG":
-      return new BrokkrError(Code.INVALID_ARGUMENT, `Arguments and environment of ${shown} are larger than Linux allows`);
+      return new BrokkrError(
+        Code.INVALID_ARGUMENT,
+        `Arguments and environment of ${shown} are larger than Linux allows`,
+      );
     case "ENOTDIR":
     case "EISDIR":
     case "ELOOP":
@@ -185,8 +199,14 @@ function startError(name: string, executable: string, failed: FailedStep): Brokk
     case "ELIBBAD":
     case "EINVAL":
     case "ETXTBSY":
-      return new BrokkrError(Code.INVALID_ARGUMENT, `Program ${shown}${at} cannot be executed: ${failed.message}`);
+      return new BrokkrError(
+        Code.INVALID_ARGUMENT,
+        `Program ${shown}${at} cannot be executed: ${failed.message}`,
+      );
     default:
-      return new BrokkrError(Code.UNAVAILABLE, `Program ${shown}${at} could not be started: ${failed.message}`);
+      return new BrokkrError(
+        Code.UNAVAILABLE,
+        `Program ${shown}${at} could not be started: ${failed.message}`,
+      );
   }
 }

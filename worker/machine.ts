@@ -1,0 +1,79 @@
+/**
+ * What a worker tells of the machine it runs on.
+ *
+ * @module
+ */
+
+import * as fs from "node:fs/promises";
+import { type Random, randomHex } from "@brokkr/common";
+import type { Init, Load, Platform_Property, Resources } from "@brokkr/proto";
+
+/** Names of processor families in REAPI's platform lexicon, by Deno's. */
+const ISA: Readonly<Record<string, string>> = { x86_64: "x86-64", aarch64: "aarch64" };
+
+/**
+ * The platform properties of this machine, with those that were configured: a configured name replaces what was found
+ * out. Sorted by name, then value.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { platformProperties } from "@brokkr/worker";
+ * assertEquals(platformProperties({ ISA: ["x86-64"], Pool: ["b", "a"] }), [
+ *   { name: "ISA", value: "x86-64" },
+ *   { name: "OSFamily", value: "linux" },
+ *   { name: "Pool", value: "a" },
+ *   { name: "Pool", value: "b" },
+ * ]);
+ * ```
+ */
+export function platformProperties(
+  configured: Readonly<Record<string, readonly string[]>>,
+): Platform_Property[] {
+  const all: Record<string, readonly string[]> = {
+    OSFamily: ["linux"],
+    ISA: [ISA[Deno.build.arch] ?? Deno.build.arch],
+    ...configured,
+  };
+  const properties: Platform_Property[] = [];
+  for (const name of Object.keys(all).sort()) {
+    for (const value of [...new Set(all[name])].sort()) properties.push({ name, value });
+  }
+  return properties;
+}
+
+/** The name kept in the data directory, made at the first start: host name and a few random digits. */
+export function workerIdOf(dataDir: string, random: Random): string {
+  const path = `${dataDir}/worker-id`;
+  try {
+    const id = Deno.readTextFileSync(path).trim();
+    if (id !== "") return id;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const host = Deno.hostname().replace(/[^A-Za-z0-9.-]/g, "-") || "worker";
+  const id = `${host}-${randomHex(random, 4)}`;
+  Deno.writeTextFileSync(path, `${id}\n`);
+  return id;
+}
+
+/** The size of this machine; of its disk, the part that holds `path`. */
+export async function machineResources(path: string): Promise<Resources> {
+  const disk = await fs.statfs(path);
+  return {
+    cpuMillis: navigator.hardwareConcurrency * 1000,
+    memoryBytes: Deno.systemMemoryInfo().total,
+    diskBytes: disk.bsize * disk.blocks,
+  };
+}
+
+/** How busy this machine is. */
+export async function machineLoad(path: string, slotsUsed: number): Promise<Init<Load>> {
+  const disk = await fs.statfs(path);
+  return {
+    slotsUsed,
+    loadMillis: Math.round(Deno.loadavg()[0] * 1000),
+    memoryFreeBytes: Deno.systemMemoryInfo().available,
+    diskFreeBytes: disk.bsize * disk.bavail,
+  };
+}

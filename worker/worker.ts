@@ -1,0 +1,265 @@
+/**
+ * A worker: takes leases from control, executes them, tells how they went.
+ *
+ * @module
+ */
+
+import {
+  BrokkrError,
+  type Clock,
+  Code,
+  type DataDirectory,
+  idTracer,
+  type Logger,
+  type Metrics,
+  noLog,
+  noMetrics,
+  openDataDirectory,
+  type Random,
+  sleep,
+  systemClock,
+  systemRandom,
+  type Tracer,
+} from "@brokkr/common";
+import { CasClient, type DigestFunction } from "@brokkr/cas/client";
+import { type ClientTlsOptions, connect } from "@brokkr/proto/rpc/client";
+import type { Channel } from "@brokkr/proto/rpc";
+import { Launcher } from "@brokkr/sandbox";
+import { ActionExecutor } from "./action_executor.ts";
+import { BlobCache } from "./blob_cache.ts";
+import { BeneathCollector } from "./collector.ts";
+import { CopyMaterializer } from "./copy_materializer.ts";
+import { InputFetcher } from "./input_fetcher.ts";
+import { InputResolver } from "./input_tree.ts";
+import { LeaseRunner } from "./lease_runner.ts";
+import { machineLoad, machineResources, platformProperties, workerIdOf } from "./machine.ts";
+import { workerMetrics } from "./_worker_metrics.ts";
+import { LauncherRunner } from "./runner.ts";
+import { type ActionStore, casStore } from "./store.ts";
+
+/** How a worker is set up. */
+export interface WorkerOptions {
+  /** Endpoint of control, such as `grpc://127.0.0.1:8980`. */
+  readonly control: string;
+  /** Endpoint of the store; control's own by default. */
+  readonly cas?: string;
+  /** Certificates for both. */
+  readonly tls?: ClientTlsOptions;
+  /** Directory of its own: cache, action directories, its name. */
+  readonly dataDir: string;
+  /** Name, unique in the grid; by default made once and kept in the data directory. */
+  readonly id?: string;
+  /** How many actions run at once; by default one for each processor. */
+  readonly slots?: number;
+  /** Platform properties beside OSFamily and ISA, which are found out; a name given here wins. */
+  readonly platform?: Readonly<Record<string, readonly string[]>>;
+  /** Most bytes of the input cache on disk; 10 GiB by default. */
+  readonly cacheSizeBytes?: number;
+  /** Most bytes of small inputs kept in memory; 48 MiB by default. */
+  readonly cacheMemoryBytes?: number;
+  /** Most bytes kept of standard output and standard error each; 16 MiB by default. */
+  readonly outputLimitBytes?: number;
+  /** Log. */
+  readonly log?: Logger;
+  /** Instruments. */
+  readonly metrics?: Metrics;
+  /** Spans. */
+  readonly tracer?: Tracer;
+  /** Time. */
+  readonly clock?: Clock;
+  /** Randomness. */
+  readonly random?: Random;
+}
+
+/** A running worker. */
+export interface WorkerHandle extends AsyncDisposable {
+  /** Its name. */
+  readonly id: string;
+  /** Resolves when control has welcomed it for the first time; rejects when it ends before. */
+  readonly ready: Promise<void>;
+  /** Resolves when it has ended, by shutdown or because control drained it. */
+  readonly done: Promise<void>;
+  /** Whether control has it now. */
+  readonly connected: boolean;
+  /** Takes no more leases, lets running actions end within `graceMs`, kills the rest, and ends. */
+  shutdown(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/** What isolates actions from the machine and one another: nothing yet. Part of the key of cached results. */
+export const ENVIRONMENT = "unsandboxed-1";
+
+const DEFAULT_CACHE_BYTES = 10 * 2 ** 30;
+const DEFAULT_CACHE_MEMORY_BYTES = 48 * 2 ** 20;
+const DEFAULT_OUTPUT_LIMIT_BYTES = 16 * 2 ** 20;
+const DEFAULT_GRACE_MS = 30_000;
+/** How long results may take to reach control after the last action has ended. */
+const LAST_RESULTS_MS = 5000;
+/** Version of this software, as Hello shows it. */
+const SOFTWARE_VERSION = "0.1.0";
+
+/** What must be closed at the end, last opened first. */
+interface Parts {
+  readonly directory: DataDirectory;
+  readonly launcher: Launcher;
+  readonly casChannel: Channel;
+  readonly runner: LeaseRunner;
+}
+
+class Worker implements WorkerHandle {
+  readonly id: string;
+  readonly ready: Promise<void>;
+  readonly done: Promise<void>;
+  readonly #parts: Parts;
+  readonly #clock: Clock;
+  #ending: Promise<void> | undefined;
+
+  constructor(id: string, parts: Parts, clock: Clock) {
+    this.id = id;
+    this.#parts = parts;
+    this.#clock = clock;
+    const ready = Promise.withResolvers<void>();
+    // Not everybody waits for it.
+    ready.promise.catch(() => undefined);
+    this.ready = ready.promise;
+    const running = parts.runner.run({
+      onReady: ready.resolve,
+      onDrained: () => void this.shutdown({ graceMs: Infinity }),
+    });
+    this.done = running.finally(() => {
+      ready.reject(new BrokkrError(Code.CANCELLED, "The worker ended before control welcomed it"));
+    });
+  }
+
+  get connected(): boolean {
+    return this.#parts.runner.connected;
+  }
+
+  shutdown(options: { readonly graceMs?: number } = {}): Promise<void> {
+    return this.#ending ??= this.#end(options.graceMs ?? DEFAULT_GRACE_MS);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown({ graceMs: 0 });
+  }
+
+  async #end(graceMs: number): Promise<void> {
+    const { runner, casChannel, launcher, directory } = this.#parts;
+    runner.drain("The worker is shutting down");
+    await this.#within(graceMs, runner.idle());
+    runner.killAll(new BrokkrError(Code.UNAVAILABLE, "The worker was shut down"));
+    await runner.idle();
+    if (runner.connected) await this.#within(LAST_RESULTS_MS, runner.acknowledged());
+    runner.stop();
+    await this.done;
+    await casChannel.close();
+    launcher[Symbol.dispose]();
+    directory.release();
+  }
+
+  async #within(limitMs: number, promise: Promise<void>): Promise<void> {
+    if (limitMs === Infinity) return await promise;
+    const done = new AbortController();
+    await Promise.race([promise, sleep(this.#clock, limitMs, done.signal).catch(() => undefined)]);
+    done.abort();
+  }
+}
+
+/**
+ * Starts a worker. It resolves once the worker's own parts are ready; control may come up later
+ * ({@linkcode WorkerHandle.ready} says when it has).
+ *
+ * @throws {BrokkrError} FAILED_PRECONDITION when another process owns the data directory; INVALID_ARGUMENT for options
+ * that make no sense.
+ */
+export async function startWorker(options: WorkerOptions): Promise<WorkerHandle> {
+  const { log = noLog, metrics = noMetrics, clock = systemClock, random = systemRandom } = options;
+  const slots = checkSlots(options.slots ?? navigator.hardwareConcurrency);
+  const directory = openDataDirectory(options.dataDir, "worker");
+  let launcher: Launcher | undefined;
+  try {
+    const id = options.id ?? workerIdOf(directory.path, random);
+    const ownLog = log.with({ worker: id });
+    ownLog.warn(
+      "NOTHING IS ISOLATED: actions run as this user, with full access to its files, to other actions and to the " +
+        "network. Run only what you trust",
+      { environment: ENVIRONMENT, uid: Deno.uid() },
+    );
+    launcher = await Launcher.open({ clock });
+    const cache = await BlobCache.open({
+      path: `${directory.path}/cache`,
+      limitBytes: options.cacheSizeBytes ?? DEFAULT_CACHE_BYTES,
+      memoryLimitBytes: options.cacheMemoryBytes ?? DEFAULT_CACHE_MEMORY_BYTES,
+      log: ownLog,
+    });
+    const materializer = await CopyMaterializer.open({ path: `${directory.path}/work` });
+    const casChannel = openChannel(options.cas ?? options.control, options, clock, random);
+    const instruments = workerMetrics(metrics, slots, cache);
+    const executor = new ActionExecutor({
+      workerId: id,
+      resolver: new InputResolver(new InputFetcher(cache)),
+      materializer,
+      runner: new LauncherRunner(launcher, clock),
+      collector: new BeneathCollector(),
+      store: storesOf(casChannel, clock, random),
+      outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
+      clock,
+      tracer: options.tracer ?? idTracer(random),
+      log: ownLog,
+      onPhase: instruments.phase,
+      onFetched: instruments.fetched,
+    });
+    const runner = new LeaseRunner({
+      connect: () => openChannel(options.control, options, clock, random),
+      executor,
+      slots,
+      hello: {
+        features: [],
+        workerId: id,
+        platform: { properties: platformProperties(options.platform ?? {}) },
+        slots,
+        resources: await machineResources(directory.path),
+        environment: ENVIRONMENT,
+        softwareVersion: SOFTWARE_VERSION,
+      },
+      load: (slotsUsed) => machineLoad(directory.path, slotsUsed),
+      clock,
+      random,
+      log: ownLog,
+      onRunning: instruments.running,
+      onResult: instruments.result,
+    });
+    return new Worker(id, { directory, launcher, casChannel, runner }, clock);
+  } catch (error) {
+    launcher?.[Symbol.dispose]();
+    directory.release();
+    throw error;
+  }
+}
+
+function checkSlots(slots: number): number {
+  if (Number.isSafeInteger(slots) && slots >= 1 && slots <= 10_000) return slots;
+  throw new BrokkrError(Code.INVALID_ARGUMENT, `A worker needs 1 to 10000 slots, not ${slots}`);
+}
+
+function openChannel(endpoint: string, options: WorkerOptions, clock: Clock, random: Random): Channel {
+  return connect(endpoint, { ...(options.tls === undefined ? {} : { tls: options.tls }), clock, random });
+}
+
+/** Stores by instance and function, made when first asked for. Instance names are control's; their number is bounded. */
+function storesOf(
+  channel: Channel,
+  clock: Clock,
+  random: Random,
+): (instance: string, fn: DigestFunction) => ActionStore {
+  const maxStores = 1000;
+  const stores = new Map<string, ActionStore>();
+  return (instance, fn) => {
+    const key = `${fn.value}:${instance}`;
+    const known = stores.get(key);
+    if (known !== undefined) return known;
+    if (stores.size >= maxStores) stores.clear();
+    const store = casStore(new CasClient({ channel, instance, fn, clock, random }));
+    stores.set(key, store);
+    return store;
+  };
+}
