@@ -5,7 +5,7 @@
  */
 
 import { BrokkrError, Code } from "@brokkr/common";
-import { NumberReader, NumberWriter } from "./_protobuf.ts";
+import { MessageReader, MessageWriter } from "./_runtime.ts";
 
 /**
  * What may be left out when a message is built: any field, at any depth. What is left out has its default.
@@ -59,32 +59,30 @@ export interface Method<Req, Res, ReqInit = Req, ResInit = Res> {
 /** A generated codec, as it is before {@linkcode messageCodec} wraps it. */
 export interface StaticMessage {
   /** Appends the message's fields. */
-  encode(message: object, writer: NumberWriter): unknown;
+  encode(message: object, writer: MessageWriter): unknown;
   /** Reads fields to the reader's end. */
-  decode(reader: NumberReader): unknown;
+  decode(reader: MessageReader): unknown;
 }
 
 /** Past this many bytes a writer is dropped after use, so that one large message does not hold memory for good. */
 const KEPT_WRITER_BYTES = 1 << 20;
 
-let writer = new NumberWriter();
+let writer = new MessageWriter();
 
 /** Wraps a generated codec: errors become {@linkcode BrokkrError}s, and one writer serves all. */
 export function messageCodec<T>(fullName: string, inner: StaticMessage): Codec<T, Init<T>> {
   return {
     encode(message) {
       const scratch = writer;
-      // What a refused message left behind goes first.
-      scratch.pos = 0;
-      scratch.states = null;
+      scratch.reset();
       inner.encode(message as object, scratch);
-      const bytes = new Uint8Array(scratch.buf.subarray(0, scratch.pos));
-      if (scratch.buf.length > KEPT_WRITER_BYTES) writer = new NumberWriter();
+      const bytes = scratch.finish().slice();
+      if (scratch.bytes.length > KEPT_WRITER_BYTES) writer = new MessageWriter();
       return bytes;
     },
     decode(bytes) {
       try {
-        return inner.decode(new NumberReader(plain(bytes))) as T;
+        return inner.decode(new MessageReader(plain(bytes), fullName)) as T;
       } catch (error) {
         throw malformed(fullName, error);
       }
@@ -92,8 +90,9 @@ export function messageCodec<T>(fullName: string, inner: StaticMessage): Codec<T
   };
 }
 
-/** The error for bytes that are not the message they should be: a BrokkrError with INVALID_ARGUMENT. */
+/** The error for bytes that are not the message they should be: a BrokkrError with INVALID_ARGUMENT, `cause` itself if it is one. */
 export function malformed(fullName: string, cause: unknown): Error {
+  if (cause instanceof BrokkrError) return cause;
   const why = cause instanceof Error ? cause.message : String(cause);
   return new BrokkrError(Code.INVALID_ARGUMENT, `Malformed ${fullName} message: ${why}`, { cause });
 }

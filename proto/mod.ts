@@ -25,4 +25,6 @@ export * from "./raw/batch.ts";
 export * from "./raw/byte_stream.ts";
 export * from "./raw/find_missing.ts";
 export * from "./raw/methods.ts";
-export * from "./raw/wire.ts";
+export { readText, tagOf, textSize, varintSize, WireType } from "./raw/wire.ts";
+export * from "./raw/wire_reader.ts";
+export * from "./raw/wire_writer.ts";

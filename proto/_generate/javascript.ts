@@ -90,6 +90,17 @@ function fit(output: string, model: Model): string {
     .replace(/^ *if \(!\(reader instanceof \$Reader\)\)\n[^\n]*\n/gm, "")
     .replace(/\$Object\.hasOwnProperty\.call\(message, "\w+"\)( && )?/g, "")
     .replace(/ && \)/g, ")")
+    // The names of this project's reader and writer.
+    .replace(/reader\.len\b/g, "reader.end")
+    .replace(/reader\.size\(\)/g, "reader.length()")
+    .replace(/reader\.stringVerify\(\)/g, "reader.string()")
+    .replace(/reader\.bytes\(\)/g, "reader.view()")
+    .replace(/\)\.bytes\(/g, ").blob(")
+    .replace(/reader\.skipType\(tag & 7, _depth, tag\)/g, "reader.skip(tag, _depth)")
+    .replace(
+      /reader\.skipType\(wireType, _depth, (tag2?)\)/g,
+      "reader.skip(($1 << 3 | wireType) >>> 0, _depth)",
+    )
     .replace(/\$util\.recursionLimit|\$Reader\.recursionLimit/g, "$$depthLimit")
     .replace(/\$(undefined|Error|RangeError|Object)\b/g, "$1")
     .replace(/^(?: {4})+/gm, (indent) => " ".repeat(indent.length / 4));
@@ -113,9 +124,11 @@ function fit(output: string, model: Model): string {
     /if \((?:typeof )?\(*value = (reader\.\w+\(\))[^\n]*\n *(message\S+) = value;\n *else\n *\2 = [^\n]*\n/g,
     "$2 = $1;\n",
   );
-  const left = /\$util|\$Reader|\$Writer|\$root|\$protobuf|\$unknowns|\bdelete\b|\bnew (?!Uint8Array)/.exec(
-    text,
-  );
+  const left =
+    /\$util|\$Reader|\$Writer|\$root|\$protobuf|\$unknowns|\bdelete\b|\bnew (?!Uint8Array)|skipType|stringVerify/
+      .exec(
+        text,
+      );
   if (left) throw new Error(`pbjs made something new: ${text.slice(left.index - 200, left.index + 200)}`);
   const preamble = [
     "const $depthLimit = 100;",

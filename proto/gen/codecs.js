@@ -58,13 +58,13 @@ export const ActionRecord = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ActionRecord.make();
   while (reader.pos < end) {
@@ -78,19 +78,19 @@ export const ActionRecord = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.operationName = reader.stringVerify();
+     message.operationName = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.actionDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.actionDigest);
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
      continue;
     }
    case 4: {
@@ -114,7 +114,7 @@ export const ActionRecord = (() => {
    case 7: {
      if (wireType !== 2)
       break;
-     message.status = Status.decode(reader, reader.size(), undefined, _depth + 1, message.status);
+     message.status = Status.decode(reader, reader.length(), undefined, _depth + 1, message.status);
      continue;
     }
    case 8: {
@@ -126,7 +126,7 @@ export const ActionRecord = (() => {
    case 9: {
      if (wireType !== 2)
       break;
-     message.workerId = reader.stringVerify();
+     message.workerId = reader.string();
      continue;
     }
    case 10: {
@@ -138,7 +138,7 @@ export const ActionRecord = (() => {
    case 11: {
      if (wireType !== 2)
       break;
-     message.created = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.created);
+     message.created = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.created);
      continue;
     }
    case 12: {
@@ -146,19 +146,19 @@ export const ActionRecord = (() => {
       break;
      if (!(message.phases && message.phases.length))
       message.phases = [];
-     message.phases.push(Phase.decode(reader, reader.size(), undefined, _depth + 1));
+     message.phases.push(Phase.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 13: {
      if (wireType !== 2)
       break;
-     message.requestMetadata = RequestMetadata.decode(reader, reader.size(), undefined, _depth + 1, message.requestMetadata);
+     message.requestMetadata = RequestMetadata.decode(reader, reader.length(), undefined, _depth + 1, message.requestMetadata);
      continue;
     }
    case 14: {
      if (wireType !== 2)
       break;
-     message.traceId = reader.stringVerify();
+     message.traceId = reader.string();
      continue;
     }
    case 15: {
@@ -166,22 +166,22 @@ export const ActionRecord = (() => {
       break;
      if (!(message["arguments"] && message["arguments"].length))
       message["arguments"] = [];
-     message["arguments"].push(reader.stringVerify());
+     message["arguments"].push(reader.string());
      continue;
     }
    case 16: {
      if (wireType !== 2)
       break;
-     message.usage = ResourceUsage.decode(reader, reader.size(), undefined, _depth + 1, message.usage);
+     message.usage = ResourceUsage.decode(reader, reader.length(), undefined, _depth + 1, message.usage);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -210,13 +210,13 @@ export const Cancel = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Cancel.make();
   while (reader.pos < end) {
@@ -230,22 +230,22 @@ export const Cancel = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.leaseId = reader.stringVerify();
+     message.leaseId = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.reason = reader.stringVerify();
+     message.reason = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -280,13 +280,13 @@ export const ControlMessage = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ControlMessage.make();
   while (reader.pos < end) {
@@ -300,7 +300,7 @@ export const ControlMessage = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.welcome = Welcome.decode(reader, reader.size(), undefined, _depth + 1, message.welcome);
+     message.welcome = Welcome.decode(reader, reader.length(), undefined, _depth + 1, message.welcome);
      if (message.message) { delete message.lease; delete message.cancel; delete message.drain; delete message.resultAck; }
      message.message = "welcome";
      continue;
@@ -308,7 +308,7 @@ export const ControlMessage = (() => {
    case 2: {
      if (wireType !== 2)
       break;
-     message.lease = Lease.decode(reader, reader.size(), undefined, _depth + 1, message.lease);
+     message.lease = Lease.decode(reader, reader.length(), undefined, _depth + 1, message.lease);
      if (message.message) { delete message.welcome; delete message.cancel; delete message.drain; delete message.resultAck; }
      message.message = "lease";
      continue;
@@ -316,7 +316,7 @@ export const ControlMessage = (() => {
    case 3: {
      if (wireType !== 2)
       break;
-     message.cancel = Cancel.decode(reader, reader.size(), undefined, _depth + 1, message.cancel);
+     message.cancel = Cancel.decode(reader, reader.length(), undefined, _depth + 1, message.cancel);
      if (message.message) { delete message.welcome; delete message.lease; delete message.drain; delete message.resultAck; }
      message.message = "cancel";
      continue;
@@ -324,7 +324,7 @@ export const ControlMessage = (() => {
    case 4: {
      if (wireType !== 2)
       break;
-     message.drain = Drain.decode(reader, reader.size(), undefined, _depth + 1, message.drain);
+     message.drain = Drain.decode(reader, reader.length(), undefined, _depth + 1, message.drain);
      if (message.message) { delete message.welcome; delete message.lease; delete message.cancel; delete message.resultAck; }
      message.message = "drain";
      continue;
@@ -332,18 +332,18 @@ export const ControlMessage = (() => {
    case 5: {
      if (wireType !== 2)
       break;
-     message.resultAck = ResultAck.decode(reader, reader.size(), undefined, _depth + 1, message.resultAck);
+     message.resultAck = ResultAck.decode(reader, reader.length(), undefined, _depth + 1, message.resultAck);
      if (message.message) { delete message.welcome; delete message.lease; delete message.cancel; delete message.drain; }
      message.message = "resultAck";
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -374,13 +374,13 @@ export const DigestFilterUpdate = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || DigestFilterUpdate.make();
   while (reader.pos < end) {
@@ -418,12 +418,12 @@ export const DigestFilterUpdate = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -450,13 +450,13 @@ export const Drain = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Drain.make();
   while (reader.pos < end) {
@@ -470,16 +470,16 @@ export const Drain = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.reason = reader.stringVerify();
+     message.reason = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -512,13 +512,13 @@ export const GetActionRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetActionRequest.make();
   while (reader.pos < end) {
@@ -532,13 +532,13 @@ export const GetActionRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.actionDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.actionDigest);
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
      continue;
     }
    case 3: {
@@ -550,16 +550,16 @@ export const GetActionRequest = (() => {
    case 4: {
      if (wireType !== 2)
       break;
-     message.operationName = reader.stringVerify();
+     message.operationName = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -589,13 +589,13 @@ export const GetActionResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetActionResponse.make();
   while (reader.pos < end) {
@@ -611,22 +611,22 @@ export const GetActionResponse = (() => {
       break;
      if (!(message.records && message.records.length))
       message.records = [];
-     message.records.push(ActionRecord.decode(reader, reader.size(), undefined, _depth + 1));
+     message.records.push(ActionRecord.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.cachedResult = ActionResult.decode(reader, reader.size(), undefined, _depth + 1, message.cachedResult);
+     message.cachedResult = ActionResult.decode(reader, reader.length(), undefined, _depth + 1, message.cachedResult);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -651,13 +651,13 @@ export const GetStatusRequest = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetStatusRequest.make();
   while (reader.pos < end) {
@@ -666,12 +666,12 @@ export const GetStatusRequest = (() => {
     _end = undefined;
     break;
    }
-   reader.skipType(tag & 7, _depth, tag);
+   reader.skip(tag, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -726,13 +726,13 @@ export const GetStatusResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, key, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetStatusResponse.make();
   while (reader.pos < end) {
@@ -746,7 +746,7 @@ export const GetStatusResponse = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.softwareVersion = reader.stringVerify();
+     message.softwareVersion = reader.string();
      continue;
     }
    case 2: {
@@ -758,7 +758,7 @@ export const GetStatusResponse = (() => {
    case 3: {
      if (wireType !== 2)
       break;
-     message.uptime = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.uptime);
+     message.uptime = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.uptime);
      continue;
     }
    case 4: {
@@ -772,10 +772,10 @@ export const GetStatusResponse = (() => {
       break;
      if (message.waitingFor === $emptyMap)
       message.waitingFor = {};
-     let end2 = reader.size() + reader.pos;
-     if (end2 > reader.len)
+     let end2 = reader.length() + reader.pos;
+     if (end2 > reader.end)
       throw RangeError("index out of range");
-     reader.len = end2;
+     reader.end = end2;
      key = "";
      value = "";
      while (reader.pos < end2) {
@@ -785,19 +785,19 @@ export const GetStatusResponse = (() => {
       case 1:
        if (wireType !== 2)
         break;
-       key = reader.stringVerify();
+       key = reader.string();
        continue;
       case 2:
        if (wireType !== 2)
         break;
-       value = reader.stringVerify();
+       value = reader.string();
        continue;
       }
-      reader.skipType(wireType, _depth, tag2);
+      reader.skip((tag2 << 3 | wireType) >>> 0, _depth);
      }
      if (reader.pos !== end2)
       throw RangeError("index out of range");
-     reader.len = end;
+     reader.end = end;
      if (key === "__proto__") $own(message.waitingFor, key);
      message.waitingFor[key] = value;
      continue;
@@ -829,7 +829,7 @@ export const GetStatusResponse = (() => {
    case 10: {
      if (wireType !== 2)
       break;
-     message.store = StoreStat.decode(reader, reader.size(), undefined, _depth + 1, message.store);
+     message.store = StoreStat.decode(reader, reader.length(), undefined, _depth + 1, message.store);
      continue;
     }
    case 11: {
@@ -855,16 +855,16 @@ export const GetStatusResponse = (() => {
       break;
      if (!(message.warnings && message.warnings.length))
       message.warnings = [];
-     message.warnings.push(reader.stringVerify());
+     message.warnings.push(reader.string());
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -898,13 +898,13 @@ export const Heartbeat = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Heartbeat.make();
   while (reader.pos < end) {
@@ -926,28 +926,28 @@ export const Heartbeat = (() => {
       break;
      if (!(message.leases && message.leases.length))
       message.leases = [];
-     message.leases.push(reader.stringVerify());
+     message.leases.push(reader.string());
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.load = Load.decode(reader, reader.size(), undefined, _depth + 1, message.load);
+     message.load = Load.decode(reader, reader.length(), undefined, _depth + 1, message.load);
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.digestFilter = DigestFilterUpdate.decode(reader, reader.size(), undefined, _depth + 1, message.digestFilter);
+     message.digestFilter = DigestFilterUpdate.decode(reader, reader.length(), undefined, _depth + 1, message.digestFilter);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -994,13 +994,13 @@ export const Hello = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Hello.make();
   while (reader.pos < end) {
@@ -1028,19 +1028,19 @@ export const Hello = (() => {
       break;
      if (!(message.features && message.features.length))
       message.features = [];
-     message.features.push(reader.stringVerify());
+     message.features.push(reader.string());
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.workerId = reader.stringVerify();
+     message.workerId = reader.string();
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.platform = Platform.decode(reader, reader.size(), undefined, _depth + 1, message.platform);
+     message.platform = Platform.decode(reader, reader.length(), undefined, _depth + 1, message.platform);
      continue;
     }
    case 6: {
@@ -1052,13 +1052,13 @@ export const Hello = (() => {
    case 7: {
      if (wireType !== 2)
       break;
-     message.resources = Resources.decode(reader, reader.size(), undefined, _depth + 1, message.resources);
+     message.resources = Resources.decode(reader, reader.length(), undefined, _depth + 1, message.resources);
      continue;
     }
    case 8: {
      if (wireType !== 2)
       break;
-     message.environment = reader.stringVerify();
+     message.environment = reader.string();
      continue;
     }
    case 9: {
@@ -1066,22 +1066,22 @@ export const Hello = (() => {
       break;
      if (!(message.liveLeases && message.liveLeases.length))
       message.liveLeases = [];
-     message.liveLeases.push(reader.stringVerify());
+     message.liveLeases.push(reader.string());
      continue;
     }
    case 10: {
      if (wireType !== 2)
       break;
-     message.softwareVersion = reader.stringVerify();
+     message.softwareVersion = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1106,9 +1106,9 @@ export const Lease = (() => {
   if (message.actionDigest != null)
    Digest.encode(message.actionDigest, writer.uint32(34).fork(), _depth + 1).ldelim();
   if (message.action != null && message.action.length)
-   writer.uint32(42).bytes(message.action);
+   writer.uint32(42).blob(message.action);
   if (message.command != null && message.command.length)
-   writer.uint32(50).bytes(message.command);
+   writer.uint32(50).blob(message.command);
   if (message.timeout != null)
    Duration.encode(message.timeout, writer.uint32(58).fork(), _depth + 1).ldelim();
   if (message.attempt != null && message.attempt !== 0)
@@ -1126,13 +1126,13 @@ export const Lease = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Lease.make();
   while (reader.pos < end) {
@@ -1146,13 +1146,13 @@ export const Lease = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.leaseId = reader.stringVerify();
+     message.leaseId = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 3: {
@@ -1164,25 +1164,25 @@ export const Lease = (() => {
    case 4: {
      if (wireType !== 2)
       break;
-     message.actionDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.actionDigest);
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.action = reader.bytes();
+     message.action = reader.view();
      continue;
     }
    case 6: {
      if (wireType !== 2)
       break;
-     message.command = reader.bytes();
+     message.command = reader.view();
      continue;
     }
    case 7: {
      if (wireType !== 2)
       break;
-     message.timeout = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.timeout);
+     message.timeout = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.timeout);
      continue;
     }
    case 8: {
@@ -1194,22 +1194,22 @@ export const Lease = (() => {
    case 9: {
      if (wireType !== 2)
       break;
-     message.traceparent = reader.stringVerify();
+     message.traceparent = reader.string();
      continue;
     }
    case 10: {
      if (wireType !== 2)
       break;
-     message.queuedFor = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.queuedFor);
+     message.queuedFor = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.queuedFor);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1232,7 +1232,7 @@ export const LeaseResult = (() => {
   if (message.status != null)
    Status.encode(message.status, writer.uint32(26).fork(), _depth + 1).ldelim();
   if (message.actionResult != null && message.actionResult.length)
-   writer.uint32(34).bytes(message.actionResult);
+   writer.uint32(34).blob(message.actionResult);
   if (message.message != null && message.message !== "")
    writer.uint32(42).string(message.message);
   return writer;
@@ -1244,13 +1244,13 @@ export const LeaseResult = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || LeaseResult.make();
   while (reader.pos < end) {
@@ -1264,7 +1264,7 @@ export const LeaseResult = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.leaseId = reader.stringVerify();
+     message.leaseId = reader.string();
      continue;
     }
    case 2: {
@@ -1276,28 +1276,28 @@ export const LeaseResult = (() => {
    case 3: {
      if (wireType !== 2)
       break;
-     message.status = Status.decode(reader, reader.size(), undefined, _depth + 1, message.status);
+     message.status = Status.decode(reader, reader.length(), undefined, _depth + 1, message.status);
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.actionResult = reader.bytes();
+     message.actionResult = reader.view();
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.message = reader.stringVerify();
+     message.message = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1322,13 +1322,13 @@ export const ListWorkersRequest = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ListWorkersRequest.make();
   while (reader.pos < end) {
@@ -1337,12 +1337,12 @@ export const ListWorkersRequest = (() => {
     _end = undefined;
     break;
    }
-   reader.skipType(tag & 7, _depth, tag);
+   reader.skip(tag, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1370,13 +1370,13 @@ export const ListWorkersResponse = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ListWorkersResponse.make();
   while (reader.pos < end) {
@@ -1392,16 +1392,16 @@ export const ListWorkersResponse = (() => {
       break;
      if (!(message.workers && message.workers.length))
       message.workers = [];
-     message.workers.push(WorkerInfo.decode(reader, reader.size(), undefined, _depth + 1));
+     message.workers.push(WorkerInfo.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1434,13 +1434,13 @@ export const Load = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Load.make();
   while (reader.pos < end) {
@@ -1476,12 +1476,12 @@ export const Load = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1512,13 +1512,13 @@ export const Phase = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Phase.make();
   while (reader.pos < end) {
@@ -1532,28 +1532,28 @@ export const Phase = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.start = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.start);
+     message.start = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.start);
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.duration = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.duration);
+     message.duration = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.duration);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1596,13 +1596,13 @@ export const ResourceUsage = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ResourceUsage.make();
   while (reader.pos < end) {
@@ -1616,13 +1616,13 @@ export const ResourceUsage = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.cpuUser = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.cpuUser);
+     message.cpuUser = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.cpuUser);
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.cpuSystem = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.cpuSystem);
+     message.cpuSystem = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.cpuSystem);
      continue;
     }
    case 3: {
@@ -1664,16 +1664,16 @@ export const ResourceUsage = (() => {
    case 9: {
      if (wireType !== 2)
       break;
-     message.isolation = reader.stringVerify();
+     message.isolation = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1704,13 +1704,13 @@ export const Resources = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Resources.make();
   while (reader.pos < end) {
@@ -1740,12 +1740,12 @@ export const Resources = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1774,13 +1774,13 @@ export const ResultAck = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ResultAck.make();
   while (reader.pos < end) {
@@ -1794,7 +1794,7 @@ export const ResultAck = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.leaseId = reader.stringVerify();
+     message.leaseId = reader.string();
      continue;
     }
    case 2: {
@@ -1804,12 +1804,12 @@ export const ResultAck = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1838,13 +1838,13 @@ export const StageUpdate = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || StageUpdate.make();
   while (reader.pos < end) {
@@ -1858,7 +1858,7 @@ export const StageUpdate = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.leaseId = reader.stringVerify();
+     message.leaseId = reader.string();
      continue;
     }
    case 2: {
@@ -1868,12 +1868,12 @@ export const StageUpdate = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -1912,13 +1912,13 @@ export const StoreStat = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || StoreStat.make();
   while (reader.pos < end) {
@@ -1972,12 +1972,12 @@ export const StoreStat = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2013,13 +2013,13 @@ export const Welcome = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Welcome.make();
   while (reader.pos < end) {
@@ -2041,19 +2041,19 @@ export const Welcome = (() => {
       break;
      if (!(message.features && message.features.length))
       message.features = [];
-     message.features.push(reader.stringVerify());
+     message.features.push(reader.string());
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.heartbeatInterval = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.heartbeatInterval);
+     message.heartbeatInterval = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.heartbeatInterval);
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.leaseTtl = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.leaseTtl);
+     message.leaseTtl = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.leaseTtl);
      continue;
     }
    case 5: {
@@ -2063,12 +2063,12 @@ export const Welcome = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2120,13 +2120,13 @@ export const WorkerInfo = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || WorkerInfo.make();
   while (reader.pos < end) {
@@ -2140,7 +2140,7 @@ export const WorkerInfo = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.workerId = reader.stringVerify();
+     message.workerId = reader.string();
      continue;
     }
    case 2: {
@@ -2170,37 +2170,37 @@ export const WorkerInfo = (() => {
    case 6: {
      if (wireType !== 2)
       break;
-     message.platform = Platform.decode(reader, reader.size(), undefined, _depth + 1, message.platform);
+     message.platform = Platform.decode(reader, reader.length(), undefined, _depth + 1, message.platform);
      continue;
     }
    case 7: {
      if (wireType !== 2)
       break;
-     message.resources = Resources.decode(reader, reader.size(), undefined, _depth + 1, message.resources);
+     message.resources = Resources.decode(reader, reader.length(), undefined, _depth + 1, message.resources);
      continue;
     }
    case 8: {
      if (wireType !== 2)
       break;
-     message.load = Load.decode(reader, reader.size(), undefined, _depth + 1, message.load);
+     message.load = Load.decode(reader, reader.length(), undefined, _depth + 1, message.load);
      continue;
     }
    case 9: {
      if (wireType !== 2)
       break;
-     message.environment = reader.stringVerify();
+     message.environment = reader.string();
      continue;
     }
    case 10: {
      if (wireType !== 2)
       break;
-     message.softwareVersion = reader.stringVerify();
+     message.softwareVersion = reader.string();
      continue;
     }
    case 11: {
      if (wireType !== 2)
       break;
-     message.lastHeartbeatAgo = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.lastHeartbeatAgo);
+     message.lastHeartbeatAgo = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.lastHeartbeatAgo);
      continue;
     }
    case 12: {
@@ -2208,7 +2208,7 @@ export const WorkerInfo = (() => {
       break;
      if (!(message.leases && message.leases.length))
       message.leases = [];
-     message.leases.push(reader.stringVerify());
+     message.leases.push(reader.string());
      continue;
     }
    case 13: {
@@ -2218,12 +2218,12 @@ export const WorkerInfo = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2256,13 +2256,13 @@ export const WorkerMessage = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || WorkerMessage.make();
   while (reader.pos < end) {
@@ -2276,7 +2276,7 @@ export const WorkerMessage = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.hello = Hello.decode(reader, reader.size(), undefined, _depth + 1, message.hello);
+     message.hello = Hello.decode(reader, reader.length(), undefined, _depth + 1, message.hello);
      if (message.message) { delete message.heartbeat; delete message.stage; delete message.result; }
      message.message = "hello";
      continue;
@@ -2284,7 +2284,7 @@ export const WorkerMessage = (() => {
    case 2: {
      if (wireType !== 2)
       break;
-     message.heartbeat = Heartbeat.decode(reader, reader.size(), undefined, _depth + 1, message.heartbeat);
+     message.heartbeat = Heartbeat.decode(reader, reader.length(), undefined, _depth + 1, message.heartbeat);
      if (message.message) { delete message.hello; delete message.stage; delete message.result; }
      message.message = "heartbeat";
      continue;
@@ -2292,7 +2292,7 @@ export const WorkerMessage = (() => {
    case 3: {
      if (wireType !== 2)
       break;
-     message.stage = StageUpdate.decode(reader, reader.size(), undefined, _depth + 1, message.stage);
+     message.stage = StageUpdate.decode(reader, reader.length(), undefined, _depth + 1, message.stage);
      if (message.message) { delete message.hello; delete message.heartbeat; delete message.result; }
      message.message = "stage";
      continue;
@@ -2300,18 +2300,18 @@ export const WorkerMessage = (() => {
    case 4: {
      if (wireType !== 2)
       break;
-     message.result = LeaseResult.decode(reader, reader.size(), undefined, _depth + 1, message.result);
+     message.result = LeaseResult.decode(reader, reader.length(), undefined, _depth + 1, message.result);
      if (message.message) { delete message.hello; delete message.heartbeat; delete message.stage; }
      message.message = "result";
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2336,7 +2336,7 @@ export const Action = (() => {
   if (message.doNotCache != null && message.doNotCache !== false)
    writer.uint32(56).bool(message.doNotCache);
   if (message.salt != null && message.salt.length)
-   writer.uint32(74).bytes(message.salt);
+   writer.uint32(74).blob(message.salt);
   if (message.platform != null)
    Platform.encode(message.platform, writer.uint32(82).fork(), _depth + 1).ldelim();
   return writer;
@@ -2348,13 +2348,13 @@ export const Action = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Action.make();
   while (reader.pos < end) {
@@ -2368,19 +2368,19 @@ export const Action = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.commandDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.commandDigest);
+     message.commandDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.commandDigest);
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.inputRootDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.inputRootDigest);
+     message.inputRootDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.inputRootDigest);
      continue;
     }
    case 6: {
      if (wireType !== 2)
       break;
-     message.timeout = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.timeout);
+     message.timeout = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.timeout);
      continue;
     }
    case 7: {
@@ -2392,22 +2392,22 @@ export const Action = (() => {
    case 9: {
      if (wireType !== 2)
       break;
-     message.salt = reader.bytes();
+     message.salt = reader.view();
      continue;
     }
    case 10: {
      if (wireType !== 2)
       break;
-     message.platform = Platform.decode(reader, reader.size(), undefined, _depth + 1, message.platform);
+     message.platform = Platform.decode(reader, reader.length(), undefined, _depth + 1, message.platform);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2434,13 +2434,13 @@ export const ActionCacheUpdateCapabilities = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ActionCacheUpdateCapabilities.make();
   while (reader.pos < end) {
@@ -2458,12 +2458,12 @@ export const ActionCacheUpdateCapabilities = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2488,11 +2488,11 @@ export const ActionResult = (() => {
   if (message.exitCode != null && message.exitCode !== 0)
    writer.uint32(32).int32(message.exitCode);
   if (message.stdoutRaw != null && message.stdoutRaw.length)
-   writer.uint32(42).bytes(message.stdoutRaw);
+   writer.uint32(42).blob(message.stdoutRaw);
   if (message.stdoutDigest != null)
    Digest.encode(message.stdoutDigest, writer.uint32(50).fork(), _depth + 1).ldelim();
   if (message.stderrRaw != null && message.stderrRaw.length)
-   writer.uint32(58).bytes(message.stderrRaw);
+   writer.uint32(58).blob(message.stderrRaw);
   if (message.stderrDigest != null)
    Digest.encode(message.stderrDigest, writer.uint32(66).fork(), _depth + 1).ldelim();
   if (message.executionMetadata != null)
@@ -2515,13 +2515,13 @@ export const ActionResult = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ActionResult.make();
   while (reader.pos < end) {
@@ -2537,7 +2537,7 @@ export const ActionResult = (() => {
       break;
      if (!(message.outputFiles && message.outputFiles.length))
       message.outputFiles = [];
-     message.outputFiles.push(OutputFile.decode(reader, reader.size(), undefined, _depth + 1));
+     message.outputFiles.push(OutputFile.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 3: {
@@ -2545,7 +2545,7 @@ export const ActionResult = (() => {
       break;
      if (!(message.outputDirectories && message.outputDirectories.length))
       message.outputDirectories = [];
-     message.outputDirectories.push(OutputDirectory.decode(reader, reader.size(), undefined, _depth + 1));
+     message.outputDirectories.push(OutputDirectory.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 4: {
@@ -2557,31 +2557,31 @@ export const ActionResult = (() => {
    case 5: {
      if (wireType !== 2)
       break;
-     message.stdoutRaw = reader.bytes();
+     message.stdoutRaw = reader.view();
      continue;
     }
    case 6: {
      if (wireType !== 2)
       break;
-     message.stdoutDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.stdoutDigest);
+     message.stdoutDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.stdoutDigest);
      continue;
     }
    case 7: {
      if (wireType !== 2)
       break;
-     message.stderrRaw = reader.bytes();
+     message.stderrRaw = reader.view();
      continue;
     }
    case 8: {
      if (wireType !== 2)
       break;
-     message.stderrDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.stderrDigest);
+     message.stderrDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.stderrDigest);
      continue;
     }
    case 9: {
      if (wireType !== 2)
       break;
-     message.executionMetadata = ExecutedActionMetadata.decode(reader, reader.size(), undefined, _depth + 1, message.executionMetadata);
+     message.executionMetadata = ExecutedActionMetadata.decode(reader, reader.length(), undefined, _depth + 1, message.executionMetadata);
      continue;
     }
    case 10: {
@@ -2589,7 +2589,7 @@ export const ActionResult = (() => {
       break;
      if (!(message.outputFileSymlinks && message.outputFileSymlinks.length))
       message.outputFileSymlinks = [];
-     message.outputFileSymlinks.push(OutputSymlink.decode(reader, reader.size(), undefined, _depth + 1));
+     message.outputFileSymlinks.push(OutputSymlink.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 11: {
@@ -2597,7 +2597,7 @@ export const ActionResult = (() => {
       break;
      if (!(message.outputDirectorySymlinks && message.outputDirectorySymlinks.length))
       message.outputDirectorySymlinks = [];
-     message.outputDirectorySymlinks.push(OutputSymlink.decode(reader, reader.size(), undefined, _depth + 1));
+     message.outputDirectorySymlinks.push(OutputSymlink.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 12: {
@@ -2605,16 +2605,16 @@ export const ActionResult = (() => {
       break;
      if (!(message.outputSymlinks && message.outputSymlinks.length))
       message.outputSymlinks = [];
-     message.outputSymlinks.push(OutputSymlink.decode(reader, reader.size(), undefined, _depth + 1));
+     message.outputSymlinks.push(OutputSymlink.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2648,13 +2648,13 @@ export const BatchReadBlobsRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BatchReadBlobsRequest.make();
   while (reader.pos < end) {
@@ -2668,7 +2668,7 @@ export const BatchReadBlobsRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
@@ -2676,7 +2676,7 @@ export const BatchReadBlobsRequest = (() => {
       break;
      if (!(message.digests && message.digests.length))
       message.digests = [];
-     message.digests.push(Digest.decode(reader, reader.size(), undefined, _depth + 1));
+     message.digests.push(Digest.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 3: {
@@ -2700,12 +2700,12 @@ export const BatchReadBlobsRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2733,13 +2733,13 @@ export const BatchReadBlobsResponse = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BatchReadBlobsResponse.make();
   while (reader.pos < end) {
@@ -2755,16 +2755,16 @@ export const BatchReadBlobsResponse = (() => {
       break;
      if (!(message.responses && message.responses.length))
       message.responses = [];
-     message.responses.push(BatchReadBlobsResponse_Response.decode(reader, reader.size(), undefined, _depth + 1));
+     message.responses.push(BatchReadBlobsResponse_Response.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2783,7 +2783,7 @@ export const BatchReadBlobsResponse_Response = (() => {
   if (message.digest != null)
    Digest.encode(message.digest, writer.uint32(10).fork(), _depth + 1).ldelim();
   if (message.data != null && message.data.length)
-   writer.uint32(18).bytes(message.data);
+   writer.uint32(18).blob(message.data);
   if (message.status != null)
    Status.encode(message.status, writer.uint32(26).fork(), _depth + 1).ldelim();
   if (message.compressor != null && message.compressor !== 0)
@@ -2797,13 +2797,13 @@ export const BatchReadBlobsResponse_Response = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BatchReadBlobsResponse_Response.make();
   while (reader.pos < end) {
@@ -2817,19 +2817,19 @@ export const BatchReadBlobsResponse_Response = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.digest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.digest);
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.data = reader.bytes();
+     message.data = reader.view();
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.status = Status.decode(reader, reader.size(), undefined, _depth + 1, message.status);
+     message.status = Status.decode(reader, reader.length(), undefined, _depth + 1, message.status);
      continue;
     }
    case 4: {
@@ -2839,12 +2839,12 @@ export const BatchReadBlobsResponse_Response = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2876,13 +2876,13 @@ export const BatchUpdateBlobsRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BatchUpdateBlobsRequest.make();
   while (reader.pos < end) {
@@ -2896,7 +2896,7 @@ export const BatchUpdateBlobsRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
@@ -2904,7 +2904,7 @@ export const BatchUpdateBlobsRequest = (() => {
       break;
      if (!(message.requests && message.requests.length))
       message.requests = [];
-     message.requests.push(BatchUpdateBlobsRequest_Request.decode(reader, reader.size(), undefined, _depth + 1));
+     message.requests.push(BatchUpdateBlobsRequest_Request.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 5: {
@@ -2914,12 +2914,12 @@ export const BatchUpdateBlobsRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -2938,7 +2938,7 @@ export const BatchUpdateBlobsRequest_Request = (() => {
   if (message.digest != null)
    Digest.encode(message.digest, writer.uint32(10).fork(), _depth + 1).ldelim();
   if (message.data != null && message.data.length)
-   writer.uint32(18).bytes(message.data);
+   writer.uint32(18).blob(message.data);
   if (message.compressor != null && message.compressor !== 0)
    writer.uint32(24).int32(message.compressor);
   return writer;
@@ -2950,13 +2950,13 @@ export const BatchUpdateBlobsRequest_Request = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BatchUpdateBlobsRequest_Request.make();
   while (reader.pos < end) {
@@ -2970,13 +2970,13 @@ export const BatchUpdateBlobsRequest_Request = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.digest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.digest);
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.data = reader.bytes();
+     message.data = reader.view();
      continue;
     }
    case 3: {
@@ -2986,12 +2986,12 @@ export const BatchUpdateBlobsRequest_Request = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3019,13 +3019,13 @@ export const BatchUpdateBlobsResponse = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BatchUpdateBlobsResponse.make();
   while (reader.pos < end) {
@@ -3041,16 +3041,16 @@ export const BatchUpdateBlobsResponse = (() => {
       break;
      if (!(message.responses && message.responses.length))
       message.responses = [];
-     message.responses.push(BatchUpdateBlobsResponse_Response.decode(reader, reader.size(), undefined, _depth + 1));
+     message.responses.push(BatchUpdateBlobsResponse_Response.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3079,13 +3079,13 @@ export const BatchUpdateBlobsResponse_Response = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BatchUpdateBlobsResponse_Response.make();
   while (reader.pos < end) {
@@ -3099,22 +3099,22 @@ export const BatchUpdateBlobsResponse_Response = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.digest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.digest);
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.status = Status.decode(reader, reader.size(), undefined, _depth + 1, message.status);
+     message.status = Status.decode(reader, reader.length(), undefined, _depth + 1, message.status);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3163,13 +3163,13 @@ export const CacheCapabilities = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || CacheCapabilities.make();
   while (reader.pos < end) {
@@ -3197,13 +3197,13 @@ export const CacheCapabilities = (() => {
    case 2: {
      if (wireType !== 2)
       break;
-     message.actionCacheUpdateCapabilities = ActionCacheUpdateCapabilities.decode(reader, reader.size(), undefined, _depth + 1, message.actionCacheUpdateCapabilities);
+     message.actionCacheUpdateCapabilities = ActionCacheUpdateCapabilities.decode(reader, reader.length(), undefined, _depth + 1, message.actionCacheUpdateCapabilities);
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.cachePriorityCapabilities = PriorityCapabilities.decode(reader, reader.size(), undefined, _depth + 1, message.cachePriorityCapabilities);
+     message.cachePriorityCapabilities = PriorityCapabilities.decode(reader, reader.length(), undefined, _depth + 1, message.cachePriorityCapabilities);
      continue;
     }
    case 4: {
@@ -3267,22 +3267,22 @@ export const CacheCapabilities = (() => {
    case 11: {
      if (wireType !== 2)
       break;
-     message.fastCdc2020Params = FastCdc2020Params.decode(reader, reader.size(), undefined, _depth + 1, message.fastCdc2020Params);
+     message.fastCdc2020Params = FastCdc2020Params.decode(reader, reader.length(), undefined, _depth + 1, message.fastCdc2020Params);
      continue;
     }
    case 12: {
      if (wireType !== 2)
       break;
-     message.repMaxCdcParams = RepMaxCdcParams.decode(reader, reader.size(), undefined, _depth + 1, message.repMaxCdcParams);
+     message.repMaxCdcParams = RepMaxCdcParams.decode(reader, reader.length(), undefined, _depth + 1, message.repMaxCdcParams);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3331,13 +3331,13 @@ export const Command = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Command.make();
   while (reader.pos < end) {
@@ -3353,7 +3353,7 @@ export const Command = (() => {
       break;
      if (!(message["arguments"] && message["arguments"].length))
       message["arguments"] = [];
-     message["arguments"].push(reader.stringVerify());
+     message["arguments"].push(reader.string());
      continue;
     }
    case 2: {
@@ -3361,7 +3361,7 @@ export const Command = (() => {
       break;
      if (!(message.environmentVariables && message.environmentVariables.length))
       message.environmentVariables = [];
-     message.environmentVariables.push(Command_EnvironmentVariable.decode(reader, reader.size(), undefined, _depth + 1));
+     message.environmentVariables.push(Command_EnvironmentVariable.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 3: {
@@ -3369,7 +3369,7 @@ export const Command = (() => {
       break;
      if (!(message.outputFiles && message.outputFiles.length))
       message.outputFiles = [];
-     message.outputFiles.push(reader.stringVerify());
+     message.outputFiles.push(reader.string());
      continue;
     }
    case 4: {
@@ -3377,19 +3377,19 @@ export const Command = (() => {
       break;
      if (!(message.outputDirectories && message.outputDirectories.length))
       message.outputDirectories = [];
-     message.outputDirectories.push(reader.stringVerify());
+     message.outputDirectories.push(reader.string());
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.platform = Platform.decode(reader, reader.size(), undefined, _depth + 1, message.platform);
+     message.platform = Platform.decode(reader, reader.length(), undefined, _depth + 1, message.platform);
      continue;
     }
    case 6: {
      if (wireType !== 2)
       break;
-     message.workingDirectory = reader.stringVerify();
+     message.workingDirectory = reader.string();
      continue;
     }
    case 7: {
@@ -3397,7 +3397,7 @@ export const Command = (() => {
       break;
      if (!(message.outputPaths && message.outputPaths.length))
       message.outputPaths = [];
-     message.outputPaths.push(reader.stringVerify());
+     message.outputPaths.push(reader.string());
      continue;
     }
    case 8: {
@@ -3405,7 +3405,7 @@ export const Command = (() => {
       break;
      if (!(message.outputNodeProperties && message.outputNodeProperties.length))
       message.outputNodeProperties = [];
-     message.outputNodeProperties.push(reader.stringVerify());
+     message.outputNodeProperties.push(reader.string());
      continue;
     }
    case 9: {
@@ -3415,12 +3415,12 @@ export const Command = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3449,13 +3449,13 @@ export const Command_EnvironmentVariable = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Command_EnvironmentVariable.make();
   while (reader.pos < end) {
@@ -3469,22 +3469,22 @@ export const Command_EnvironmentVariable = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.value = reader.stringVerify();
+     message.value = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3513,13 +3513,13 @@ export const Digest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Digest.make();
   while (reader.pos < end) {
@@ -3533,7 +3533,7 @@ export const Digest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.hash = reader.stringVerify();
+     message.hash = reader.string();
      continue;
     }
    case 2: {
@@ -3543,12 +3543,12 @@ export const Digest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3584,13 +3584,13 @@ export const Directory = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Directory.make();
   while (reader.pos < end) {
@@ -3606,7 +3606,7 @@ export const Directory = (() => {
       break;
      if (!(message.files && message.files.length))
       message.files = [];
-     message.files.push(FileNode.decode(reader, reader.size(), undefined, _depth + 1));
+     message.files.push(FileNode.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 2: {
@@ -3614,7 +3614,7 @@ export const Directory = (() => {
       break;
      if (!(message.directories && message.directories.length))
       message.directories = [];
-     message.directories.push(DirectoryNode.decode(reader, reader.size(), undefined, _depth + 1));
+     message.directories.push(DirectoryNode.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 3: {
@@ -3622,22 +3622,22 @@ export const Directory = (() => {
       break;
      if (!(message.symlinks && message.symlinks.length))
       message.symlinks = [];
-     message.symlinks.push(SymlinkNode.decode(reader, reader.size(), undefined, _depth + 1));
+     message.symlinks.push(SymlinkNode.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.nodeProperties = NodeProperties.decode(reader, reader.size(), undefined, _depth + 1, message.nodeProperties);
+     message.nodeProperties = NodeProperties.decode(reader, reader.length(), undefined, _depth + 1, message.nodeProperties);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3666,13 +3666,13 @@ export const DirectoryNode = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || DirectoryNode.make();
   while (reader.pos < end) {
@@ -3686,22 +3686,22 @@ export const DirectoryNode = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.digest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.digest);
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3738,13 +3738,13 @@ export const ExecuteOperationMetadata = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ExecuteOperationMetadata.make();
   while (reader.pos < end) {
@@ -3764,25 +3764,25 @@ export const ExecuteOperationMetadata = (() => {
    case 2: {
      if (wireType !== 2)
       break;
-     message.actionDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.actionDigest);
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.stdoutStreamName = reader.stringVerify();
+     message.stdoutStreamName = reader.string();
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.stderrStreamName = reader.stringVerify();
+     message.stderrStreamName = reader.string();
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.partialExecutionMetadata = ExecutedActionMetadata.decode(reader, reader.size(), undefined, _depth + 1, message.partialExecutionMetadata);
+     message.partialExecutionMetadata = ExecutedActionMetadata.decode(reader, reader.length(), undefined, _depth + 1, message.partialExecutionMetadata);
      continue;
     }
    case 6: {
@@ -3792,12 +3792,12 @@ export const ExecuteOperationMetadata = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3841,13 +3841,13 @@ export const ExecuteRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ExecuteRequest.make();
   while (reader.pos < end) {
@@ -3861,7 +3861,7 @@ export const ExecuteRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 3: {
@@ -3873,19 +3873,19 @@ export const ExecuteRequest = (() => {
    case 6: {
      if (wireType !== 2)
       break;
-     message.actionDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.actionDigest);
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
      continue;
     }
    case 7: {
      if (wireType !== 2)
       break;
-     message.executionPolicy = ExecutionPolicy.decode(reader, reader.size(), undefined, _depth + 1, message.executionPolicy);
+     message.executionPolicy = ExecutionPolicy.decode(reader, reader.length(), undefined, _depth + 1, message.executionPolicy);
      continue;
     }
    case 8: {
      if (wireType !== 2)
       break;
-     message.resultsCachePolicy = ResultsCachePolicy.decode(reader, reader.size(), undefined, _depth + 1, message.resultsCachePolicy);
+     message.resultsCachePolicy = ResultsCachePolicy.decode(reader, reader.length(), undefined, _depth + 1, message.resultsCachePolicy);
      continue;
     }
    case 9: {
@@ -3911,16 +3911,16 @@ export const ExecuteRequest = (() => {
       break;
      if (!(message.inlineOutputFiles && message.inlineOutputFiles.length))
       message.inlineOutputFiles = [];
-     message.inlineOutputFiles.push(reader.stringVerify());
+     message.inlineOutputFiles.push(reader.string());
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -3958,13 +3958,13 @@ export const ExecuteResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, key, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ExecuteResponse.make();
   while (reader.pos < end) {
@@ -3978,7 +3978,7 @@ export const ExecuteResponse = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.result = ActionResult.decode(reader, reader.size(), undefined, _depth + 1, message.result);
+     message.result = ActionResult.decode(reader, reader.length(), undefined, _depth + 1, message.result);
      continue;
     }
    case 2: {
@@ -3990,7 +3990,7 @@ export const ExecuteResponse = (() => {
    case 3: {
      if (wireType !== 2)
       break;
-     message.status = Status.decode(reader, reader.size(), undefined, _depth + 1, message.status);
+     message.status = Status.decode(reader, reader.length(), undefined, _depth + 1, message.status);
      continue;
     }
    case 4: {
@@ -3998,10 +3998,10 @@ export const ExecuteResponse = (() => {
       break;
      if (message.serverLogs === $emptyMap)
       message.serverLogs = {};
-     let end2 = reader.size() + reader.pos;
-     if (end2 > reader.len)
+     let end2 = reader.length() + reader.pos;
+     if (end2 > reader.end)
       throw RangeError("index out of range");
-     reader.len = end2;
+     reader.end = end2;
      key = "";
      value = null;
      while (reader.pos < end2) {
@@ -4011,19 +4011,19 @@ export const ExecuteResponse = (() => {
       case 1:
        if (wireType !== 2)
         break;
-       key = reader.stringVerify();
+       key = reader.string();
        continue;
       case 2:
        if (wireType !== 2)
         break;
-       value = LogFile.decode(reader, reader.size(), undefined, _depth + 1, value);
+       value = LogFile.decode(reader, reader.length(), undefined, _depth + 1, value);
        continue;
       }
-      reader.skipType(wireType, _depth, tag2);
+      reader.skip((tag2 << 3 | wireType) >>> 0, _depth);
      }
      if (reader.pos !== end2)
       throw RangeError("index out of range");
-     reader.len = end;
+     reader.end = end;
      if (key === "__proto__") $own(message.serverLogs, key);
      message.serverLogs[key] = value || LogFile.make();
      continue;
@@ -4031,16 +4031,16 @@ export const ExecuteResponse = (() => {
    case 5: {
      if (wireType !== 2)
       break;
-     message.message = reader.stringVerify();
+     message.message = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4090,13 +4090,13 @@ export const ExecutedActionMetadata = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ExecutedActionMetadata.make();
   while (reader.pos < end) {
@@ -4110,61 +4110,61 @@ export const ExecutedActionMetadata = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.worker = reader.stringVerify();
+     message.worker = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.queuedTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.queuedTimestamp);
+     message.queuedTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.queuedTimestamp);
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.workerStartTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.workerStartTimestamp);
+     message.workerStartTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.workerStartTimestamp);
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.workerCompletedTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.workerCompletedTimestamp);
+     message.workerCompletedTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.workerCompletedTimestamp);
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.inputFetchStartTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.inputFetchStartTimestamp);
+     message.inputFetchStartTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.inputFetchStartTimestamp);
      continue;
     }
    case 6: {
      if (wireType !== 2)
       break;
-     message.inputFetchCompletedTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.inputFetchCompletedTimestamp);
+     message.inputFetchCompletedTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.inputFetchCompletedTimestamp);
      continue;
     }
    case 7: {
      if (wireType !== 2)
       break;
-     message.executionStartTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.executionStartTimestamp);
+     message.executionStartTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.executionStartTimestamp);
      continue;
     }
    case 8: {
      if (wireType !== 2)
       break;
-     message.executionCompletedTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.executionCompletedTimestamp);
+     message.executionCompletedTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.executionCompletedTimestamp);
      continue;
     }
    case 9: {
      if (wireType !== 2)
       break;
-     message.outputUploadStartTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.outputUploadStartTimestamp);
+     message.outputUploadStartTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.outputUploadStartTimestamp);
      continue;
     }
    case 10: {
      if (wireType !== 2)
       break;
-     message.outputUploadCompletedTimestamp = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.outputUploadCompletedTimestamp);
+     message.outputUploadCompletedTimestamp = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.outputUploadCompletedTimestamp);
      continue;
     }
    case 11: {
@@ -4172,22 +4172,22 @@ export const ExecutedActionMetadata = (() => {
       break;
      if (!(message.auxiliaryMetadata && message.auxiliaryMetadata.length))
       message.auxiliaryMetadata = [];
-     message.auxiliaryMetadata.push(Any.decode(reader, reader.size(), undefined, _depth + 1));
+     message.auxiliaryMetadata.push(Any.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 12: {
      if (wireType !== 2)
       break;
-     message.virtualExecutionDuration = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.virtualExecutionDuration);
+     message.virtualExecutionDuration = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.virtualExecutionDuration);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4223,13 +4223,13 @@ export const ExecutionCapabilities = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ExecutionCapabilities.make();
   while (reader.pos < end) {
@@ -4255,7 +4255,7 @@ export const ExecutionCapabilities = (() => {
    case 3: {
      if (wireType !== 2)
       break;
-     message.executionPriorityCapabilities = PriorityCapabilities.decode(reader, reader.size(), undefined, _depth + 1, message.executionPriorityCapabilities);
+     message.executionPriorityCapabilities = PriorityCapabilities.decode(reader, reader.length(), undefined, _depth + 1, message.executionPriorityCapabilities);
      continue;
     }
    case 4: {
@@ -4263,7 +4263,7 @@ export const ExecutionCapabilities = (() => {
       break;
      if (!(message.supportedNodeProperties && message.supportedNodeProperties.length))
       message.supportedNodeProperties = [];
-     message.supportedNodeProperties.push(reader.stringVerify());
+     message.supportedNodeProperties.push(reader.string());
      continue;
     }
    case 5: {
@@ -4281,12 +4281,12 @@ export const ExecutionCapabilities = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4313,13 +4313,13 @@ export const ExecutionPolicy = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ExecutionPolicy.make();
   while (reader.pos < end) {
@@ -4337,12 +4337,12 @@ export const ExecutionPolicy = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4371,13 +4371,13 @@ export const FastCdc2020Params = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || FastCdc2020Params.make();
   while (reader.pos < end) {
@@ -4401,12 +4401,12 @@ export const FastCdc2020Params = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4439,13 +4439,13 @@ export const FileNode = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || FileNode.make();
   while (reader.pos < end) {
@@ -4459,13 +4459,13 @@ export const FileNode = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.digest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.digest);
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
      continue;
     }
    case 4: {
@@ -4477,16 +4477,16 @@ export const FileNode = (() => {
    case 6: {
      if (wireType !== 2)
       break;
-     message.nodeProperties = NodeProperties.decode(reader, reader.size(), undefined, _depth + 1, message.nodeProperties);
+     message.nodeProperties = NodeProperties.decode(reader, reader.length(), undefined, _depth + 1, message.nodeProperties);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4518,13 +4518,13 @@ export const FindMissingBlobsRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || FindMissingBlobsRequest.make();
   while (reader.pos < end) {
@@ -4538,7 +4538,7 @@ export const FindMissingBlobsRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
@@ -4546,7 +4546,7 @@ export const FindMissingBlobsRequest = (() => {
       break;
      if (!(message.blobDigests && message.blobDigests.length))
       message.blobDigests = [];
-     message.blobDigests.push(Digest.decode(reader, reader.size(), undefined, _depth + 1));
+     message.blobDigests.push(Digest.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 3: {
@@ -4556,12 +4556,12 @@ export const FindMissingBlobsRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4589,13 +4589,13 @@ export const FindMissingBlobsResponse = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || FindMissingBlobsResponse.make();
   while (reader.pos < end) {
@@ -4611,16 +4611,16 @@ export const FindMissingBlobsResponse = (() => {
       break;
      if (!(message.missingBlobDigests && message.missingBlobDigests.length))
       message.missingBlobDigests = [];
-     message.missingBlobDigests.push(Digest.decode(reader, reader.size(), undefined, _depth + 1));
+     message.missingBlobDigests.push(Digest.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4658,13 +4658,13 @@ export const GetActionResultRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetActionResultRequest.make();
   while (reader.pos < end) {
@@ -4678,13 +4678,13 @@ export const GetActionResultRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.actionDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.actionDigest);
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
      continue;
     }
    case 3: {
@@ -4704,7 +4704,7 @@ export const GetActionResultRequest = (() => {
       break;
      if (!(message.inlineOutputFiles && message.inlineOutputFiles.length))
       message.inlineOutputFiles = [];
-     message.inlineOutputFiles.push(reader.stringVerify());
+     message.inlineOutputFiles.push(reader.string());
      continue;
     }
    case 6: {
@@ -4714,12 +4714,12 @@ export const GetActionResultRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4746,13 +4746,13 @@ export const GetCapabilitiesRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetCapabilitiesRequest.make();
   while (reader.pos < end) {
@@ -4766,16 +4766,16 @@ export const GetCapabilitiesRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4810,13 +4810,13 @@ export const GetTreeRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetTreeRequest.make();
   while (reader.pos < end) {
@@ -4830,13 +4830,13 @@ export const GetTreeRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.rootDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.rootDigest);
+     message.rootDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.rootDigest);
      continue;
     }
    case 3: {
@@ -4848,7 +4848,7 @@ export const GetTreeRequest = (() => {
    case 4: {
      if (wireType !== 2)
       break;
-     message.pageToken = reader.stringVerify();
+     message.pageToken = reader.string();
      continue;
     }
    case 5: {
@@ -4858,12 +4858,12 @@ export const GetTreeRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4893,13 +4893,13 @@ export const GetTreeResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetTreeResponse.make();
   while (reader.pos < end) {
@@ -4915,22 +4915,22 @@ export const GetTreeResponse = (() => {
       break;
      if (!(message.directories && message.directories.length))
       message.directories = [];
-     message.directories.push(Directory.decode(reader, reader.size(), undefined, _depth + 1));
+     message.directories.push(Directory.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.nextPageToken = reader.stringVerify();
+     message.nextPageToken = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -4959,13 +4959,13 @@ export const LogFile = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || LogFile.make();
   while (reader.pos < end) {
@@ -4979,7 +4979,7 @@ export const LogFile = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.digest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.digest);
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
      continue;
     }
    case 2: {
@@ -4989,12 +4989,12 @@ export const LogFile = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5026,13 +5026,13 @@ export const NodeProperties = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || NodeProperties.make();
   while (reader.pos < end) {
@@ -5048,28 +5048,28 @@ export const NodeProperties = (() => {
       break;
      if (!(message.properties && message.properties.length))
       message.properties = [];
-     message.properties.push(NodeProperty.decode(reader, reader.size(), undefined, _depth + 1));
+     message.properties.push(NodeProperty.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.mtime = Timestamp.decode(reader, reader.size(), undefined, _depth + 1, message.mtime);
+     message.mtime = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.mtime);
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.unixMode = UInt32Value.decode(reader, reader.size(), undefined, _depth + 1, message.unixMode);
+     message.unixMode = UInt32Value.decode(reader, reader.length(), undefined, _depth + 1, message.unixMode);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5098,13 +5098,13 @@ export const NodeProperty = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || NodeProperty.make();
   while (reader.pos < end) {
@@ -5118,22 +5118,22 @@ export const NodeProperty = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.value = reader.stringVerify();
+     message.value = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5166,13 +5166,13 @@ export const OutputDirectory = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || OutputDirectory.make();
   while (reader.pos < end) {
@@ -5186,13 +5186,13 @@ export const OutputDirectory = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.path = reader.stringVerify();
+     message.path = reader.string();
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.treeDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.treeDigest);
+     message.treeDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.treeDigest);
      continue;
     }
    case 4: {
@@ -5204,16 +5204,16 @@ export const OutputDirectory = (() => {
    case 5: {
      if (wireType !== 2)
       break;
-     message.rootDirectoryDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.rootDirectoryDigest);
+     message.rootDirectoryDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.rootDirectoryDigest);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5236,7 +5236,7 @@ export const OutputFile = (() => {
   if (message.isExecutable != null && message.isExecutable !== false)
    writer.uint32(32).bool(message.isExecutable);
   if (message.contents != null && message.contents.length)
-   writer.uint32(42).bytes(message.contents);
+   writer.uint32(42).blob(message.contents);
   if (message.nodeProperties != null)
    NodeProperties.encode(message.nodeProperties, writer.uint32(58).fork(), _depth + 1).ldelim();
   return writer;
@@ -5248,13 +5248,13 @@ export const OutputFile = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || OutputFile.make();
   while (reader.pos < end) {
@@ -5268,13 +5268,13 @@ export const OutputFile = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.path = reader.stringVerify();
+     message.path = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.digest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.digest);
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
      continue;
     }
    case 4: {
@@ -5286,22 +5286,22 @@ export const OutputFile = (() => {
    case 5: {
      if (wireType !== 2)
       break;
-     message.contents = reader.bytes();
+     message.contents = reader.view();
      continue;
     }
    case 7: {
      if (wireType !== 2)
       break;
-     message.nodeProperties = NodeProperties.decode(reader, reader.size(), undefined, _depth + 1, message.nodeProperties);
+     message.nodeProperties = NodeProperties.decode(reader, reader.length(), undefined, _depth + 1, message.nodeProperties);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5332,13 +5332,13 @@ export const OutputSymlink = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || OutputSymlink.make();
   while (reader.pos < end) {
@@ -5352,28 +5352,28 @@ export const OutputSymlink = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.path = reader.stringVerify();
+     message.path = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.target = reader.stringVerify();
+     message.target = reader.string();
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.nodeProperties = NodeProperties.decode(reader, reader.size(), undefined, _depth + 1, message.nodeProperties);
+     message.nodeProperties = NodeProperties.decode(reader, reader.length(), undefined, _depth + 1, message.nodeProperties);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5401,13 +5401,13 @@ export const Platform = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Platform.make();
   while (reader.pos < end) {
@@ -5423,16 +5423,16 @@ export const Platform = (() => {
       break;
      if (!(message.properties && message.properties.length))
       message.properties = [];
-     message.properties.push(Platform_Property.decode(reader, reader.size(), undefined, _depth + 1));
+     message.properties.push(Platform_Property.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5461,13 +5461,13 @@ export const Platform_Property = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Platform_Property.make();
   while (reader.pos < end) {
@@ -5481,22 +5481,22 @@ export const Platform_Property = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.value = reader.stringVerify();
+     message.value = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5524,13 +5524,13 @@ export const PriorityCapabilities = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || PriorityCapabilities.make();
   while (reader.pos < end) {
@@ -5546,16 +5546,16 @@ export const PriorityCapabilities = (() => {
       break;
      if (!(message.priorities && message.priorities.length))
       message.priorities = [];
-     message.priorities.push(PriorityCapabilities_PriorityRange.decode(reader, reader.size(), undefined, _depth + 1));
+     message.priorities.push(PriorityCapabilities_PriorityRange.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5584,13 +5584,13 @@ export const PriorityCapabilities_PriorityRange = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || PriorityCapabilities_PriorityRange.make();
   while (reader.pos < end) {
@@ -5614,12 +5614,12 @@ export const PriorityCapabilities_PriorityRange = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5648,13 +5648,13 @@ export const RepMaxCdcParams = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || RepMaxCdcParams.make();
   while (reader.pos < end) {
@@ -5678,12 +5678,12 @@ export const RepMaxCdcParams = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5722,13 +5722,13 @@ export const RequestMetadata = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || RequestMetadata.make();
   while (reader.pos < end) {
@@ -5742,52 +5742,52 @@ export const RequestMetadata = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.toolDetails = ToolDetails.decode(reader, reader.size(), undefined, _depth + 1, message.toolDetails);
+     message.toolDetails = ToolDetails.decode(reader, reader.length(), undefined, _depth + 1, message.toolDetails);
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.actionId = reader.stringVerify();
+     message.actionId = reader.string();
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.toolInvocationId = reader.stringVerify();
+     message.toolInvocationId = reader.string();
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.correlatedInvocationsId = reader.stringVerify();
+     message.correlatedInvocationsId = reader.string();
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.actionMnemonic = reader.stringVerify();
+     message.actionMnemonic = reader.string();
      continue;
     }
    case 6: {
      if (wireType !== 2)
       break;
-     message.targetId = reader.stringVerify();
+     message.targetId = reader.string();
      continue;
     }
    case 7: {
      if (wireType !== 2)
       break;
-     message.configurationId = reader.stringVerify();
+     message.configurationId = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5814,13 +5814,13 @@ export const ResultsCachePolicy = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ResultsCachePolicy.make();
   while (reader.pos < end) {
@@ -5838,12 +5838,12 @@ export const ResultsCachePolicy = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5878,13 +5878,13 @@ export const ServerCapabilities = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ServerCapabilities.make();
   while (reader.pos < end) {
@@ -5898,40 +5898,40 @@ export const ServerCapabilities = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.cacheCapabilities = CacheCapabilities.decode(reader, reader.size(), undefined, _depth + 1, message.cacheCapabilities);
+     message.cacheCapabilities = CacheCapabilities.decode(reader, reader.length(), undefined, _depth + 1, message.cacheCapabilities);
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.executionCapabilities = ExecutionCapabilities.decode(reader, reader.size(), undefined, _depth + 1, message.executionCapabilities);
+     message.executionCapabilities = ExecutionCapabilities.decode(reader, reader.length(), undefined, _depth + 1, message.executionCapabilities);
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.deprecatedApiVersion = SemVer.decode(reader, reader.size(), undefined, _depth + 1, message.deprecatedApiVersion);
+     message.deprecatedApiVersion = SemVer.decode(reader, reader.length(), undefined, _depth + 1, message.deprecatedApiVersion);
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.lowApiVersion = SemVer.decode(reader, reader.size(), undefined, _depth + 1, message.lowApiVersion);
+     message.lowApiVersion = SemVer.decode(reader, reader.length(), undefined, _depth + 1, message.lowApiVersion);
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.highApiVersion = SemVer.decode(reader, reader.size(), undefined, _depth + 1, message.highApiVersion);
+     message.highApiVersion = SemVer.decode(reader, reader.length(), undefined, _depth + 1, message.highApiVersion);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -5967,13 +5967,13 @@ export const SpliceBlobRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || SpliceBlobRequest.make();
   while (reader.pos < end) {
@@ -5987,13 +5987,13 @@ export const SpliceBlobRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.blobDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.blobDigest);
+     message.blobDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.blobDigest);
      continue;
     }
    case 3: {
@@ -6001,7 +6001,7 @@ export const SpliceBlobRequest = (() => {
       break;
      if (!(message.chunkDigests && message.chunkDigests.length))
       message.chunkDigests = [];
-     message.chunkDigests.push(Digest.decode(reader, reader.size(), undefined, _depth + 1));
+     message.chunkDigests.push(Digest.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 4: {
@@ -6017,12 +6017,12 @@ export const SpliceBlobRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6049,13 +6049,13 @@ export const SpliceBlobResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || SpliceBlobResponse.make();
   while (reader.pos < end) {
@@ -6069,16 +6069,16 @@ export const SpliceBlobResponse = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.blobDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.blobDigest);
+     message.blobDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.blobDigest);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6111,13 +6111,13 @@ export const SplitBlobRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || SplitBlobRequest.make();
   while (reader.pos < end) {
@@ -6131,13 +6131,13 @@ export const SplitBlobRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.blobDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.blobDigest);
+     message.blobDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.blobDigest);
      continue;
     }
    case 3: {
@@ -6153,12 +6153,12 @@ export const SplitBlobRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6188,13 +6188,13 @@ export const SplitBlobResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || SplitBlobResponse.make();
   while (reader.pos < end) {
@@ -6210,7 +6210,7 @@ export const SplitBlobResponse = (() => {
       break;
      if (!(message.chunkDigests && message.chunkDigests.length))
       message.chunkDigests = [];
-     message.chunkDigests.push(Digest.decode(reader, reader.size(), undefined, _depth + 1));
+     message.chunkDigests.push(Digest.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 2: {
@@ -6220,12 +6220,12 @@ export const SplitBlobResponse = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6256,13 +6256,13 @@ export const SymlinkNode = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || SymlinkNode.make();
   while (reader.pos < end) {
@@ -6276,28 +6276,28 @@ export const SymlinkNode = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.target = reader.stringVerify();
+     message.target = reader.string();
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.nodeProperties = NodeProperties.decode(reader, reader.size(), undefined, _depth + 1, message.nodeProperties);
+     message.nodeProperties = NodeProperties.decode(reader, reader.length(), undefined, _depth + 1, message.nodeProperties);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6326,13 +6326,13 @@ export const ToolDetails = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ToolDetails.make();
   while (reader.pos < end) {
@@ -6346,22 +6346,22 @@ export const ToolDetails = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.toolName = reader.stringVerify();
+     message.toolName = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.toolVersion = reader.stringVerify();
+     message.toolVersion = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6391,13 +6391,13 @@ export const Tree = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Tree.make();
   while (reader.pos < end) {
@@ -6411,7 +6411,7 @@ export const Tree = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.root = Directory.decode(reader, reader.size(), undefined, _depth + 1, message.root);
+     message.root = Directory.decode(reader, reader.length(), undefined, _depth + 1, message.root);
      continue;
     }
    case 2: {
@@ -6419,16 +6419,16 @@ export const Tree = (() => {
       break;
      if (!(message.children && message.children.length))
       message.children = [];
-     message.children.push(Directory.decode(reader, reader.size(), undefined, _depth + 1));
+     message.children.push(Directory.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6463,13 +6463,13 @@ export const UpdateActionResultRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || UpdateActionResultRequest.make();
   while (reader.pos < end) {
@@ -6483,25 +6483,25 @@ export const UpdateActionResultRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.instanceName = reader.stringVerify();
+     message.instanceName = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.actionDigest = Digest.decode(reader, reader.size(), undefined, _depth + 1, message.actionDigest);
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.actionResult = ActionResult.decode(reader, reader.size(), undefined, _depth + 1, message.actionResult);
+     message.actionResult = ActionResult.decode(reader, reader.length(), undefined, _depth + 1, message.actionResult);
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.resultsCachePolicy = ResultsCachePolicy.decode(reader, reader.size(), undefined, _depth + 1, message.resultsCachePolicy);
+     message.resultsCachePolicy = ResultsCachePolicy.decode(reader, reader.length(), undefined, _depth + 1, message.resultsCachePolicy);
      continue;
     }
    case 5: {
@@ -6511,12 +6511,12 @@ export const UpdateActionResultRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6543,13 +6543,13 @@ export const WaitExecutionRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || WaitExecutionRequest.make();
   while (reader.pos < end) {
@@ -6563,16 +6563,16 @@ export const WaitExecutionRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6605,13 +6605,13 @@ export const SemVer = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || SemVer.make();
   while (reader.pos < end) {
@@ -6643,16 +6643,16 @@ export const SemVer = (() => {
    case 4: {
      if (wireType !== 2)
       break;
-     message.prerelease = reader.stringVerify();
+     message.prerelease = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6679,13 +6679,13 @@ export const QueryWriteStatusRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || QueryWriteStatusRequest.make();
   while (reader.pos < end) {
@@ -6699,16 +6699,16 @@ export const QueryWriteStatusRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.resourceName = reader.stringVerify();
+     message.resourceName = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6737,13 +6737,13 @@ export const QueryWriteStatusResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || QueryWriteStatusResponse.make();
   while (reader.pos < end) {
@@ -6767,12 +6767,12 @@ export const QueryWriteStatusResponse = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6803,13 +6803,13 @@ export const ReadRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ReadRequest.make();
   while (reader.pos < end) {
@@ -6823,7 +6823,7 @@ export const ReadRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.resourceName = reader.stringVerify();
+     message.resourceName = reader.string();
      continue;
     }
    case 2: {
@@ -6839,12 +6839,12 @@ export const ReadRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6861,7 +6861,7 @@ export const ReadResponse = (() => {
   if (_depth > $depthLimit)
    throw Error("max depth exceeded");
   if (message.data != null && message.data.length)
-   writer.uint32(82).bytes(message.data);
+   writer.uint32(82).blob(message.data);
   return writer;
  };
  ReadResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -6871,13 +6871,13 @@ export const ReadResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ReadResponse.make();
   while (reader.pos < end) {
@@ -6891,16 +6891,16 @@ export const ReadResponse = (() => {
    case 10: {
      if (wireType !== 2)
       break;
-     message.data = reader.bytes();
+     message.data = reader.view();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -6923,7 +6923,7 @@ export const WriteRequest = (() => {
   if (message.finishWrite != null && message.finishWrite !== false)
    writer.uint32(24).bool(message.finishWrite);
   if (message.data != null && message.data.length)
-   writer.uint32(82).bytes(message.data);
+   writer.uint32(82).blob(message.data);
   return writer;
  };
  WriteRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6933,13 +6933,13 @@ export const WriteRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || WriteRequest.make();
   while (reader.pos < end) {
@@ -6953,7 +6953,7 @@ export const WriteRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.resourceName = reader.stringVerify();
+     message.resourceName = reader.string();
      continue;
     }
    case 2: {
@@ -6971,16 +6971,16 @@ export const WriteRequest = (() => {
    case 10: {
      if (wireType !== 2)
       break;
-     message.data = reader.bytes();
+     message.data = reader.view();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7007,13 +7007,13 @@ export const WriteResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || WriteResponse.make();
   while (reader.pos < end) {
@@ -7031,12 +7031,12 @@ export const WriteResponse = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7063,13 +7063,13 @@ export const CancelOperationRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || CancelOperationRequest.make();
   while (reader.pos < end) {
@@ -7083,16 +7083,16 @@ export const CancelOperationRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7119,13 +7119,13 @@ export const DeleteOperationRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || DeleteOperationRequest.make();
   while (reader.pos < end) {
@@ -7139,16 +7139,16 @@ export const DeleteOperationRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7175,13 +7175,13 @@ export const GetOperationRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || GetOperationRequest.make();
   while (reader.pos < end) {
@@ -7195,16 +7195,16 @@ export const GetOperationRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7239,13 +7239,13 @@ export const ListOperationsRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ListOperationsRequest.make();
   while (reader.pos < end) {
@@ -7259,7 +7259,7 @@ export const ListOperationsRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.filter = reader.stringVerify();
+     message.filter = reader.string();
      continue;
     }
    case 2: {
@@ -7271,13 +7271,13 @@ export const ListOperationsRequest = (() => {
    case 3: {
      if (wireType !== 2)
       break;
-     message.pageToken = reader.stringVerify();
+     message.pageToken = reader.string();
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 5: {
@@ -7287,12 +7287,12 @@ export const ListOperationsRequest = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7325,13 +7325,13 @@ export const ListOperationsResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ListOperationsResponse.make();
   while (reader.pos < end) {
@@ -7347,13 +7347,13 @@ export const ListOperationsResponse = (() => {
       break;
      if (!(message.operations && message.operations.length))
       message.operations = [];
-     message.operations.push(Operation.decode(reader, reader.size(), undefined, _depth + 1));
+     message.operations.push(Operation.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.nextPageToken = reader.stringVerify();
+     message.nextPageToken = reader.string();
      continue;
     }
    case 3: {
@@ -7361,16 +7361,16 @@ export const ListOperationsResponse = (() => {
       break;
      if (!(message.unreachable && message.unreachable.length))
       message.unreachable = [];
-     message.unreachable.push(reader.stringVerify());
+     message.unreachable.push(reader.string());
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7405,13 +7405,13 @@ export const Operation = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Operation.make();
   while (reader.pos < end) {
@@ -7425,13 +7425,13 @@ export const Operation = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.metadata = Any.decode(reader, reader.size(), undefined, _depth + 1, message.metadata);
+     message.metadata = Any.decode(reader, reader.length(), undefined, _depth + 1, message.metadata);
      continue;
     }
    case 3: {
@@ -7443,7 +7443,7 @@ export const Operation = (() => {
    case 4: {
      if (wireType !== 2)
       break;
-     message.error = Status.decode(reader, reader.size(), undefined, _depth + 1, message.error);
+     message.error = Status.decode(reader, reader.length(), undefined, _depth + 1, message.error);
      if (message.result) { delete message.response; }
      message.result = "error";
      continue;
@@ -7451,18 +7451,18 @@ export const Operation = (() => {
    case 5: {
      if (wireType !== 2)
       break;
-     message.response = Any.decode(reader, reader.size(), undefined, _depth + 1, message.response);
+     message.response = Any.decode(reader, reader.length(), undefined, _depth + 1, message.response);
      if (message.result) { delete message.error; }
      message.result = "response";
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7491,13 +7491,13 @@ export const OperationInfo = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || OperationInfo.make();
   while (reader.pos < end) {
@@ -7511,22 +7511,22 @@ export const OperationInfo = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.responseType = reader.stringVerify();
+     message.responseType = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.metadataType = reader.stringVerify();
+     message.metadataType = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7555,13 +7555,13 @@ export const WaitOperationRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || WaitOperationRequest.make();
   while (reader.pos < end) {
@@ -7575,22 +7575,22 @@ export const WaitOperationRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.name = reader.stringVerify();
+     message.name = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.timeout = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.timeout);
+     message.timeout = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.timeout);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7609,7 +7609,7 @@ export const Any = (() => {
   if (message.typeUrl != null && message.typeUrl !== "")
    writer.uint32(10).string(message.typeUrl);
   if (message.value != null && message.value.length)
-   writer.uint32(18).bytes(message.value);
+   writer.uint32(18).blob(message.value);
   return writer;
  };
  Any.decode = function (reader, length, _end, _depth, _target) {
@@ -7619,13 +7619,13 @@ export const Any = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Any.make();
   while (reader.pos < end) {
@@ -7639,22 +7639,22 @@ export const Any = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.typeUrl = reader.stringVerify();
+     message.typeUrl = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.value = reader.bytes();
+     message.value = reader.view();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7683,13 +7683,13 @@ export const Duration = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Duration.make();
   while (reader.pos < end) {
@@ -7713,12 +7713,12 @@ export const Duration = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7743,13 +7743,13 @@ export const Empty = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Empty.make();
   while (reader.pos < end) {
@@ -7758,12 +7758,12 @@ export const Empty = (() => {
     _end = undefined;
     break;
    }
-   reader.skipType(tag & 7, _depth, tag);
+   reader.skip(tag, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7792,13 +7792,13 @@ export const Timestamp = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Timestamp.make();
   while (reader.pos < end) {
@@ -7822,12 +7822,12 @@ export const Timestamp = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7854,13 +7854,13 @@ export const UInt32Value = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || UInt32Value.make();
   while (reader.pos < end) {
@@ -7878,12 +7878,12 @@ export const UInt32Value = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7911,13 +7911,13 @@ export const BadRequest = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BadRequest.make();
   while (reader.pos < end) {
@@ -7933,16 +7933,16 @@ export const BadRequest = (() => {
       break;
      if (!(message.fieldViolations && message.fieldViolations.length))
       message.fieldViolations = [];
-     message.fieldViolations.push(BadRequest_FieldViolation.decode(reader, reader.size(), undefined, _depth + 1));
+     message.fieldViolations.push(BadRequest_FieldViolation.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -7975,13 +7975,13 @@ export const BadRequest_FieldViolation = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || BadRequest_FieldViolation.make();
   while (reader.pos < end) {
@@ -7995,34 +7995,34 @@ export const BadRequest_FieldViolation = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.field = reader.stringVerify();
+     message.field = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.description = reader.stringVerify();
+     message.description = reader.string();
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.reason = reader.stringVerify();
+     message.reason = reader.string();
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.localizedMessage = LocalizedMessage.decode(reader, reader.size(), undefined, _depth + 1, message.localizedMessage);
+     message.localizedMessage = LocalizedMessage.decode(reader, reader.length(), undefined, _depth + 1, message.localizedMessage);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8052,13 +8052,13 @@ export const DebugInfo = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || DebugInfo.make();
   while (reader.pos < end) {
@@ -8074,22 +8074,22 @@ export const DebugInfo = (() => {
       break;
      if (!(message.stackEntries && message.stackEntries.length))
       message.stackEntries = [];
-     message.stackEntries.push(reader.stringVerify());
+     message.stackEntries.push(reader.string());
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.detail = reader.stringVerify();
+     message.detail = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8121,13 +8121,13 @@ export const ErrorInfo = (() => {
    throw Error("max depth exceeded");
   let end, message, key, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ErrorInfo.make();
   while (reader.pos < end) {
@@ -8141,13 +8141,13 @@ export const ErrorInfo = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.reason = reader.stringVerify();
+     message.reason = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.domain = reader.stringVerify();
+     message.domain = reader.string();
      continue;
     }
    case 3: {
@@ -8155,10 +8155,10 @@ export const ErrorInfo = (() => {
       break;
      if (message.metadata === $emptyMap)
       message.metadata = {};
-     let end2 = reader.size() + reader.pos;
-     if (end2 > reader.len)
+     let end2 = reader.length() + reader.pos;
+     if (end2 > reader.end)
       throw RangeError("index out of range");
-     reader.len = end2;
+     reader.end = end2;
      key = "";
      value = "";
      while (reader.pos < end2) {
@@ -8168,30 +8168,30 @@ export const ErrorInfo = (() => {
       case 1:
        if (wireType !== 2)
         break;
-       key = reader.stringVerify();
+       key = reader.string();
        continue;
       case 2:
        if (wireType !== 2)
         break;
-       value = reader.stringVerify();
+       value = reader.string();
        continue;
       }
-      reader.skipType(wireType, _depth, tag2);
+      reader.skip((tag2 << 3 | wireType) >>> 0, _depth);
      }
      if (reader.pos !== end2)
       throw RangeError("index out of range");
-     reader.len = end;
+     reader.end = end;
      if (key === "__proto__") $own(message.metadata, key);
      message.metadata[key] = value;
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8219,13 +8219,13 @@ export const Help = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Help.make();
   while (reader.pos < end) {
@@ -8241,16 +8241,16 @@ export const Help = (() => {
       break;
      if (!(message.links && message.links.length))
       message.links = [];
-     message.links.push(Help_Link.decode(reader, reader.size(), undefined, _depth + 1));
+     message.links.push(Help_Link.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8279,13 +8279,13 @@ export const Help_Link = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Help_Link.make();
   while (reader.pos < end) {
@@ -8299,22 +8299,22 @@ export const Help_Link = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.description = reader.stringVerify();
+     message.description = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.url = reader.stringVerify();
+     message.url = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8343,13 +8343,13 @@ export const LocalizedMessage = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || LocalizedMessage.make();
   while (reader.pos < end) {
@@ -8363,22 +8363,22 @@ export const LocalizedMessage = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.locale = reader.stringVerify();
+     message.locale = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.message = reader.stringVerify();
+     message.message = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8406,13 +8406,13 @@ export const PreconditionFailure = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || PreconditionFailure.make();
   while (reader.pos < end) {
@@ -8428,16 +8428,16 @@ export const PreconditionFailure = (() => {
       break;
      if (!(message.violations && message.violations.length))
       message.violations = [];
-     message.violations.push(PreconditionFailure_Violation.decode(reader, reader.size(), undefined, _depth + 1));
+     message.violations.push(PreconditionFailure_Violation.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8468,13 +8468,13 @@ export const PreconditionFailure_Violation = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || PreconditionFailure_Violation.make();
   while (reader.pos < end) {
@@ -8488,28 +8488,28 @@ export const PreconditionFailure_Violation = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.type = reader.stringVerify();
+     message.type = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.subject = reader.stringVerify();
+     message.subject = reader.string();
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.description = reader.stringVerify();
+     message.description = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8537,13 +8537,13 @@ export const QuotaFailure = (() => {
    throw Error("max depth exceeded");
   let end, message;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || QuotaFailure.make();
   while (reader.pos < end) {
@@ -8559,16 +8559,16 @@ export const QuotaFailure = (() => {
       break;
      if (!(message.violations && message.violations.length))
       message.violations = [];
-     message.violations.push(QuotaFailure_Violation.decode(reader, reader.size(), undefined, _depth + 1));
+     message.violations.push(QuotaFailure_Violation.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8611,13 +8611,13 @@ export const QuotaFailure_Violation = (() => {
    throw Error("max depth exceeded");
   let end, message, key, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || QuotaFailure_Violation.make();
   while (reader.pos < end) {
@@ -8631,31 +8631,31 @@ export const QuotaFailure_Violation = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.subject = reader.stringVerify();
+     message.subject = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.description = reader.stringVerify();
+     message.description = reader.string();
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.apiService = reader.stringVerify();
+     message.apiService = reader.string();
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.quotaMetric = reader.stringVerify();
+     message.quotaMetric = reader.string();
      continue;
     }
    case 5: {
      if (wireType !== 2)
       break;
-     message.quotaId = reader.stringVerify();
+     message.quotaId = reader.string();
      continue;
     }
    case 6: {
@@ -8663,10 +8663,10 @@ export const QuotaFailure_Violation = (() => {
       break;
      if (message.quotaDimensions === $emptyMap)
       message.quotaDimensions = {};
-     let end2 = reader.size() + reader.pos;
-     if (end2 > reader.len)
+     let end2 = reader.length() + reader.pos;
+     if (end2 > reader.end)
       throw RangeError("index out of range");
-     reader.len = end2;
+     reader.end = end2;
      key = "";
      value = "";
      while (reader.pos < end2) {
@@ -8676,19 +8676,19 @@ export const QuotaFailure_Violation = (() => {
       case 1:
        if (wireType !== 2)
         break;
-       key = reader.stringVerify();
+       key = reader.string();
        continue;
       case 2:
        if (wireType !== 2)
         break;
-       value = reader.stringVerify();
+       value = reader.string();
        continue;
       }
-      reader.skipType(wireType, _depth, tag2);
+      reader.skip((tag2 << 3 | wireType) >>> 0, _depth);
      }
      if (reader.pos !== end2)
       throw RangeError("index out of range");
-     reader.len = end;
+     reader.end = end;
      if (key === "__proto__") $own(message.quotaDimensions, key);
      message.quotaDimensions[key] = value;
      continue;
@@ -8707,12 +8707,12 @@ export const QuotaFailure_Violation = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8741,13 +8741,13 @@ export const RequestInfo = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || RequestInfo.make();
   while (reader.pos < end) {
@@ -8761,22 +8761,22 @@ export const RequestInfo = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.requestId = reader.stringVerify();
+     message.requestId = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.servingData = reader.stringVerify();
+     message.servingData = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8809,13 +8809,13 @@ export const ResourceInfo = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || ResourceInfo.make();
   while (reader.pos < end) {
@@ -8829,34 +8829,34 @@ export const ResourceInfo = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.resourceType = reader.stringVerify();
+     message.resourceType = reader.string();
      continue;
     }
    case 2: {
      if (wireType !== 2)
       break;
-     message.resourceName = reader.stringVerify();
+     message.resourceName = reader.string();
      continue;
     }
    case 3: {
      if (wireType !== 2)
       break;
-     message.owner = reader.stringVerify();
+     message.owner = reader.string();
      continue;
     }
    case 4: {
      if (wireType !== 2)
       break;
-     message.description = reader.stringVerify();
+     message.description = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8883,13 +8883,13 @@ export const RetryInfo = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || RetryInfo.make();
   while (reader.pos < end) {
@@ -8903,16 +8903,16 @@ export const RetryInfo = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.retryDelay = Duration.decode(reader, reader.size(), undefined, _depth + 1, message.retryDelay);
+     message.retryDelay = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.retryDelay);
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -8944,13 +8944,13 @@ export const Status = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || Status.make();
   while (reader.pos < end) {
@@ -8970,7 +8970,7 @@ export const Status = (() => {
    case 2: {
      if (wireType !== 2)
       break;
-     message.message = reader.stringVerify();
+     message.message = reader.string();
      continue;
     }
    case 3: {
@@ -8978,16 +8978,16 @@ export const Status = (() => {
       break;
      if (!(message.details && message.details.length))
       message.details = [];
-     message.details.push(Any.decode(reader, reader.size(), undefined, _depth + 1));
+     message.details.push(Any.decode(reader, reader.length(), undefined, _depth + 1));
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -9014,13 +9014,13 @@ export const HealthCheckRequest = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || HealthCheckRequest.make();
   while (reader.pos < end) {
@@ -9034,16 +9034,16 @@ export const HealthCheckRequest = (() => {
    case 1: {
      if (wireType !== 2)
       break;
-     message.service = reader.stringVerify();
+     message.service = reader.string();
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");
@@ -9070,13 +9070,13 @@ export const HealthCheckResponse = (() => {
    throw Error("max depth exceeded");
   let end, message, value;
   if (length === undefined)
-   end = reader.len;
+   end = reader.end;
   else {
    end = reader.pos + length;
-   if (end > reader.len)
+   if (end > reader.end)
     throw RangeError("index out of range");
-   length = reader.len;
-   reader.len = end;
+   length = reader.end;
+   reader.end = end;
   }
   message = _target || HealthCheckResponse.make();
   while (reader.pos < end) {
@@ -9094,12 +9094,12 @@ export const HealthCheckResponse = (() => {
      continue;
     }
    }
-   reader.skipType(wireType, _depth, tag);
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
   if (length !== undefined) {
    if (reader.pos !== end)
     throw RangeError("index out of range");
-   reader.len = length;
+   reader.end = length;
   }
   if (_end !== undefined)
    throw Error("missing end group");

@@ -18,7 +18,9 @@ import {
   StatusCodec,
 } from "../gen/messages.ts";
 import { digestSize, writeDigest } from "./find_missing.ts";
-import { varintSize, WireReader, WireWriter } from "./wire.ts";
+import { varintSize } from "./wire.ts";
+import { WireReader } from "./wire_reader.ts";
+import { WireWriter } from "./wire_writer.ts";
 
 const PACKAGE = "build.bazel.remote.execution.v2";
 const NO_BYTES = new Uint8Array(0);

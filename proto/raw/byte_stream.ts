@@ -6,7 +6,9 @@
 
 import { type Codec, type Init, plain } from "../codec.ts";
 import type { ReadRequest, ReadResponse, WriteRequest, WriteResponse } from "../gen/messages.ts";
-import { textSize, varintSize, WireReader, WireWriter } from "./wire.ts";
+import { textSize, varintSize } from "./wire.ts";
+import { WireReader } from "./wire_reader.ts";
+import { WireWriter } from "./wire_writer.ts";
 
 /** Tag of field 10, `data`, in ReadResponse and WriteRequest. */
 const DATA_TAG = 0x52;

@@ -5,7 +5,9 @@
  */
 
 import { plain } from "../codec.ts";
-import { readText, textSize, varintSize, WireReader, WireWriter } from "./wire.ts";
+import { readText, textSize, varintSize } from "./wire.ts";
+import { WireReader } from "./wire_reader.ts";
+import { WireWriter } from "./wire_writer.ts";
 
 const REQUEST = "build.bazel.remote.execution.v2.FindMissingBlobsRequest";
 const RESPONSE = "build.bazel.remote.execution.v2.FindMissingBlobsResponse";

@@ -1,7 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { BrokkrError } from "@brokkr/common";
-import { readText, textSize, varintSize, WireReader, WireWriter } from "./wire.ts";
+import { readText, textSize, varintSize } from "./wire.ts";
+import { WireReader } from "./wire_reader.ts";
+import { WireWriter } from "./wire_writer.ts";
 import { overlong } from "./_arbitrary.ts";
 
 function reader(...bytes: readonly number[]): WireReader {
