@@ -15,6 +15,7 @@ import {
   type TraceContext,
   type Tracer,
 } from "@brokkr/common";
+import { asPlain } from "./_outbox.ts";
 import { parseRequestMetadata, REQUEST_METADATA_KEY } from "./request_metadata.ts";
 import type { CallContext, ClientMetadata } from "./types.ts";
 
@@ -103,7 +104,7 @@ export class ServerCallContext implements CallContext {
 
   get clientMetadataBytes(): Uint8Array | undefined {
     const bytes = this.#source.metadataValue(REQUEST_METADATA_KEY);
-    return bytes instanceof Uint8Array ? bytes : undefined;
+    return bytes instanceof Uint8Array ? asPlain(bytes) : undefined;
   }
 
   get clientMetadata(): ClientMetadata | undefined {

@@ -64,6 +64,7 @@ export class ClientCall {
       onReceiveMessage: (bytes: Uint8Array) => this.#inbox.deliver(bytes),
       onReceiveStatus: (status) => this.#end(status.code, status.details, status.metadata),
     });
+    this.#inbox.prime();
     if (start.signal?.aborted) this.#onAbort();
     else start.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }

@@ -12,6 +12,8 @@ export interface Endpoint {
   readonly url: string;
   /** Whether the connection is encrypted. */
   readonly secure: boolean;
+  /** Name or address, with brackets around IPv6. */
+  readonly host: string;
   /** `host:port` as grpc-js resolves it. */
   readonly target: string;
 }
@@ -33,7 +35,7 @@ export function parseEndpoint(text: string): Endpoint {
     );
   }
   const target = `${match[2]}:${port}`;
-  return { url: `${match[1]}://${target}`, secure: match[1] === "grpcs", target };
+  return { url: `${match[1]}://${target}`, secure: match[1] === "grpcs", host: match[2], target };
 }
 
 /** What grpc-js says when it could not connect, in words that say what to do. */

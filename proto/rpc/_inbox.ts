@@ -19,6 +19,11 @@ export class Inbox {
     this.#startRead = startRead;
   }
 
+  /** Asks for the first message before anyone wants it: grpc-js's client piles up messages until it was asked once. */
+  prime(): void {
+    this.#read();
+  }
+
   /** A message arrived. */
   deliver(bytes: Uint8Array): void {
     this.#reading = false;

@@ -31,6 +31,7 @@ import type { Method } from "../codec.ts";
 import { ClientCall } from "./_client_call.ts";
 import { connectionError, type Endpoint, parseEndpoint } from "./_endpoint.ts";
 import { asPlain } from "./_outbox.ts";
+import { fitAddress } from "./_tls_target.ts";
 import { MAX_RECEIVE_MESSAGE_BYTES } from "./limits.ts";
 import { REQUEST_METADATA_KEY } from "./request_metadata.ts";
 import { retryDelayMs, type RetryOptions } from "./_retry.ts";
@@ -96,7 +97,8 @@ function credentials(endpoint: Endpoint, tls: ClientTlsOptions | undefined): Cha
     }
     return Buffer.from(text);
   };
-  return ChannelCredentials.createSsl(pem("ca", tls?.ca), pem("key", tls?.key), pem("cert", tls?.cert));
+  const made = ChannelCredentials.createSsl(pem("ca", tls?.ca), pem("key", tls?.key), pem("cert", tls?.cert));
+  return tls?.serverName === undefined ? fitAddress(made, endpoint.host) : made;
 }
 
 class GrpcClientChannel implements Channel {
@@ -282,7 +284,7 @@ class GrpcClientChannel implements Channel {
 
   #explain(path: string, code: number, details: string): BrokkrError | undefined {
     if (code === Code.UNAVAILABLE) return connectionError(this.#endpoint, details);
-    if (code !== Code.DEADLINE_EXCEEDED) return undefined;
+    if (code !== Code.DEADLINE_EXCEEDED || !details.startsWith("Deadline exceeded")) return undefined;
     return new BrokkrError(Code.DEADLINE_EXCEEDED, `No answer from ${this.endpoint} to ${path} in time`, {
       cause: new Error(details),
     });
