@@ -5,3 +5,4 @@
  */
 
 export * from "./action_cache.ts";
+export { inlineContents, type InlineRequest, wantsInline } from "./_inline.ts";
