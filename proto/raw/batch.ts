@@ -46,6 +46,8 @@ function readDigest(reader: WireReader, before: Digest | undefined): Digest {
 function decodeStatus(parts: readonly Uint8Array[]): Status | undefined {
   if (parts.length === 0) return undefined;
   if (parts.length === 1) return StatusCodec.decode(parts[0]);
+  // Each must be a message of its own: halves that only fit together are refused.
+  for (const part of parts) StatusCodec.decode(part);
   const all = new WireWriter(parts.reduce((sum, part) => sum + part.length, 0));
   for (const part of parts) all.raw(part);
   return StatusCodec.decode(all.finish());
