@@ -7,7 +7,7 @@
  * @module
  */
 
-import { BrokkrError, type Clock, Code, systemClock } from "@brokkr/common";
+import { asBrokkrError, BrokkrError, type Clock, Code, systemClock } from "@brokkr/common";
 import { actionProgram, type ActionProgramOptions, type TreeMode } from "./action_program.ts";
 import { currentArch } from "./arch.ts";
 import { openPath } from "./file_calls.ts";
@@ -83,7 +83,7 @@ export class Launcher implements Disposable {
     const launcher = new Launcher(options.clock ?? systemClock);
     const reasons: string[] = [];
     for (const variant of variants(options)) {
-      const reason = await launcher.#try(variant);
+      const reason = await launcher.#try(variant).catch((error) => asBrokkrError(error).message);
       if (reason === undefined) {
         launcher.#probe = reasons.length === 0 || variant.mode === "pid-namespace"
           ? variant

@@ -30,6 +30,7 @@ export class OutputWatch implements Disposable {
   readonly #outputs: { readonly fd: number; droppedBytes: number }[];
   #timer: TimerHandle | undefined;
   #runaway = false;
+  #failure: unknown;
 
   /** Watches `outputs` until disposed of; `onRunaway` is called once, if ever. */
   constructor(clock: Clock, outputs: readonly WatchedOutput[], limitBytes: number, onRunaway: () => void) {
@@ -51,8 +52,9 @@ export class OutputWatch implements Disposable {
     return this.#outputs.find((output) => output.fd === fd)?.droppedBytes ?? 0;
   }
 
-  /** Looks once and cuts. */
+  /** Looks once and cuts. @throws {SyscallError} when that fails, or has failed before. */
   check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
     for (const output of this.#outputs) {
       const sizeBytes = statx(output.fd, "").sizeBytes;
       if (sizeBytes <= this.#limitBytes) continue;
@@ -68,7 +70,13 @@ export class OutputWatch implements Disposable {
   #schedule(): void {
     if (this.#outputs.length === 0) return;
     this.#timer = this.#clock.setTimer(WATCH_INTERVAL_MS, () => {
-      this.check();
+      try {
+        this.check();
+      } catch (error) {
+        // Unwatched output could fill the disk: end the action, and say so when it is asked how it went.
+        this.#failure = error;
+        return this.#onRunaway();
+      }
       this.#schedule();
     });
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { asBrokkrError, type Clock } from "@brokkr/common";
+import { asBrokkrError, type Clock, type TimerHandle } from "@brokkr/common";
 import type { TreeMode } from "./action_program.ts";
 import { isAlive, killDescendants, processState, sessionMembers } from "./_process_tree.ts";
 import { errnoName } from "./errno.ts";
@@ -93,6 +93,7 @@ export class ActionTree implements RunningProcess {
   #ended = false;
   #killed = false;
   #sweeping: Promise<void> | undefined;
+  #killLimit: TimerHandle | undefined;
 
   /** Takes over a spawned program. */
   constructor(parts: ActionTreeParts) {
@@ -108,9 +109,13 @@ export class ActionTree implements RunningProcess {
     if (this.#ended || this.#killed) return;
     const page = readResultPage(this.#parts.resultFd);
     if (!page.finished) this.#killed = true;
-    if (this.#parts.mode === "subreaper") void this.#sweep();
-    else if (page.initPid === 0) this.#killOuter();
+    if (this.#parts.mode === "subreaper") {
+      void this.#sweep().catch(() => this.#killOuter());
+      return;
+    }
+    if (page.initPid === 0) this.#killOuter();
     else if (!page.initReaped) kill(page.initPid, SIGKILL);
+    this.#killLimit = this.#parts.clock.setTimer(KILL_LIMIT_MS, () => this.#killOuter());
   }
 
   #killOuter(): void {
@@ -121,10 +126,7 @@ export class ActionTree implements RunningProcess {
     const { child, mode, resultFd } = this.#parts;
     try {
       const swept = mode === "subreaper" ? this.#sweepLeftovers() : undefined;
-      const status = await child.status;
-      this.#ended = true;
-      await swept;
-      await this.#sweeping;
+      const [status] = await Promise.all([child.status.finally(() => this.#ended = true), swept]);
       const page = readResultPage(resultFd);
       const survivors = await this.#confirmGone(page, status);
       this.#watch.check();
@@ -133,6 +135,7 @@ export class ActionTree implements RunningProcess {
       throw asBrokkrError(error);
     } finally {
       this.#ended = true;
+      this.#killLimit?.cancel();
       this.#watch[Symbol.dispose]();
       close(resultFd);
       close(this.#parts.stdoutFd);
@@ -142,8 +145,13 @@ export class ActionTree implements RunningProcess {
 
   /** When the action has ended, the outer process closes its stdout and waits for what is left: end that. */
   async #sweepLeftovers(): Promise<void> {
-    for await (const _ of this.#parts.child.stdout) { /* nothing is ever written */ }
-    if (!this.#ended) await this.#sweep();
+    try {
+      for await (const _ of this.#parts.child.stdout) { /* nothing is ever written */ }
+    } finally {
+      // Mostly nothing is left and it is gone at once; then there is no process by its id to look below.
+      await pause(1, this.#parts.child.status);
+      await this.#sweep();
+    }
   }
 
   /** Kills below the outer process until that one has nothing left to wait for, and exits. */
@@ -155,9 +163,14 @@ export class ActionTree implements RunningProcess {
     const { clock, child, resultFd } = this.#parts;
     const startMs = clock.monotonicMs();
     for (let round = 0; !this.#ended; round++) {
-      if (readResultPage(resultFd).actionPid === 0 && await this.#endUnstarted()) return;
-      killDescendants(this.pid);
       if (clock.monotonicMs() - startMs > KILL_LIMIT_MS) return this.#killOuter();
+      try {
+        if (readResultPage(resultFd).actionPid === 0 && await this.#endUnstarted()) return;
+        killDescendants(this.pid);
+      } catch (error) {
+        // Out of descriptors, say: that passes, and giving up at once would leave processes behind.
+        if (clock.monotonicMs() - startMs > KILL_LIMIT_MS) throw error;
+      }
       await pause(round < SWEEP_FAST_ROUNDS ? 1 : 20, child.status);
     }
   }
