@@ -4,7 +4,7 @@
  * @module
  */
 
-import { throwIfAborted } from "@brokkr/common";
+import { type ByteBudget, type ByteLease, throwIfAborted } from "@brokkr/common";
 import { type Digest, type DigestFunction, digestKey, digestOf, type UploadBlob } from "@brokkr/cas/client";
 import type { Beneath } from "@brokkr/sandbox";
 import { Slices } from "./_slices.ts";
@@ -13,23 +13,26 @@ import { Slices } from "./_slices.ts";
 const WHOLE_FILE_BYTES = 1024 * 1024;
 /** Pieces in which longer ones are hashed. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Contents kept in memory for the upload that follows; past it files are read a second time. */
+/** Contents of one action kept in memory for the upload that follows; past it files are read a second time. */
 const KEPT_BYTES = 8 * 1024 * 1024;
 
-/** Hashes files beneath one root. */
-export class BlobHasher {
+/** Hashes files beneath one root. Disposing of it forgets their contents. */
+export class BlobHasher implements Disposable {
   readonly #root: Beneath;
   readonly #fn: DigestFunction;
   readonly #signal: AbortSignal | undefined;
   readonly #blobs = new Map<string, UploadBlob>();
   readonly #slices: Slices;
+  readonly #budget: ByteBudget | undefined;
+  readonly #leases: ByteLease[] = [];
   #keptBytes = 0;
 
-  constructor(root: Beneath, fn: DigestFunction, signal?: AbortSignal) {
+  constructor(root: Beneath, fn: DigestFunction, signal?: AbortSignal, budget?: ByteBudget) {
     this.#root = root;
     this.#fn = fn;
     this.#signal = signal;
     this.#slices = new Slices(signal);
+    this.#budget = budget;
   }
 
   /** Every blob seen, each once. */
@@ -62,10 +65,7 @@ export class BlobHasher {
       // Nothing writes any more; should the file be shorter than it said, the bytes read are what is uploaded.
       const data = content.subarray(0, length);
       const digest = digestOf(this.#fn, data);
-      if (this.#keptBytes + length <= KEPT_BYTES) {
-        this.#keptBytes += length;
-        this.add({ digest, data });
-      } else this.add({ digest, data: () => this.#reread(path) });
+      this.add({ digest, data: this.#keep(length) ? data : () => this.#reread(path) });
       return { digest, executable };
     }
     const hasher = this.#fn.hasher();
@@ -78,6 +78,22 @@ export class BlobHasher {
     const digest: Digest = { fn: this.#fn, hash: hasher.digestHex() as Digest["hash"], sizeBytes };
     this.add({ digest, data: () => this.#reread(path) });
     return { digest, executable };
+  }
+
+  #keep(bytes: number): boolean {
+    if (this.#keptBytes + bytes > KEPT_BYTES) return false;
+    if (this.#budget !== undefined) {
+      const lease = this.#budget.tryAcquire(bytes);
+      if (lease === undefined) return false;
+      this.#leases.push(lease);
+    }
+    this.#keptBytes += bytes;
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#blobs.clear();
+    for (const lease of this.#leases.splice(0)) lease.release();
   }
 
   async *#reread(path: string): AsyncGenerator<Uint8Array> {

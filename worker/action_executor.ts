@@ -279,7 +279,7 @@ export class ActionExecutor {
     signal: AbortSignal,
   ): Promise<Init<LeaseResult>> {
     const { leaseId } = lease;
-    if (signal.aborted) return { leaseId, outcome: Outcome.CANCELLED, status: statusOf(error) };
+    if (signal.aborted) return stopped(leaseId, error);
     if (!isClientsFault(error)) return { leaseId, outcome: Outcome.WORKER_FAULT, status: statusOf(error) };
     const status = statusOf(progress.outcome?.timedOut ? timeoutError(lease) : error);
     const { captured, store } = progress;
@@ -289,7 +289,7 @@ export class ActionExecutor {
       if (captured.blobs.length > 0) await store.upload(captured.blobs, signal);
     } catch (thrown) {
       const fault = asBrokkrError(thrown);
-      if (signal.aborted) return { leaseId, outcome: Outcome.CANCELLED, status: statusOf(fault) };
+      if (signal.aborted) return stopped(leaseId, asBrokkrError(signal.reason, Code.CANCELLED));
       return { leaseId, outcome: Outcome.WORKER_FAULT, status: statusOf(fault) };
     }
     const actionResult = ActionResultCodec.encode(this.#partial(progress));
@@ -322,6 +322,12 @@ function timeoutError(lease: Lease): BrokkrError {
     Code.DEADLINE_EXCEEDED,
     `The command was killed after its timeout of ${durationMs(lease.timeout) / 1000} s`,
   );
+}
+
+/** The result of an action that was stopped: cancelled by control, or given back because the worker ends. */
+function stopped(leaseId: string, why: BrokkrError): Init<LeaseResult> {
+  const outcome = why.code === Code.CANCELLED ? Outcome.CANCELLED : Outcome.WORKER_FAULT;
+  return { leaseId, outcome, status: statusOf(why) };
 }
 
 /** Whether an action that failed so would fail again wherever it runs. Everything else is for another try. */

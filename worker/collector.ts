@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BrokkrError, Code, throwIfAborted } from "@brokkr/common";
+import { BrokkrError, type ByteBudget, Code, throwIfAborted } from "@brokkr/common";
 import {
   type Digest,
   type DigestFunction,
@@ -82,12 +82,12 @@ class Collection {
   readonly #fn: DigestFunction;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(root: Beneath, request: CollectRequest) {
+  constructor(root: Beneath, request: CollectRequest, budget: ByteBudget | undefined) {
     this.#root = root;
     this.#plan = request.plan;
     this.#fn = request.fn;
     this.#signal = request.signal;
-    this.hasher = new BlobHasher(root, request.fn, request.signal);
+    this.hasher = new BlobHasher(root, request.fn, request.signal, budget);
   }
 
   async output(request: OutputRequest): Promise<void> {
@@ -230,11 +230,18 @@ class Collection {
 
 /** Reads outputs through {@linkcode Beneath}: nothing outside the root is reached, whatever links the action left. */
 export class BeneathCollector implements Collector {
+  readonly #budget: ByteBudget | undefined;
+
+  /** Small contents are kept in memory between hashing and upload, as far as `budget` has room. */
+  constructor(budget?: ByteBudget) {
+    this.#budget = budget;
+  }
+
   /** See {@linkcode Collector.collect}. */
   async collect(request: CollectRequest): Promise<CollectedOutputs> {
     const root = openRoot(request.rootPath);
+    const collection = new Collection(root, request, this.#budget);
     try {
-      const collection = new Collection(root, request);
       for (const output of request.plan.outputs) {
         await collection.output(output);
         await collection.hasher.rest();
@@ -242,9 +249,13 @@ export class BeneathCollector implements Collector {
       return {
         fields: collection.fields,
         blobs: collection.hasher.blobs,
-        [Symbol.dispose]: () => root.close(),
+        [Symbol.dispose]: () => {
+          collection.hasher[Symbol.dispose]();
+          root.close();
+        },
       };
     } catch (error) {
+      collection.hasher[Symbol.dispose]();
       root.close();
       throw asRefusal(error);
     }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { asBrokkrError, BrokkrError, Code, Semaphore, throwIfAborted } from "@brokkr/common";
+import { asBrokkrError, BrokkrError, type ByteBudget, Code, Semaphore, throwIfAborted } from "@brokkr/common";
 import { type Digest, digestKey } from "@brokkr/cas/client";
 import { type BlobCache, type CacheEntry, emptyEntry } from "./blob_cache.ts";
 import type { InputBlobs } from "./materializer.ts";
@@ -35,6 +35,8 @@ export interface InputFetcherOptions {
   readonly batchCount?: number;
   /** Most transfers at once, over all actions; 8 by default. */
   readonly parallel?: number;
+  /** What transfers take their buffers from; no limit beyond the others by default. */
+  readonly budget?: ByteBudget;
 }
 
 /** What {@linkcode InputFetcher.hold} found. */
@@ -116,6 +118,7 @@ export class InputFetcher {
   readonly #batchBytes: number;
   readonly #batchCount: number;
   readonly #transfers: Semaphore;
+  readonly #budget: ByteBudget | undefined;
   readonly #loading = new Map<CacheEntry, Promise<LoadOutcome>>();
 
   /** Fetches into `cache`. */
@@ -125,6 +128,7 @@ export class InputFetcher {
     this.#batchBytes = options.batchBytes ?? 1024 * 1024;
     this.#batchCount = options.batchCount ?? 500;
     this.#transfers = new Semaphore(options.parallel ?? 8);
+    this.#budget = options.budget;
   }
 
   /**
@@ -274,6 +278,8 @@ export class InputFetcher {
       try {
         using _turn = await this.#transfers.acquire();
         throwIfAborted(controller.signal);
+        // Twice: the message as it came, and what is cut out of it.
+        using _memory = await this.#budget?.acquire(2 * this.#batchBytes, controller.signal);
         return await load(entries, controller.signal);
       } catch (error) {
         const failed: LoadOutcome = { kind: "failed", error: asBrokkrError(error) };

@@ -6,6 +6,7 @@
 
 import {
   BrokkrError,
+  ByteBudget,
   type Clock,
   Code,
   type DataDirectory,
@@ -55,8 +56,11 @@ export interface WorkerOptions {
   readonly platform?: Readonly<Record<string, readonly string[]>>;
   /** Most bytes of the input cache on disk; 10 GiB by default. */
   readonly cacheSizeBytes?: number;
-  /** Most bytes of small inputs kept in memory; 48 MiB by default. */
-  readonly cacheMemoryBytes?: number;
+  /**
+   * Most bytes that all buffers together hold; 128 MiB by default. A third of it keeps small inputs, the rest is for
+   * transfers.
+   */
+  readonly memoryBudgetBytes?: number;
   /** Most bytes kept of standard output and standard error each; 16 MiB by default. */
   readonly outputLimitBytes?: number;
   /** Log. */
@@ -89,7 +93,7 @@ export interface WorkerHandle extends AsyncDisposable {
 export const ENVIRONMENT = "unsandboxed-1";
 
 const DEFAULT_CACHE_BYTES = 10 * 2 ** 30;
-const DEFAULT_CACHE_MEMORY_BYTES = 48 * 2 ** 20;
+const DEFAULT_MEMORY_BYTES = 128 * 2 ** 20;
 const DEFAULT_OUTPUT_LIMIT_BYTES = 16 * 2 ** 20;
 const DEFAULT_GRACE_MS = 30_000;
 /** How long results may take to reach control after the last action has ended. */
@@ -174,6 +178,8 @@ class Worker implements WorkerHandle {
 export async function startWorker(options: WorkerOptions): Promise<WorkerHandle> {
   const { log = noLog, metrics = noMetrics, clock = systemClock, random = systemRandom } = options;
   const slots = checkSlots(options.slots ?? navigator.hardwareConcurrency);
+  const memoryBytes = options.memoryBudgetBytes ?? DEFAULT_MEMORY_BYTES;
+  const budget = new ByteBudget(memoryBytes - Math.floor(memoryBytes / 3));
   const directory = openDataDirectory(options.dataDir, "worker");
   let launcher: Launcher | undefined;
   try {
@@ -188,7 +194,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
     const cache = await BlobCache.open({
       path: `${directory.path}/cache`,
       limitBytes: options.cacheSizeBytes ?? DEFAULT_CACHE_BYTES,
-      memoryLimitBytes: options.cacheMemoryBytes ?? DEFAULT_CACHE_MEMORY_BYTES,
+      memoryLimitBytes: Math.floor(memoryBytes / 3),
       log: ownLog,
     });
     const materializer = await CopyMaterializer.open({ path: `${directory.path}/work` });
@@ -196,10 +202,10 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
     const instruments = workerMetrics(metrics, slots, cache);
     const executor = new ActionExecutor({
       workerId: id,
-      resolver: new InputResolver(new InputFetcher(cache)),
+      resolver: new InputResolver(new InputFetcher(cache, { budget })),
       materializer,
       runner: new LauncherRunner(launcher, clock),
-      collector: new BeneathCollector(),
+      collector: new BeneathCollector(budget),
       store: storesOf(casChannel, clock, random),
       outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
       clock,
