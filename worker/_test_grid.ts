@@ -86,11 +86,11 @@ export class TestGrid implements AsyncDisposable {
   }
 
   static async start(options: TestGridOptions = {}): Promise<TestGrid> {
-    let grid: TestGrid | undefined;
-    const own = () =>
-      grid ?? (() => {
-        throw new Error("not started");
-      })();
+    const started: { grid?: TestGrid } = {};
+    const own = () => {
+      if (started.grid === undefined) throw new Error("The grid is not up yet");
+      return started.grid;
+    };
     const store = new MemoryBlobStore(1 << 30);
     const counting = new Proxy(store, {
       get(target, name) {
