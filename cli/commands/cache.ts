@@ -1,0 +1,165 @@
+/**
+ * `brokk cache`: the grid's store, by hand.
+ *
+ * @module
+ */
+
+import { type Digest, parseDigestText } from "@brokkr/cas/client";
+import { humanSize } from "@brokkr/common/units";
+import { Command, InvalidArgumentError } from "commander";
+import type { ConnectionFlags } from "../_connection.ts";
+import { ExitError } from "../_exit.ts";
+import { plainText, ProgressLine, table, transferLine, writeErr, writeJson, writeOut } from "../_terminal.ts";
+import { digestText, usageError, withClient, withConnection, withJson } from "./_shared.ts";
+
+interface CacheFlags extends ConnectionFlags {
+  readonly json?: boolean;
+  readonly tree?: boolean;
+}
+
+const NOT_THERE_EXIT = 1;
+
+function digest(text: string): Digest {
+  try {
+    return parseDigestText(text);
+  } catch (error) {
+    throw new InvalidArgumentError(
+      error instanceof Error ? `${error.message.replace(/ \(field .*\)$/, "")}.` : "",
+    );
+  }
+}
+
+function digests(text: string, previous: readonly Digest[] | undefined): readonly Digest[] {
+  return [...(previous ?? []), digest(text)];
+}
+
+/** The definition of the command and those below it. */
+export function command(): Command {
+  const cache = new Command("cache").summary("put into the grid's store and get from it")
+    .description(
+      "Puts into the grid's content-addressed store and gets from it. A DIGEST is written HASH/SIZE.",
+    );
+  const put = new Command("put").description(
+    "Uploads files, and directories with all that is in them; prints digests.",
+  )
+    .argument("<path...>", "what to upload")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  brokk cache put main.c\n  brokk cache put --json src | jq -r .[0].digest\n",
+    )
+    .action(putCommand);
+  const get = new Command("get").description("Fetches a blob, or with --tree a directory, and verifies it.")
+    .argument("<digest>", "what to fetch", digest)
+    .argument("[destination]", "file or, with --tree, directory to write; standard output without it")
+    .option("--tree", "DIGEST names a directory: fetch all that is in it")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  brokk cache get HASH/12 > blob\n  brokk cache get --tree HASH/170 src\n",
+    )
+    .action(getCommand);
+  const tree = new Command("tree").description("Lists a directory of the store with all that is in it.")
+    .argument("<digest>", "digest of a directory", digest)
+    .addHelpText("after", "\nExample:\n  brokk cache tree HASH/170\n")
+    .action(treeCommand);
+  const stat = new Command("stat").description(
+    "Tells which blobs the store holds; exit code 1 when one is missing.",
+  )
+    .argument("<digest...>", "what to look for", digests)
+    .addHelpText("after", "\nExample:\n  brokk cache stat HASH/12 && echo there\n")
+    .action(statCommand);
+  // `get` writes the blob itself: there is nothing to say in JSON.
+  for (const each of [withJson(put), get, withJson(tree), withJson(stat)]) {
+    cache.addCommand(withConnection(each));
+  }
+  return cache.addHelpText("after", "\nExample:\n  brokk cache put src\n");
+}
+
+async function putCommand(paths: string[], flags: CacheFlags): Promise<void> {
+  const progress = new ProgressLine(flags.json === true);
+  const results = await withClient(flags, async (client) => {
+    const done = [];
+    for (const path of paths) {
+      const result = await client.cache.put(path, {
+        onProgress: ({ bytes, totalBytes }) => progress.show(transferLine(`${path}:`, bytes, totalBytes)),
+      });
+      done.push({ path, ...result, digest: digestText(result.digest) });
+    }
+    return done;
+  }).finally(() => progress.clear());
+  if (flags.json) return await writeJson(results);
+  for (const { path, digest, kind, bytes, skippedBytes } of results) {
+    await writeOut(`${digest}  ${path}\n`);
+    if (Deno.stderr.isTerminal()) {
+      await writeErr(`  ${kind}, ${humanSize(bytes)} uploaded, ${humanSize(skippedBytes)} were there\n`);
+    }
+  }
+}
+
+async function getCommand(digest: Digest, destination: string | undefined, flags: CacheFlags): Promise<void> {
+  await withClient(flags, async (client) => {
+    if (flags.tree) {
+      if (destination === undefined) throw usageError("--tree needs a directory to write to");
+      const { files, bytes } = await client.cache.getTree(digest, destination);
+      return await writeErr(`${files} files, ${humanSize(bytes)}\n`);
+    }
+    if (destination === undefined) {
+      for await (const chunk of client.cache.read(digest)) await writeOut(chunk);
+    } else await writeFile(destination, client.cache.read(digest));
+  });
+}
+
+/** Writes a verified stream to a file that shows only when it is whole. */
+async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const at = path.lastIndexOf("/") + 1;
+  const temporary = await Deno.makeTempFile({
+    dir: at === 0 ? "." : path.slice(0, at),
+    prefix: ".brokkr-",
+    suffix: ".tmp",
+  });
+  try {
+    using file = await Deno.open(temporary, { write: true });
+    for await (const chunk of chunks) {
+      for (let done = 0; done < chunk.length;) done += await file.write(chunk.subarray(done));
+    }
+    await Deno.chmod(temporary, 0o666 & ~Deno.umask());
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary);
+    throw error;
+  }
+}
+
+async function treeCommand(digest: Digest, flags: CacheFlags): Promise<void> {
+  await withClient(flags, async (client) => {
+    const entries = [];
+    for await (const entry of client.cache.tree(digest)) entries.push(entry);
+    if (flags.json) {
+      return await writeJson(
+        entries.map((entry) =>
+          entry.digest === undefined ? entry : { ...entry, digest: digestText(entry.digest) }
+        ),
+      );
+    }
+    entries.sort((a, b) => a.path < b.path ? -1 : 1);
+    await writeOut(table(entries.map((entry) => {
+      const path = plainText(entry.path);
+      if (entry.kind === "symlink") return ["link", "", `${path} -> ${plainText(entry.target ?? "")}`];
+      const kind = entry.kind === "directory" ? "dir" : entry.executable ? "exec" : "file";
+      return [kind, digestText(entry.digest), entry.kind === "directory" ? `${path}/` : path];
+    })));
+  });
+}
+
+async function statCommand(asked: readonly Digest[], flags: CacheFlags): Promise<void> {
+  const found = await withClient(flags, (client) => client.cache.stat(asked));
+  const rows = found.map(({ digest, present }) => ({
+    digest: digestText(digest),
+    sizeBytes: digest.sizeBytes,
+    present,
+  }));
+  if (flags.json) await writeJson(rows);
+  else {for (const { digest, present } of rows) {
+      await writeOut(`${present ? "present" : "missing"}  ${digest}\n`);
+    }}
+  if (rows.some(({ present }) => !present)) throw new ExitError(NOT_THERE_EXIT);
+}

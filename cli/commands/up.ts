@@ -1,0 +1,136 @@
+/**
+ * `brokk up`: a whole grid on this machine, until it is told to end.
+ *
+ * @module
+ */
+
+import { type Config, type ConfigFlag, configFlags, loadConfig } from "@brokkr/common/config";
+import { DEFAULT_ENDPOINT } from "@brokkr/common/units";
+import { Command, Option } from "commander";
+import { writeErr, writeOut } from "../_terminal.ts";
+import { type Grid, startGrid } from "../up/mod.ts";
+import { collect } from "./_shared.ts";
+
+const HELP = `
+Everything is kept below --data-dir: control/ and worker/. Ctrl-C, or SIGTERM, ends all of it in order; running
+actions get the worker's shutdown_grace to finish. Should brokk up itself be killed, its processes end too.
+
+Examples:
+  brokk up
+  brokk up --data-dir ./grid --listen 127.0.0.1:9000 --slots 4
+  brokk up --log-level debug
+`;
+
+/** The definition of the command; its flags are those of the configuration. */
+export function command(): Command {
+  const definition = new Command("up").summary("start a grid on this machine")
+    .description("Starts a control plane and a worker on this machine and keeps them running.")
+    .option("--config <file>", "configuration to read instead of ./brokkr.toml");
+  for (const flag of configFlags("up")) definition.addOption(asOption(flag));
+  return definition.addHelpText("after", HELP).action(upCommand);
+}
+
+function asOption(flag: ConfigFlag): Option {
+  if (flag.placeholder === "") return new Option(flag.name, flag.doc);
+  const option = new Option(`${flag.name} <${flag.placeholder.toLowerCase()}>`, flag.doc);
+  return flag.repeatable ? option.argParser(collect).default(undefined) : option;
+}
+
+/** Texts of the flags that were given, by key. */
+function givenFlags(values: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const texts: Record<string, string> = {};
+  for (const flag of configFlags("up")) {
+    const value = values[asOption(flag).attributeName()];
+    if (value !== undefined) texts[flag.path] = Array.isArray(value) ? value.join(",") : String(value);
+  }
+  return texts;
+}
+
+/** The flags of one process that pass on what was given to `brokk up`. */
+function passedOn(process: "control" | "worker", texts: Readonly<Record<string, string>>): readonly string[] {
+  return configFlags(process).flatMap(({ name, path }) =>
+    Object.hasOwn(texts, path) ? [`${name}=${texts[path]}`] : []
+  );
+}
+
+async function upCommand(values: Record<string, unknown> & { readonly config?: string }): Promise<void> {
+  const texts = givenFlags(values);
+  const names = new Map(configFlags("up").map(({ path, name }) => [path, name]));
+  const config = await loadConfig({
+    file: values.config,
+    flags: texts,
+    flagName: (path) => names.get(path) ?? path,
+  });
+  const file = values.config === undefined ? [] : [`--config=${values.config}`];
+  const stop = untilTold();
+  await writeErr(`brokk: starting a grid over ${config.up.dataDir}\n`);
+  const grid = await startGrid({
+    dataDir: config.up.dataDir,
+    listen: config.control.listen,
+    httpListen: config.control.httpListen,
+    controlFlags: [...file, ...passedOn("control", without(texts, "control.listen", "control.http_listen"))],
+    workerFlags: [...file, ...passedOn("worker", texts)],
+    useConfiguration: true,
+    tls: config.control.tlsCert !== "",
+    stopGraceMs: Math.max(config.control.shutdownGraceMs, config.worker.shutdownGraceMs) + 5000,
+    onLog: (process, line) => log(process, line),
+    onDeath: (message) => log("up", message),
+  });
+  await writeOut(greeting(grid, config));
+  const signal = await stop.told;
+  await writeErr(`brokk: ${signal}: ending; once more ends everything at once\n`);
+  stop.onAgain = () => grid.kill();
+  await grid.stop();
+  await writeErr("brokk: ended\n");
+}
+
+function without(
+  texts: Readonly<Record<string, string>>,
+  ...paths: readonly string[]
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).filter(([path]) => !paths.includes(path)));
+}
+
+function log(process: string, line: string): void {
+  const bytes = new TextEncoder().encode(`${process.padEnd(7)} | ${line}\n`);
+  try {
+    Deno.stderr.writeSync(bytes);
+  } catch {
+    // Nobody reads it any more; the grid goes on.
+  }
+}
+
+/** What a person needs to know of a grid that has come up. */
+export function greeting(
+  grid: Pick<Grid, "endpoint" | "httpUrl" | "dataDir">,
+  config: Pick<Config, "worker">,
+): string {
+  const flag = grid.endpoint === DEFAULT_ENDPOINT ? "" : ` --endpoint ${grid.endpoint}`;
+  const slots = config.worker.slots === 0 ? "one slot for each processor" : `${config.worker.slots} slots`;
+  return [
+    `Brokkr is up on ${grid.endpoint}, one worker with ${slots}`,
+    ...(grid.httpUrl === "" ? [] : [`  metrics   ${grid.httpUrl}/metrics`]),
+    `  data      ${grid.dataDir}`,
+    `  try       brokk run${flag} -- /bin/echo "hello world"`,
+    `  bazel     bazel build --remote_executor=${grid.endpoint} //...`,
+    "  end       Ctrl-C",
+    "",
+  ].join("\n");
+}
+
+interface Told {
+  /** Resolves with the first signal's name. */
+  readonly told: Promise<Deno.Signal>;
+  /** Called on the second signal. */
+  onAgain: () => void;
+}
+
+function untilTold(): Told {
+  const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
+  const state = { told: promise, onAgain: () => Deno.exit(130) };
+  let signals = 0;
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(name, () => signals++ === 0 ? resolve(name) : state.onAgain());
+  }
+  return state;
+}
