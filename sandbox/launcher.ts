@@ -59,7 +59,33 @@ const DEFAULT_NOFILE = 65_536;
 
 type Variant = Pick<LauncherProbe, "mode" | "userNamespace">;
 
-/** Starts actions; open one for a process and keep it. */
+/**
+ * Starts actions; open one for a process and keep it. It needs `--allow-all`: the files it touches are in /proc.
+ *
+ * An action has a session of its own, default signals, stdin, stdout and stderr and no other descriptor, and nothing
+ * of its tree outlives {@linkcode RunningProcess.done}, or, with PID namespaces, this process. Launch from the main
+ * thread: what an action is tied to is the thread that started it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Launcher } from "@brokkr/sandbox";
+ * const dir = await Deno.makeTempDir();
+ * using launcher = await Launcher.open();
+ * const running = launcher.launch({
+ *   executable: "/bin/sh",
+ *   argv: ["sh", "-c", "echo $GREETING; exit 3"],
+ *   env: { GREETING: "hello" },
+ *   cwd: dir,
+ *   stdout: { path: `${dir}/stdout` },
+ *   stderr: { path: `${dir}/stderr` },
+ * });
+ * const { exitCode } = await running.done;
+ * assertEquals(exitCode, 3);
+ * assertEquals(await Deno.readTextFile(`${dir}/stdout`), "hello\n");
+ * await Deno.remove(dir, { recursive: true });
+ * ```
+ */
 export class Launcher implements Disposable {
   readonly #clock: Clock;
   readonly #alive: { readonly readFd: number; readonly writeFd: number };

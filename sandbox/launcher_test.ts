@@ -35,6 +35,33 @@ Deno.test("Launcher.open says why there is no PID namespace, if there is none", 
   else assertStringIncludes(machine.reason ?? "", "failed");
 });
 
+/** Runs a command where no further user namespace may be made and no capability is held. */
+const CONFINED = [
+  "-Ur",
+  "sh",
+  "-c",
+  'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all "$@"',
+];
+
+function confined(...command: string[]): Promise<Deno.CommandOutput | undefined> {
+  return new Deno.Command("unshare", { args: [...CONFINED, "sh", ...command] }).output().catch(() =>
+    undefined
+  );
+}
+
+Deno.test({
+  name: "Launcher.open falls back to the subreaper where namespaces are refused, and says what was",
+  ignore: (await confined("true"))?.success !== true,
+  fn: async () => {
+    const script = new URL("./testdata/probe.ts", import.meta.url).pathname;
+    const output = await confined(Deno.execPath(), "run", "-A", "--no-check", script);
+    assert(output?.success, new TextDecoder().decode(output?.stderr));
+    const { probe, exitCode } = JSON.parse(new TextDecoder().decode(output.stdout));
+    assertEquals([probe.mode, exitCode], ["subreaper", 3]);
+    assertStringIncludes(probe.reason, "Sandbox step 'unshare CLONE_NEWNS|CLONE_NEWPID' failed: EPERM; ");
+  },
+});
+
 Deno.test("Launcher.launch throws when the launcher is closed", async () => {
   using dir = new TestDir();
   const launcher = await Launcher.open();

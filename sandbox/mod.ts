@@ -18,7 +18,12 @@ export { errnoName, SyscallError } from "./errno.ts";
 export { type FileStat, type FileType } from "./file_calls.ts";
 export { createFile, type CreateFileOptions, setMtime } from "./file_tools.ts";
 export { type PathLike } from "./_libc.ts";
-export { type LaunchOptions, type OutputTarget, type Rlimit } from "./launch_options.ts";
+export {
+  DEFAULT_OUTPUT_LIMIT_BYTES,
+  type LaunchOptions,
+  type OutputTarget,
+  type Rlimit,
+} from "./launch_options.ts";
 export { Launcher, type LauncherOptions, type LauncherProbe, probeLauncher } from "./launcher.ts";
 export { removeTree } from "./remove_tree.ts";
 export { type ExitReport, type FailedStep, type RunningProcess } from "./runner_process.ts";
