@@ -20,6 +20,7 @@ import { type Digest, type DigestFunction, digestKey, formatDigest } from "../di
 import { checkInstanceName } from "../resource_name.ts";
 import { statusError, unique, verify } from "./_batches.ts";
 import { type BlobSink, fetchBlobs, readBlob, readWhole } from "./_download.ts";
+import { retrying } from "./_retry.ts";
 import { sendBlobs } from "./_upload.ts";
 import type {
   CasClientOptions,
@@ -149,15 +150,20 @@ export class CasClient {
     const { channel, instance, fn, maxBatchBytes } = this.#context;
     if (digest.sizeBytes > maxBatchBytes / 2) return await readWhole(this.#context, digest, options);
     const request = { instanceName: instance, digests: [digest], digestFunction: fn.value };
-    const { responses } = await channel.unary(RawCas.batchReadBlobs, request, options);
-    const entry = responses[0];
-    if (entry === undefined) {
-      throw new BrokkrError(Code.UNAVAILABLE, `The server's answer leaves out blob ${formatDigest(digest)}`);
-    }
-    const error = statusError(entry.status, digest);
-    if (error !== undefined) throw error;
-    verify(digest, entry.data);
-    return entry.data;
+    return await retrying(this.#context, options.signal, async () => {
+      const { responses } = await channel.unary(RawCas.batchReadBlobs, request, options);
+      const entry = responses[0];
+      if (entry === undefined) {
+        throw new BrokkrError(
+          Code.UNAVAILABLE,
+          `The server's answer leaves out blob ${formatDigest(digest)}`,
+        );
+      }
+      const error = statusError(entry.status, digest);
+      if (error !== undefined) throw error;
+      verify(digest, entry.data);
+      return entry.data;
+    });
   }
 
   /**
