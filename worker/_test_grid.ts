@@ -309,3 +309,18 @@ export function sh(script: string, more: Init<Command> = {}): Init<Command> {
     ...more,
   };
 }
+
+/** Command lines of processes that hold `mark`. */
+export function processesNamed(mark: string): string[] {
+  const found: string[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      if (line.includes(mark)) found.push(line.replaceAll("\0", " "));
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return found;
+}

@@ -1,0 +1,402 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Code } from "@brokkr/common";
+import { parseDirectory, SHA256, splitTree, treeSource, walkTree } from "@brokkr/cas/client";
+import { type Command, type Init, LeaseResult_Outcome as Outcome } from "@brokkr/proto";
+import {
+  type Files,
+  type Finished,
+  processesNamed,
+  sh,
+  startTestWorker,
+  TestGrid,
+  type TestWorker,
+} from "./_test_grid.ts";
+
+const COMPLETED = Outcome.COMPLETED as number;
+const FAILED = Outcome.FAILED as number;
+
+interface Case {
+  readonly name: string;
+  readonly command: Init<Command>;
+  readonly files?: Files;
+  readonly timeoutMs?: number;
+  readonly check: (finished: Finished, grid: TestGrid, worker: TestWorker) => void | Promise<void>;
+}
+
+/** Arguments that no other process on the machine has. */
+const TIMEOUT_MARK = `1000.${Deno.pid}1`;
+const DAEMON_MARK = `1000.${Deno.pid}2`;
+const PATH = [{ name: "PATH", value: "/usr/bin:/bin" }];
+
+function failsWith(code: number, ...words: string[]): Case["check"] {
+  return ({ result }) => {
+    assertEquals([result.outcome, result.status?.code], [FAILED, code], result.status?.message);
+    for (const word of words) assertStringIncludes(result.status?.message ?? "", word);
+  };
+}
+
+function printsAndExits(text: string, exitCode = 0): Case["check"] {
+  return async ({ result, action }, grid) => {
+    assertEquals(result.outcome, COMPLETED, result.status?.message);
+    assertEquals(await grid.text(action.stdoutDigest) + await grid.text(action.stderrDigest), text);
+    assertEquals(action.exitCode, exitCode);
+  };
+}
+
+/** Paths in a Tree with what they are. */
+async function listTree(
+  grid: TestGrid,
+  digest: { hash: string; sizeBytes: number } | undefined,
+): Promise<string[]> {
+  assert(digest !== undefined, "A tree digest");
+  const source = treeSource(await grid.bytes(digest), SHA256);
+  const found: string[] = [];
+  for await (const { path, content } of walkTree(source.rootDigest, source.fetch)) {
+    const at = path === "" ? "" : `${path}/`;
+    for (const file of content?.files ?? []) {
+      found.push(`${at}${file.name}${file.executable ? "*" : ""}=${await grid.text(file.digest)}`);
+    }
+    for (const link of content?.symlinks ?? []) found.push(`${at}${link.name}->${link.target}`);
+    for (const directory of content?.directories ?? []) found.push(`${at}${directory.name}/`);
+  }
+  return found.sort();
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: "an environment that is exactly the command's",
+    command: {
+      arguments: ["/usr/bin/env"],
+      environmentVariables: [{ name: "A", value: "1" }, { name: "B", value: "x=y\nz" }],
+    },
+    check: printsAndExits("A=1\nB=x=y\nz\n"),
+  },
+  {
+    name: "a program found in the command's PATH, with argv[0] kept",
+    command: {
+      arguments: ["tool", "x"],
+      environmentVariables: [{ name: "PATH", value: "/nowhere:bin:/bin" }],
+    },
+    files: { "bin/tool": { executable: "#!/bin/sh\necho $0 $1\n" } },
+    // The kernel gives a script its path, which is where it was found.
+    check: async ({ action }, grid) => {
+      assertStringIncludes(await grid.text(action.stdoutDigest), "/bin/tool x\n");
+    },
+  },
+  {
+    name: "argv[0] as it was given",
+    command: {
+      arguments: ["sh", "-c", "cat /proc/self/cmdline | tr '\\0' ' '; echo $0"],
+      environmentVariables: PATH,
+    },
+    check: printsAndExits("cat /proc/self/cmdline sh\n"),
+  },
+  {
+    name: "a program found in /bin:/usr/bin when the command sets no PATH",
+    command: { arguments: ["env"] },
+    check: printsAndExits(""),
+  },
+  {
+    name: "a program relative to the working directory",
+    command: { arguments: ["./tool"], workingDirectory: "a/b" },
+    files: { "a/b/tool": { executable: "#!/bin/sh\nbasename $(pwd)\n" } },
+    check: printsAndExits("b\n"),
+  },
+  {
+    name: "standard input that is empty",
+    command: sh("cat; readlink /proc/self/fd/0"),
+    check: printsAndExits("/dev/null\n"),
+  },
+  {
+    name: "inputs with fixed time, modes and the umask 022",
+    command: sh("stat -c '%n %Y %a' . f x d d/l e; umask; echo > new; stat -c %a new"),
+    files: { f: "f", x: { executable: "x" }, "d/l": { symlink: "../f" }, e: null },
+    check: printsAndExits(
+      [". 946684800 755", "f 946684800 444", "x 946684800 555", "d 946684800 755", "d/l 946684800 777"]
+        .concat("e 946684800 755", "0022", "644", "").join("\n"),
+    ),
+  },
+  {
+    name: "links among the inputs as they were given",
+    command: sh("readlink abs dangling up; cat up"),
+    files: {
+      f: "content",
+      abs: { symlink: "/etc/hostname" },
+      dangling: { symlink: "no/where" },
+      up: { symlink: "./f" },
+    },
+    check: printsAndExits("/etc/hostname\nno/where\n./f\ncontent"),
+  },
+  {
+    name: "output_files and output_directories of the older fields",
+    command: sh("echo 1 > o/f; ls -d d/sub; echo 2 > d/sub/x; ln -s f o/l; ln -s sub d2; ls -d p", {
+      outputFiles: ["o/f", "o/l", "none"],
+      outputDirectories: ["d/sub", "d2", "p/gone"],
+    }),
+    check: async ({ result, action }, grid) => {
+      assertEquals(result.outcome, COMPLETED, result.status?.message);
+      assertEquals(action.outputFiles.map((file) => file.path), ["o/f"]);
+      assertEquals(action.outputFileSymlinks.map(({ path, target }) => [path, target]), [["o/l", "f"]]);
+      // d2 and p/gone were made beforehand, as Bazel's own execution does; `ln` put its link into d2.
+      assertEquals(action.outputDirectories.map(({ path }) => path), ["d/sub", "d2", "p/gone"]);
+      assertEquals(await listTree(grid, action.outputDirectories[0].treeDigest), ["x=2\n"]);
+      assertEquals(await listTree(grid, action.outputDirectories[1].treeDigest), ["sub->sub"]);
+      assertEquals(action.outputSymlinks, []);
+    },
+  },
+  {
+    name: "output_paths of every kind, with only their parents made beforehand",
+    command: sh(
+      "test ! -e a/dir && mkdir a/dir && echo f > a/file && ln -s /gone b/link && chmod +x a/file",
+      {
+        outputPaths: ["a/dir", "a/file", "b/link", "c/none"],
+        outputFiles: ["ignored/x"],
+      },
+    ),
+    check: async ({ result, action }, grid) => {
+      assertEquals([result.outcome, action.exitCode], [COMPLETED, 0]);
+      assertEquals(action.outputFiles.map(({ path, isExecutable }) => [path, isExecutable]), [[
+        "a/file",
+        true,
+      ]]);
+      assertEquals(action.outputSymlinks.map(({ path, target }) => [path, target]), [["b/link", "/gone"]]);
+      assertEquals(action.outputFileSymlinks, []);
+      assertEquals(action.outputDirectories.map(({ path }) => path), ["a/dir"]);
+      assertEquals(await listTree(grid, action.outputDirectories[0].treeDigest), []);
+    },
+  },
+  {
+    name: "the working directory itself as an output",
+    command: sh("mkdir -p s/t e; echo 1 > s/t/f; ln -s ../f s/l; chmod 755 s/t/f", {
+      workingDirectory: "w",
+      outputDirectories: [""],
+    }),
+    files: { "w/in": "in", "other": "o" },
+    check: async ({ action }, grid) => {
+      const [{ path, treeDigest, isTopologicallySorted }] = action.outputDirectories;
+      assertEquals([path, isTopologicallySorted], ["", true]);
+      assertEquals(await listTree(grid, treeDigest), [
+        "e/",
+        "in=in",
+        "s/",
+        "s/l->../f",
+        "s/t/",
+        "s/t/f*=1\n",
+      ]);
+    },
+  },
+  {
+    name: "an output directory as Directory messages, each once, when that is the format asked for",
+    command: sh("mkdir -p o/a o/b; echo x > o/a/f; echo x > o/b/f", {
+      outputPaths: ["o"],
+      outputDirectoryFormat: 2,
+    }),
+    check: async ({ action }, grid) => {
+      const [{ treeDigest, rootDirectoryDigest }] = action.outputDirectories;
+      assert(treeDigest !== undefined && rootDirectoryDigest !== undefined);
+      assertEquals(splitTree(await grid.bytes(treeDigest)).length, 2, "The root and one directory for both");
+      const root = parseDirectory(await grid.bytes(rootDirectoryDigest), SHA256);
+      assertEquals(root.directories.map(({ name }) => name), ["a", "b"]);
+      await grid.bytes(root.directories[0].digest);
+    },
+  },
+  {
+    name: "node properties when asked for",
+    command: sh("echo > f; chmod 640 f; touch -d @1000000000.5 f", {
+      outputPaths: ["f"],
+      outputNodeProperties: ["mtime", "unix_mode"],
+    }),
+    check: ({ action }) => {
+      const { mtime, unixMode } = action.outputFiles[0].nodeProperties ?? {};
+      assertEquals([mtime, unixMode?.value], [{ seconds: 1_000_000_000, nanos: 500_000_000 }, 0o640]);
+    },
+  },
+  {
+    name: "an output that replaces an input of the same name",
+    command: sh("rm f; echo new > f", { outputPaths: ["f"] }),
+    files: { f: "old" },
+    check: async ({ action }, grid) => assertEquals(await grid.text(action.outputFiles[0].digest), "new\n"),
+  },
+  {
+    name: "an exit code of 128 and the signal for a command that a signal killed",
+    command: sh("kill -SEGV $$"),
+    check: printsAndExits("", 139),
+  },
+  {
+    name: "an output of many bytes",
+    command: sh("head -c 5000000 /dev/zero > big", { outputPaths: ["big"] }),
+    check: ({ action }) => assertEquals(action.outputFiles[0].digest?.sizeBytes, 5_000_000),
+  },
+  {
+    name: "a failure naming a program that does not exist",
+    command: { arguments: ["no-such-program"], environmentVariables: PATH },
+    check: failsWith(Code.INVALID_ARGUMENT, '"no-such-program" was not found in PATH "/usr/bin:/bin"'),
+  },
+  {
+    name: "a failure naming a path that does not exist",
+    command: { arguments: ["./no/such"] },
+    check: failsWith(Code.INVALID_ARGUMENT, '"./no/such" does not exist'),
+  },
+  {
+    name: "a failure naming a script whose interpreter does not exist",
+    command: { arguments: ["./s"] },
+    files: { s: { executable: "#!/no/interpreter\n" } },
+    check: failsWith(Code.INVALID_ARGUMENT, '"./s" does not exist, or the interpreter'),
+  },
+  {
+    name: "a failure naming a program that is not executable",
+    command: { arguments: ["./s"] },
+    files: { s: "#!/bin/sh\n" },
+    check: failsWith(Code.INVALID_ARGUMENT, '"./s" may not be executed'),
+  },
+  {
+    name: "a failure naming a file of no known format",
+    command: { arguments: ["./s"] },
+    files: { s: { executable: "just text" } },
+    check: failsWith(Code.INVALID_ARGUMENT, '"./s" has no format'),
+  },
+  {
+    name: "a failure for no arguments",
+    command: {},
+    check: failsWith(Code.INVALID_ARGUMENT, "at least one argument"),
+  },
+  {
+    name: "a failure naming an environment variable that cannot be",
+    command: { arguments: ["env"], environmentVariables: [{ name: "A=B", value: "" }] },
+    check: failsWith(Code.INVALID_ARGUMENT, '"A=B" cannot be the name'),
+  },
+  {
+    name: "a failure naming a working directory that is not there",
+    command: sh("true", { workingDirectory: "a/b" }),
+    check: failsWith(Code.INVALID_ARGUMENT, 'Working directory "a/b"'),
+  },
+  {
+    name: "a failure naming a working directory that is a file",
+    command: sh("true", { workingDirectory: "a/b" }),
+    files: { a: "file" },
+    check: failsWith(Code.INVALID_ARGUMENT, 'a file at "a"', "the working directory"),
+  },
+  {
+    name: "a failure naming a working directory outside the root",
+    command: sh("true", { workingDirectory: "../x" }),
+    check: failsWith(Code.INVALID_ARGUMENT, "../x", "working_directory"),
+  },
+  {
+    name: "a failure naming an output outside the root",
+    command: sh("true", { outputPaths: ["a/../../x"] }),
+    check: failsWith(Code.INVALID_ARGUMENT, "a/../../x", "output_paths"),
+  },
+  {
+    name: "a failure naming an absolute output",
+    command: sh("true", { outputFiles: ["/etc/passwd"] }),
+    check: failsWith(Code.INVALID_ARGUMENT, "/etc/passwd", "absolute"),
+  },
+  {
+    name: "a failure naming an input link in the way of an output, which is not followed",
+    command: sh("true", { outputPaths: ["l/x/y"] }),
+    files: { l: { symlink: "/tmp" } },
+    check: failsWith(Code.INVALID_ARGUMENT, 'symbolic link, which is not followed at "l"', 'output "l/x/y"'),
+  },
+  {
+    name: "a failure naming an unknown output property",
+    command: sh("true", { outputNodeProperties: ["color"] }),
+    check: failsWith(Code.INVALID_ARGUMENT, '"color" is not known'),
+  },
+  {
+    name: "a failure for a file where a directory was declared",
+    command: sh("rmdir d; echo > d", { outputDirectories: ["d"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, 'Output "d" was declared as a directory and is a file'),
+  },
+  {
+    name: "a failure for a directory where a file was declared, with what it printed",
+    command: sh("echo printed; mkdir f", { outputFiles: ["f"] }),
+    check: async (finished, grid) => {
+      failsWith(Code.FAILED_PRECONDITION, 'Output "f" was declared as a file and is a directory')(
+        finished,
+        grid,
+        undefined as never,
+      );
+      assertEquals(await grid.text(finished.action.stdoutDigest), "printed\n");
+    },
+  },
+  {
+    name: "a failure naming a FIFO among the outputs",
+    command: sh("mkdir d; mkfifo d/pipe", { outputPaths: ["d"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, '"d/pipe" is a device, socket or FIFO'),
+  },
+  {
+    name: "a failure naming an output whose name is not UTF-8",
+    command: sh("mkdir d; touch \"d/$(printf 'a\\377')\"", { outputPaths: ["d"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, "a\\xff", "not UTF-8"),
+  },
+  {
+    name: "a failure for an output behind a link that the action made",
+    command: sh("rmdir out; ln -s /etc out", { outputPaths: ["out/hostname"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, '"out/hostname" lies behind a symbolic link'),
+  },
+  {
+    name: "a failure for an action that removes its own root",
+    command: sh('rm -rf "$PWD"', { outputPaths: ["x"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, "removed its own input root"),
+  },
+  {
+    name: "links to the outside inside an output directory, kept and not followed",
+    command: sh("mkdir d; ln -s /etc d/etc; ln -s /proc/self/root d/root", { outputPaths: ["d"] }),
+    check: async ({ action }, grid) => {
+      const listed = await listTree(grid, action.outputDirectories[0].treeDigest);
+      assertEquals(listed, ["etc->/etc", "root->/proc/self/root"]);
+    },
+  },
+  {
+    name: "standard output up to the limit, and a last line that tells what was dropped",
+    command: sh("head -c 300000 /dev/zero | tr '\\0' a; echo short >&2"),
+    check: async ({ action }, grid) => {
+      const text = await grid.text(action.stdoutDigest);
+      assertEquals(text.slice(0, 65536), "a".repeat(65536));
+      assertEquals(
+        text.slice(65536),
+        "\n[brokkr] 234464 bytes of standard output were dropped; at most 65536 are kept\n",
+      );
+      assertEquals(await grid.text(action.stderrDigest), "short\n");
+    },
+  },
+  {
+    name: "DEADLINE_EXCEEDED with what there was until then, and nothing of it left running",
+    command: sh(
+      `echo before; echo 1 > out; (setsid sh -c 'echo \$\$ > pid; exec sleep ${TIMEOUT_MARK}' &) ; sleep ${TIMEOUT_MARK}`,
+      {
+        outputPaths: ["out", "pid"],
+      },
+    ),
+    timeoutMs: 700,
+    check: async ({ result, action }, grid) => {
+      assertEquals([result.outcome, result.status?.code], [FAILED, Code.DEADLINE_EXCEEDED]);
+      assertStringIncludes(result.status?.message ?? "", "0.7 s");
+      assertEquals(action.exitCode, 137);
+      assertEquals(await grid.text(action.stdoutDigest), "before\n");
+      assertEquals(action.outputFiles.map(({ path }) => path), ["out", "pid"]);
+      assertEquals(processesNamed(TIMEOUT_MARK), []);
+    },
+  },
+  {
+    name: "the end of a command that leaves a daemon holding its output",
+    command: sh(`(setsid sleep ${DAEMON_MARK} &); echo done`),
+    check: async (finished, grid, worker) => {
+      await printsAndExits("done\n")(finished, grid, worker);
+      assertEquals(processesNamed(DAEMON_MARK), []);
+    },
+  },
+];
+
+Deno.test("Worker gives an action", async (t) => {
+  await using grid = await TestGrid.start();
+  await using worker = await startTestWorker(grid, { outputLimitBytes: 65536 });
+  for (const { name, command, files, timeoutMs, check } of CASES) {
+    await t.step(name, async () => {
+      const finished = await grid.run(command, files ?? {}, timeoutMs === undefined ? {} : { timeoutMs });
+      await check(finished, grid, worker);
+    });
+  }
+  await worker.handle.shutdown({ graceMs: 1000 });
+  assertEquals([...Deno.readDirSync(`${worker.dataDir}/work`)], [], "No action's directory is left");
+});
