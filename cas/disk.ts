@@ -6,3 +6,5 @@
 
 export * from "./metadata/lmdb_env.ts";
 export * from "./metadata/lmdb_store.ts";
+export * from "./store/disk_store.ts";
+export * from "./store/file_layer.ts";

@@ -9,6 +9,7 @@ import { asBrokkrError, BrokkrError, Code } from "@brokkr/common";
 import { open } from "lmdb";
 import type { MetadataChange } from "../metadata_store.ts";
 import { lmdbFileFault } from "./_lmdb_file.ts";
+import { nextTurn } from "../store/_turn.ts";
 import { prefixEnd } from "./_order.ts";
 
 /** How an environment is opened. */
@@ -48,11 +49,6 @@ interface RangeOptions {
   exclusiveStart?: boolean;
   limit?: number;
   offset?: number;
-}
-
-/** Lets the event loop turn. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** Without Node's Buffer class, whose `slice` shares memory. */
@@ -196,7 +192,7 @@ export class LmdbEnv implements AsyncDisposable {
     this.#closed = true;
     await Promise.allSettled(this.#running);
     // The library ends its read transaction in a timer, which must not find the environment closed.
-    await nextTurn();
+    await new Promise((resolve) => setTimeout(resolve, 0));
     await this.#db.close();
   }
 

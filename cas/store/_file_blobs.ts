@@ -1,0 +1,113 @@
+/**
+ * Large blobs: files of their own, `blobs/<fn>/<2 hex>/<hash>`. A file gets its name only when it is verified and
+ * synced, so a name is a promise.
+ *
+ * @module
+ */
+
+import { type Random, randomHex } from "@brokkr/common";
+import { type DigestFunction, digestFunctionBySegment } from "../digest.ts";
+import type { FileLayer, StoreFile } from "./file_layer.ts";
+
+/** A file that has no name yet. */
+export interface TemporaryFile {
+  /** Where it is. */
+  readonly path: string;
+  /** The open file. */
+  readonly file: StoreFile;
+}
+
+/** The files of a store. */
+export class FileBlobs {
+  readonly #files: FileLayer;
+  readonly #dir: string;
+  readonly #temporaryDir: string;
+  readonly #random: Random;
+  readonly #known = new Set<string>();
+
+  /** Files beneath `dir`, temporary ones in `temporaryDir`; both exist. */
+  constructor(files: FileLayer, dir: string, temporaryDir: string, random: Random) {
+    this.#files = files;
+    this.#dir = dir;
+    this.#temporaryDir = temporaryDir;
+    this.#random = random;
+  }
+
+  /** Path of a blob's file. */
+  path(fn: DigestFunction, hash: string): string {
+    return `${this.#dir}/${fn.segment}/${hash.slice(0, 2)}/${hash}`;
+  }
+
+  /** A new temporary file. */
+  async create(): Promise<TemporaryFile> {
+    const path = `${this.#temporaryDir}/${randomHex(this.#random, 16)}`;
+    return { path, file: await this.#files.open(path, "create") };
+  }
+
+  /** Gives a synced temporary file its name, durably. */
+  async keep(temporaryPath: string, fn: DigestFunction, hash: string): Promise<void> {
+    const dir = await this.#directory(fn, hash);
+    await this.#files.rename(temporaryPath, this.path(fn, hash));
+    await this.#files.syncDirectory(dir);
+  }
+
+  /** Opens a blob's file. */
+  open(fn: DigestFunction, hash: string): Promise<StoreFile> {
+    return this.#files.open(this.path(fn, hash), "read");
+  }
+
+  /** Removes a blob's file, durably. */
+  async remove(fn: DigestFunction, hash: string): Promise<void> {
+    const path = this.path(fn, hash);
+    await this.#files.remove(path);
+    await this.#files.syncDirectory(path.slice(0, path.lastIndexOf("/")));
+  }
+
+  /** Removes what unfinished writers left; returns how many files. */
+  async clearTemporary(): Promise<number> {
+    const entries = await this.#files.list(this.#temporaryDir);
+    for (const entry of entries) await this.#files.remove(`${this.#temporaryDir}/${entry.name}`);
+    return entries.length;
+  }
+
+  /** Finds every file that is a blob, by its name, and makes the names durable. */
+  async scan(onFile: (fn: DigestFunction, hash: Uint8Array, sizeBytes: number) => void): Promise<void> {
+    for (const top of await this.#files.list(this.#dir)) {
+      const fn = digestFunctionBySegment(top.name);
+      if (fn === undefined || !top.isDirectory) continue;
+      for (const fan of await this.#files.list(`${this.#dir}/${top.name}`)) {
+        if (!fan.isDirectory || !/^[0-9a-f]{2}$/.test(fan.name)) continue;
+        await this.#scanDirectory(fn, fan.name, onFile);
+      }
+      await this.#files.syncDirectory(`${this.#dir}/${top.name}`);
+    }
+    await this.#files.syncDirectory(this.#dir);
+  }
+
+  async #scanDirectory(
+    fn: DigestFunction,
+    fan: string,
+    onFile: (fn: DigestFunction, hash: Uint8Array, sizeBytes: number) => void,
+  ): Promise<void> {
+    const dir = `${this.#dir}/${fn.segment}/${fan}`;
+    for (const { name } of await this.#files.list(dir)) {
+      if (name.length !== fn.hashBytes * 2 || !/^[0-9a-f]+$/.test(name) || !name.startsWith(fan)) continue;
+      const sizeBytes = await this.#files.size(`${dir}/${name}`);
+      if (sizeBytes !== undefined) onFile(fn, Uint8Array.fromHex(name), sizeBytes);
+    }
+    await this.#files.syncDirectory(dir);
+  }
+
+  /** The directory of a blob's file, made durably if need be. */
+  async #directory(fn: DigestFunction, hash: string): Promise<string> {
+    const top = `${this.#dir}/${fn.segment}`;
+    const dir = `${top}/${hash.slice(0, 2)}`;
+    if (this.#known.has(dir)) return dir;
+    await this.#files.makeDirectory(top);
+    await this.#files.syncDirectory(this.#dir);
+    await this.#files.makeDirectory(dir);
+    await this.#files.syncDirectory(top);
+    this.#known.add(dir);
+    return dir;
+  }
+}
