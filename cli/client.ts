@@ -14,7 +14,7 @@ import {
   type TransferStat,
   type UploadBlob,
 } from "@brokkr/cas/client";
-import { BrokkrError, Code, randomHex, systemClock, systemRandom } from "@brokkr/common";
+import { BrokkrError, Code, randomHex, systemRandom } from "@brokkr/common";
 import {
   type ActionResult,
   Admin,
@@ -37,6 +37,7 @@ import {
   outputsOf,
 } from "./_outputs.ts";
 import { Cache } from "./cache.ts";
+import { awakeClock } from "./_clock.ts";
 import { VERSION } from "./version.ts";
 
 /** How a {@linkcode Client} is set up. */
@@ -129,7 +130,7 @@ export class Client implements AsyncDisposable {
   constructor(channel: Channel, instance: string) {
     this.#channel = channel;
     this.#instance = instance;
-    this.#cas = new CasClient({ channel, instance, fn: SHA256, random: systemRandom });
+    this.#cas = new CasClient({ channel, instance, fn: SHA256, random: systemRandom, clock: awakeClock });
     this.cache = new Cache(this.#cas);
   }
 
@@ -205,7 +206,7 @@ export class Client implements AsyncDisposable {
     return await runToEnd({
       channel: this.#channel,
       instance: this.#instance,
-      clock: systemClock,
+      clock: awakeClock,
       random: systemRandom,
     }, {
       actionDigest,
@@ -379,6 +380,7 @@ export function connectGrid(endpoint: string, options: GridOptions = {}): Client
     defaultTimeoutMs: options.timeoutMs ?? 30_000,
     retry: { retries: options.retries ?? 2 },
     tls: options.tls,
+    clock: awakeClock,
     clientMetadataBytes: RequestMetadataCodec.encode({
       toolDetails: { toolName: options.toolName ?? "brokk", toolVersion: VERSION },
       toolInvocationId: randomHex(systemRandom, 16),

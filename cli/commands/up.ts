@@ -72,7 +72,7 @@ async function upCommand(values: Record<string, unknown> & { readonly config?: s
     workerFlags: [...file, ...passedOn("worker", texts)],
     useConfiguration: true,
     tls: config.control.tlsCert !== "",
-    stopGraceMs: Math.max(config.control.shutdownGraceMs, config.worker.shutdownGraceMs) + 5000,
+    stopGraceMs: Math.max(config.control.shutdownGraceMs, config.worker.shutdownGraceMs) + 15_000,
     onLog: (process, line) => log(process, line),
     onDeath: (message) => log("up", message),
   });

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { BrokkrError, Code, invalidArgument, systemClock } from "@brokkr/common";
+import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
 import { formatHostPort, parseHostPort } from "@brokkr/common/units";
+import { awakeClock } from "../_clock.ts";
 import { type ProcessSpec, SupervisedProcess } from "./supervised_process.ts";
 
 /** What {@linkcode startGrid} is given. */
@@ -231,6 +232,6 @@ function baseSpec(name: string, dataDir: string, options: StartGridOptions): Omi
     readyTimeoutMs: READY_TIMEOUT_MS,
     onLine: (line) => options.onLog?.(name, line),
     onDeath: options.onDeath,
-    clock: systemClock,
+    clock: awakeClock,
   };
 }
