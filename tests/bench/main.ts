@@ -1,0 +1,42 @@
+/**
+ * `deno task bench`: the figures that the project promises, each beside its yardstick from the same run.
+ *
+ * Flags: `--json` prints rows as JSON, `--only=NAME[,NAME]` runs some.
+ *
+ * @module
+ */
+
+import { BAZEL } from "./bazel.ts";
+import { GRID } from "./grid.ts";
+import { type Bench, meetsAim, ratioOf, type Row, table } from "./harness.ts";
+import { RPC } from "./rpc.ts";
+
+const ALL: readonly Bench[] = [...RPC, ...GRID, ...BAZEL];
+
+function selected(args: readonly string[]): readonly Bench[] {
+  const only = args.find((arg) => arg.startsWith("--only="))?.slice("--only=".length).split(",");
+  if (only === undefined) return ALL;
+  const unknown = only.filter((name) => !ALL.some((bench) => bench.name === name));
+  if (unknown.length > 0) {
+    console.error(`No benchmark ${unknown.join(", ")}; there are: ${ALL.map(({ name }) => name).join(", ")}`);
+    Deno.exit(2);
+  }
+  return ALL.filter(({ name }) => only.includes(name));
+}
+
+const rows: Row[] = [];
+for (const bench of selected(Deno.args)) {
+  console.error(`Running ${bench.name} ...`);
+  rows.push(...await bench.run());
+}
+if (Deno.args.includes("--json")) {
+  console.log(
+    JSON.stringify(rows.map((row) => ({ ...row, ratio: ratioOf(row), met: meetsAim(row) })), undefined, 2),
+  );
+} else {
+  const cpu = /model name\s*: (.*)/.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1] ?? Deno.build.arch;
+  console.log(
+    `${navigator.hardwareConcurrency} cores (${cpu}), Deno ${Deno.version.deno}, Linux ${Deno.osRelease()}\n`,
+  );
+  console.log(table(rows));
+}
