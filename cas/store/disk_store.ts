@@ -336,7 +336,8 @@ class DiskBlobStore implements BlobStore {
     if (sizeBytes === 0) return checkHash(digest, fn.hash(data));
     await this.#alone(digest, async () => {
       if (this.#state.catalog.locate(digest) !== undefined) return;
-      this.#reserve(digest);
+      const reserved = recordBytes(fn.hashBytes, sizeBytes);
+      this.#reserve(digest, reserved);
       try {
         await this.#log.append(fn.hashBytes, data.length, () => {
           checkHash(digest, fn.hash(data));
@@ -344,7 +345,7 @@ class DiskBlobStore implements BlobStore {
           return { kind: RecordKind.BLOB, fnValue: fn.value, hash, sizeBytes, data };
         });
       } finally {
-        this.#reservedBytes -= sizeBytes;
+        this.#reservedBytes -= reserved;
       }
     });
   }
@@ -388,7 +389,7 @@ class DiskBlobStore implements BlobStore {
     const lease = await this.#budget.acquire(LARGE_WRITER_BYTES);
     try {
       this.#checkOpen();
-      this.#reserve(digest);
+      this.#reserve(digest, digest.sizeBytes);
     } catch (error) {
       lease.release();
       throw error;
@@ -430,9 +431,9 @@ class DiskBlobStore implements BlobStore {
     }
   }
 
-  #reserve(digest: Digest): void {
+  #reserve(digest: Digest, bytes: number): void {
     const used = this.#diskBytes + this.#reservedBytes;
-    if (used + digest.sizeBytes > this.#maxBytes) {
+    if (used + bytes > this.#maxBytes) {
       throw new BrokkrError(
         Code.RESOURCE_EXHAUSTED,
         `No room for blob ${
@@ -441,7 +442,7 @@ class DiskBlobStore implements BlobStore {
           "bytes it may; raise its limit",
       );
     }
-    this.#reservedBytes += digest.sizeBytes;
+    this.#reservedBytes += bytes;
   }
 
   async #readSmall(digest: Digest, location: BlobLocation): Promise<Uint8Array> {
