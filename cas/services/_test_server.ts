@@ -12,6 +12,7 @@ import { ActionCache } from "../action_cache/action_cache.ts";
 import type { BlobStore } from "../blob_store.ts";
 import { type Digest, digestOf, SHA256 } from "../digest.ts";
 import { MemoryMetadataStore } from "../metadata/memory_metadata_store.ts";
+import { openDiskBlobStore } from "../store/disk_store.ts";
 import { MemoryBlobStore } from "../store/memory_store.ts";
 import { actionCacheRoutes } from "./action_cache_service.ts";
 import { byteStreamRoutes } from "./byte_stream_service.ts";
@@ -71,6 +72,26 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       await store[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Registers a test for each kind of store: in memory and on disk. */
+export function onEachStore(
+  name: string,
+  body: (start: (options?: TestServerOptions) => Promise<TestServer>) => Promise<void>,
+): void {
+  Deno.test(`${name} (memory)`, () => body(startTestServer));
+  Deno.test(`${name} (disk)`, async () => {
+    const dirs: string[] = [];
+    try {
+      await body(async (options) => {
+        const dir = await Deno.makeTempDir({ prefix: "brokkr-services-" });
+        dirs.push(dir);
+        return await startTestServer({ ...options, store: await openDiskBlobStore(`${dir}/cas`) });
+      });
+    } finally {
+      for (const dir of dirs) await Deno.remove(dir, { recursive: true });
+    }
+  });
 }
 
 function countingMetrics(): { counts: Record<string, number>; metrics: Metrics } {

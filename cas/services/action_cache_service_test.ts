@@ -11,7 +11,7 @@ import {
 } from "@brokkr/proto";
 import { blobSubject, type Digest, SHA256, TreeBuilder } from "../mod.ts";
 import { casCapabilities } from "./capabilities.ts";
-import { blob, fails, noise, scope, startTestServer, type TestServer, wire } from "./_test_server.ts";
+import { blob, fails, noise, onEachStore, scope, type TestServer, wire } from "./_test_server.ts";
 
 const instanceName = "main";
 const action = blob("an action").digest;
@@ -41,8 +41,8 @@ async function someResult(server: TestServer) {
   return { result, promised: [file, stdout, inner, tree.digest] };
 }
 
-Deno.test("UpdateActionResult stores and GetActionResult gives the bytes as they came", async () => {
-  await using server = await startTestServer();
+onEachStore("UpdateActionResult stores and GetActionResult gives the bytes as they came", async (start) => {
+  await using server = await start();
   const { result } = await someResult(server);
   // A field that this version does not know must come back.
   const bytes = new Uint8Array([...ActionResultCodec.encode(result), 0xfa, 0x3e, 2, 7, 7]);
@@ -58,8 +58,8 @@ Deno.test("UpdateActionResult stores and GetActionResult gives the bytes as they
   assertEquals(got.slice(), bytes);
 });
 
-Deno.test("UpdateActionResult joins a result that comes in two parts, as protobuf says", async () => {
-  await using server = await startTestServer();
+onEachStore("UpdateActionResult joins a result that comes in two parts, as protobuf says", async (start) => {
+  await using server = await start();
   const base = ActionCacheService.updateActionResult.request;
   const request = new Uint8Array([
     ...base.encode({ instanceName, actionDigest, actionResult: { exitCode: 3 } }),
@@ -70,33 +70,36 @@ Deno.test("UpdateActionResult joins a result that comes in two parts, as protobu
   assertEquals([got.exitCode, got.stderrRaw.slice()], [3, new Uint8Array([65])]);
 });
 
-Deno.test("GetActionResult misses when anything is gone, also a file inside a Tree, and says what", async () => {
-  await using server = await startTestServer();
-  const { channel, store } = server;
-  const get = () => channel.unary(ActionCacheService.getActionResult, { instanceName, actionDigest });
-  const absent = await fails(get(), Code.NOT_FOUND);
-  assert(absent.message.includes("No result of action"), absent.message);
-  const { result, promised } = await someResult(server);
-  await channel.unary(ActionCacheService.updateActionResult, {
-    instanceName,
-    actionDigest,
-    actionResult: result,
-  });
-  for (const digest of promised) {
-    const data = (await store.get(scope, digest)).slice();
-    await store.delete(scope, digest);
-    const error = await fails(get(), Code.NOT_FOUND);
-    assert(error.message.includes(`gone, first ${digest.hash}`), error.message);
-    await store.put(scope, digest, data);
-    await get();
-  }
-  assertEquals(server.counts["action_cache_misses absent"], 1);
-  assertEquals(server.counts["action_cache_misses incomplete"], promised.length);
-  assertEquals(server.counts["action_cache_hits"], promised.length);
-});
+onEachStore(
+  "GetActionResult misses when anything is gone, also a file inside a Tree, and says what",
+  async (start) => {
+    await using server = await start();
+    const { channel, store } = server;
+    const get = () => channel.unary(ActionCacheService.getActionResult, { instanceName, actionDigest });
+    const absent = await fails(get(), Code.NOT_FOUND);
+    assert(absent.message.includes("No result of action"), absent.message);
+    const { result, promised } = await someResult(server);
+    await channel.unary(ActionCacheService.updateActionResult, {
+      instanceName,
+      actionDigest,
+      actionResult: result,
+    });
+    for (const digest of promised) {
+      const data = (await store.get(scope, digest)).slice();
+      await store.delete(scope, digest);
+      const error = await fails(get(), Code.NOT_FOUND);
+      assert(error.message.includes(`gone, first ${digest.hash}`), error.message);
+      await store.put(scope, digest, data);
+      await get();
+    }
+    assertEquals(server.counts["action_cache_misses absent"], 1);
+    assertEquals(server.counts["action_cache_misses incomplete"], promised.length);
+    assertEquals(server.counts["action_cache_hits"], promised.length);
+  },
+);
 
-Deno.test("UpdateActionResult refuses a result whose blobs are missing and names them", async () => {
-  await using server = await startTestServer();
+onEachStore("UpdateActionResult refuses a result whose blobs are missing and names them", async (start) => {
+  await using server = await start();
   const { channel, store } = server;
   const { result, promised } = await someResult(server);
   await store.delete(scope, promised[0]);
@@ -115,8 +118,8 @@ Deno.test("UpdateActionResult refuses a result whose blobs are missing and names
   await fails(channel.unary(ActionCacheService.getActionResult, request), Code.NOT_FOUND);
 });
 
-Deno.test("the ActionCache calls refuse malformed requests", async () => {
-  await using server = await startTestServer();
+onEachStore("the ActionCache calls refuse malformed requests", async (start) => {
+  await using server = await start();
   const { channel } = server;
   const { getActionResult, updateActionResult } = ActionCacheService;
   const actionResult = { exitCode: 0 };
@@ -134,23 +137,26 @@ Deno.test("the ActionCache calls refuse malformed requests", async () => {
   await fails(channel.unary(updateActionResult, { instanceName, actionDigest }), Code.INVALID_ARGUMENT);
 });
 
-Deno.test("results of clients and of the grid are kept apart by environment, the grid's first", async () => {
-  await using server = await startTestServer({ environments: ["grid", "client"] });
-  await using closed = await startTestServer({ environments: ["grid"] });
-  const { getActionResult, updateActionResult } = ActionCacheService;
-  for (const { channel, cache } of [server, closed]) {
-    const request = { instanceName, actionDigest };
-    await channel.unary(updateActionResult, { ...request, actionResult: { exitCode: 1 } });
-    if (channel === closed.channel) await fails(channel.unary(getActionResult, request), Code.NOT_FOUND);
-    else assertEquals((await channel.unary(getActionResult, request)).exitCode, 1);
-    await cache.update(scope, action, ActionResultCodec.encode({ exitCode: 2 }), "grid");
-    assertEquals((await channel.unary(getActionResult, request)).exitCode, 2);
-    await fails(channel.unary(getActionResult, { ...request, instanceName: "other" }), Code.NOT_FOUND);
-  }
-});
+onEachStore(
+  "results of clients and of the grid are kept apart by environment, the grid's first",
+  async (start) => {
+    await using server = await start({ environments: ["grid", "client"] });
+    await using closed = await start({ environments: ["grid"] });
+    const { getActionResult, updateActionResult } = ActionCacheService;
+    for (const { channel, cache } of [server, closed]) {
+      const request = { instanceName, actionDigest };
+      await channel.unary(updateActionResult, { ...request, actionResult: { exitCode: 1 } });
+      if (channel === closed.channel) await fails(channel.unary(getActionResult, request), Code.NOT_FOUND);
+      else assertEquals((await channel.unary(getActionResult, request)).exitCode, 1);
+      await cache.update(scope, action, ActionResultCodec.encode({ exitCode: 2 }), "grid");
+      assertEquals((await channel.unary(getActionResult, request)).exitCode, 2);
+      await fails(channel.unary(getActionResult, { ...request, instanceName: "other" }), Code.NOT_FOUND);
+    }
+  },
+);
 
-Deno.test("GetActionResult puts in what is asked for while it fits a message", async () => {
-  await using server = await startTestServer();
+onEachStore("GetActionResult puts in what is asked for while it fits a message", async (start) => {
+  await using server = await start();
   const { channel, store } = server;
   const stdout = await put(server, "standard output");
   const big = noise(4_194_304 - 1000);

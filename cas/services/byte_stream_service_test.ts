@@ -3,7 +3,7 @@ import { BrokkrError, Code, ManualClock } from "@brokkr/common";
 import { ByteStream, type Init, type WriteRequest } from "@brokkr/proto";
 import type { Channel } from "@brokkr/proto/rpc";
 import { batchOf, type Digest, digestOf, formatReadName, formatUploadName, SHA256 } from "../mod.ts";
-import { blob, fails, noise, scope, startTestServer, type TestServer } from "./_test_server.ts";
+import { blob, fails, noise, onEachStore, scope, type TestServer } from "./_test_server.ts";
 
 const hello = blob("hello");
 const empty = blob("");
@@ -47,8 +47,8 @@ async function readAll(
   return { chunks, data: new Uint8Array(await new Blob(chunks).arrayBuffer()) };
 }
 
-Deno.test("Write and Read carry blobs of all sizes around the edges of pieces", async () => {
-  await using server = await startTestServer();
+onEachStore("Write and Read carry blobs of all sizes around the edges of pieces", async (start) => {
+  await using server = await start();
   const { channel } = server;
   let uuid = 0;
   for (const length of [0, 1, 5, 65_535, MIB - 1, MIB, MIB + 1, 3 * MIB + 17]) {
@@ -66,8 +66,8 @@ Deno.test("Write and Read carry blobs of all sizes around the edges of pieces", 
   assertEquals(server.counts["cas_read_bytes Read"], server.counts["cas_written_bytes Write"]);
 });
 
-Deno.test("Read keeps to offset and limit, at their edges too", async () => {
-  await using server = await startTestServer();
+onEachStore("Read keeps to offset and limit, at their edges too", async (start) => {
+  await using server = await start();
   const data = noise(2 * MIB + 10);
   const digest = digestOf(SHA256, data);
   await server.store.put(scope, digest, data);
@@ -102,8 +102,8 @@ Deno.test("Read keeps to offset and limit, at their edges too", async () => {
   }
 });
 
-Deno.test("Read refuses bad names and names what is not there", async () => {
-  await using server = await startTestServer();
+onEachStore("Read refuses bad names and names what is not there", async (start) => {
+  await using server = await start();
   const hash = hello.digest.hash;
   const cases: readonly (readonly [string, Code])[] = [
     [`main/blobs/${hash}/5`, Code.NOT_FOUND],
@@ -124,8 +124,8 @@ Deno.test("Read refuses bad names and names what is not there", async () => {
   }
 });
 
-Deno.test("Write refuses what is wrong and then stores nothing", async () => {
-  await using server = await startTestServer({ maxBlobBytes: 100 });
+onEachStore("Write refuses what is wrong and then stores nothing", async (start) => {
+  await using server = await start({ maxBlobBytes: 100 });
   const { digest, data } = blob("the right bytes");
   const name = (uuid: string) => formatUploadName("main", uuid, digest);
   const big = noise(101);
@@ -179,47 +179,53 @@ Deno.test("Write refuses what is wrong and then stores nothing", async () => {
   assertEquals(await write(server.channel, messagesOf(name("z"), data, 4)), { committedSize: 15 });
 });
 
-Deno.test("Write takes a name that is repeated, and ignores what follows the size", async () => {
-  await using server = await startTestServer();
+onEachStore("Write takes a name that is repeated, and ignores what follows the size", async (start) => {
+  await using server = await start();
   const name = formatUploadName("main", "u", hello.digest) + "/some/file.txt";
   const messages = messagesOf(name, hello.data, 2).map((message) => ({ ...message, resourceName: name }));
   assertEquals(await write(server.channel, messages), { committedSize: 5 });
   assertEquals(await has(server, hello.digest), true);
 });
 
-Deno.test("Write of a blob that is there succeeds early, whatever the client still wants to send", async () => {
-  await using server = await startTestServer();
-  const data = noise(8 * MIB);
-  const digest = digestOf(SHA256, data);
-  await server.store.put(scope, digest, data);
-  const name = formatUploadName("main", "u", digest);
-  let pulled = 0;
-  async function* endless() {
-    for (let offset = 0;; offset += MIB) {
-      pulled++;
-      yield { resourceName: name, writeOffset: offset, data: data.subarray(offset % data.length, MIB) };
-      await new Promise((resolve) => setTimeout(resolve, 0));
+onEachStore(
+  "Write of a blob that is there succeeds early, whatever the client still wants to send",
+  async (start) => {
+    await using server = await start();
+    const data = noise(8 * MIB);
+    const digest = digestOf(SHA256, data);
+    await server.store.put(scope, digest, data);
+    const name = formatUploadName("main", "u", digest);
+    let pulled = 0;
+    async function* endless() {
+      for (let offset = 0;; offset += MIB) {
+        pulled++;
+        yield { resourceName: name, writeOffset: offset, data: data.subarray(offset % data.length, MIB) };
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
     }
-  }
-  assertEquals(await server.channel.clientStream(ByteStream.write, endless()), {
-    committedSize: data.length,
-  });
-  assert(pulled < 1000);
-});
+    assertEquals(await server.channel.clientStream(ByteStream.write, endless()), {
+      committedSize: data.length,
+    });
+    assert(pulled < 1000);
+  },
+);
 
-Deno.test("one blob written by many streams at once is stored once and every writer succeeds", async () => {
-  await using server = await startTestServer();
-  const data = noise(300_000);
-  const digest = digestOf(SHA256, data);
-  const answers = await Promise.all(
-    Array.from(
-      { length: 16 },
-      (_, i) => write(server.channel, messagesOf(formatUploadName("main", `u${i}`, digest), data, 50_000)),
-    ),
-  );
-  assertEquals(answers.every(({ committedSize }) => committedSize === data.length), true);
-  assertEquals((await server.store.stat()).blobs, 1);
-});
+onEachStore(
+  "one blob written by many streams at once is stored once and every writer succeeds",
+  async (start) => {
+    await using server = await start();
+    const data = noise(300_000);
+    const digest = digestOf(SHA256, data);
+    const answers = await Promise.all(
+      Array.from(
+        { length: 16 },
+        (_, i) => write(server.channel, messagesOf(formatUploadName("main", `u${i}`, digest), data, 50_000)),
+      ),
+    );
+    assertEquals(answers.every(({ committedSize }) => committedSize === data.length), true);
+    assertEquals((await server.store.stat()).blobs, 1);
+  },
+);
 
 /** Sends `messages`, then cancels once the server has taken `untilBytes` of them. */
 async function interrupt(server: TestServer, name: string, messages: readonly Message[], untilBytes: number) {
@@ -249,8 +255,8 @@ async function untilFree(server: TestServer, name: string): Promise<void> {
   }
 }
 
-Deno.test("a cancelled Write stores nothing, and goes on where QueryWriteStatus says", async () => {
-  await using server = await startTestServer();
+onEachStore("a cancelled Write stores nothing, and goes on where QueryWriteStatus says", async (start) => {
+  await using server = await start();
   const data = noise(300_000);
   const digest = digestOf(SHA256, data);
   const name = formatUploadName("main", "u", digest);
@@ -282,67 +288,76 @@ Deno.test("a cancelled Write stores nothing, and goes on where QueryWriteStatus 
   assertEquals(digestOf(SHA256, await server.store.get(scope, digest)), digest);
 });
 
-Deno.test("an interrupted Write may begin again, is verified as a whole, and is dropped when wrong", async () => {
-  await using server = await startTestServer();
-  const data = noise(3000);
-  const digest = digestOf(SHA256, data);
-  for (const uuid of ["again", "wrong"]) {
-    const name = formatUploadName("main", uuid, digest);
-    const messages = messagesOf(name, uuid === "wrong" ? noise(3000, 2) : data, 1000).slice(0, 2);
-    await interrupt(server, name, messages, 2000);
-    await untilFree(server, name);
-  }
-  const wrong = formatUploadName("main", "wrong", digest);
-  await fails(write(server.channel, messagesOf(wrong, data, 1000, 2000)), Code.INVALID_ARGUMENT);
-  assertEquals(
-    (await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: wrong })).committedSize,
-    0,
-  );
-  assertEquals(await has(server, digest), false);
-  const again = formatUploadName("main", "again", digest);
-  assertEquals(await write(server.channel, messagesOf(again, data, 1000)), { committedSize: 3000 });
-});
+onEachStore(
+  "an interrupted Write may begin again, is verified as a whole, and is dropped when wrong",
+  async (start) => {
+    await using server = await start();
+    const data = noise(3000);
+    const digest = digestOf(SHA256, data);
+    for (const uuid of ["again", "wrong"]) {
+      const name = formatUploadName("main", uuid, digest);
+      const messages = messagesOf(name, uuid === "wrong" ? noise(3000, 2) : data, 1000).slice(0, 2);
+      await interrupt(server, name, messages, 2000);
+      await untilFree(server, name);
+    }
+    const wrong = formatUploadName("main", "wrong", digest);
+    await fails(write(server.channel, messagesOf(wrong, data, 1000, 2000)), Code.INVALID_ARGUMENT);
+    assertEquals(
+      (await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: wrong })).committedSize,
+      0,
+    );
+    assertEquals(await has(server, digest), false);
+    const again = formatUploadName("main", "again", digest);
+    assertEquals(await write(server.channel, messagesOf(again, data, 1000)), { committedSize: 3000 });
+  },
+);
 
-Deno.test("interrupted Writes are forgotten after a while, and the oldest when there are too many", async () => {
-  const clock = new ManualClock();
-  await using server = await startTestServer({
-    uploads: { clock, keepMs: 60_000, maxKept: 2, maxKeptBytes: 5000 },
-  });
-  const standing = async (name: string) =>
-    (await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: name })).committedSize;
-  const names: string[] = [];
-  for (let i = 0; i < 3; i++) {
-    const data = noise(3000, i + 1);
-    const name = formatUploadName("main", `u${i}`, digestOf(SHA256, data));
-    names.push(name);
-    await interrupt(server, name, messagesOf(name, data, 1000).slice(0, 2), 2000);
-    await untilFree(server, name);
-  }
-  assertEquals(await Promise.all(names.map(standing)), [0, 2000, 2000]);
-  clock.advance(60_000);
-  assertEquals(await Promise.all(names.map(standing)), [0, 0, 0]);
-});
+onEachStore(
+  "interrupted Writes are forgotten after a while, and the oldest when there are too many",
+  async (start) => {
+    const clock = new ManualClock();
+    await using server = await start({
+      uploads: { clock, keepMs: 60_000, maxKept: 2, maxKeptBytes: 5000 },
+    });
+    const standing = async (name: string) =>
+      (await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: name })).committedSize;
+    const names: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      const data = noise(3000, i + 1);
+      const name = formatUploadName("main", `u${i}`, digestOf(SHA256, data));
+      names.push(name);
+      await interrupt(server, name, messagesOf(name, data, 1000).slice(0, 2), 2000);
+      await untilFree(server, name);
+    }
+    assertEquals(await Promise.all(names.map(standing)), [0, 2000, 2000]);
+    clock.advance(60_000);
+    assertEquals(await Promise.all(names.map(standing)), [0, 0, 0]);
+  },
+);
 
-Deno.test("Write is not held up by a client that leaves its stream open after the last message", async () => {
-  const clock = new ManualClock();
-  await using server = await startTestServer({ uploads: { clock } });
-  const name = formatUploadName("main", "u", hello.digest);
-  const { promise: end, resolve } = Promise.withResolvers<void>();
-  async function* open() {
-    yield { resourceName: name, data: hello.data, finishWrite: true };
-    await end;
-  }
-  const call = server.channel.clientStream(ByteStream.write, open());
-  while (clock.pendingTimers === 0) {
-    await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: name });
-  }
-  clock.advance(1000);
-  assertEquals(await call, { committedSize: 5 });
-  resolve();
-});
+onEachStore(
+  "Write is not held up by a client that leaves its stream open after the last message",
+  async (start) => {
+    const clock = new ManualClock();
+    await using server = await start({ uploads: { clock } });
+    const name = formatUploadName("main", "u", hello.digest);
+    const { promise: end, resolve } = Promise.withResolvers<void>();
+    async function* open() {
+      yield { resourceName: name, data: hello.data, finishWrite: true };
+      await end;
+    }
+    const call = server.channel.clientStream(ByteStream.write, open());
+    while (clock.pendingTimers === 0) {
+      await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: name });
+    }
+    clock.advance(1000);
+    assertEquals(await call, { committedSize: 5 });
+    resolve();
+  },
+);
 
-Deno.test("QueryWriteStatus says complete only of what is there", async () => {
-  await using server = await startTestServer();
+onEachStore("QueryWriteStatus says complete only of what is there", async (start) => {
+  await using server = await start();
   const status = (resourceName: string) =>
     server.channel.unary(ByteStream.queryWriteStatus, { resourceName });
   const name = formatUploadName("main", "any", hello.digest);

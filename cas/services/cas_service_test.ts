@@ -2,14 +2,14 @@ import { assert, assertEquals } from "@std/assert";
 import { Code } from "@brokkr/common";
 import { ContentAddressableStorage as Cas, RawCas } from "@brokkr/proto";
 import { batchOf, digestOf, SHA256 } from "../mod.ts";
-import { blob, fails, noise, scope, startTestServer, wire } from "./_test_server.ts";
+import { blob, fails, noise, onEachStore, scope, wire } from "./_test_server.ts";
 
 const hello = blob("hello");
 const empty = blob("");
 const instanceName = "main";
 
-Deno.test("FindMissingBlobs names exactly what is missing, as it came and in order", async () => {
-  await using server = await startTestServer();
+onEachStore("FindMissingBlobs names exactly what is missing, as it came and in order", async (start) => {
+  await using server = await start();
   await server.store.put(scope, hello.digest, hello.data);
   const others = ["a", "b", "c"].map((text) => blob(text).digest);
   const blobDigests = [others[0], hello.digest, others[1], empty.digest, others[2], others[0]].map(wire);
@@ -22,40 +22,43 @@ Deno.test("FindMissingBlobs names exactly what is missing, as it came and in ord
   assertEquals(server.counts["cas_misses FindMissingBlobs"], 8);
 });
 
-Deno.test("FindMissingBlobs counts a blob of another size as missing", async () => {
-  await using server = await startTestServer();
+onEachStore("FindMissingBlobs counts a blob of another size as missing", async (start) => {
+  await using server = await start();
   await server.store.put(scope, hello.digest, hello.data);
   const blobDigests = [{ hash: hello.digest.hash, sizeBytes: 6 }];
   const response = await server.channel.unary(Cas.findMissingBlobs, { instanceName, blobDigests });
   assertEquals(response.missingBlobDigests, blobDigests);
 });
 
-Deno.test("FindMissingBlobs of nothing is nothing", async () => {
-  await using server = await startTestServer();
+onEachStore("FindMissingBlobs of nothing is nothing", async (start) => {
+  await using server = await start();
   assertEquals((await server.channel.unary(Cas.findMissingBlobs, {})).missingBlobDigests, []);
 });
 
-Deno.test("FindMissingBlobs takes tens of thousands of digests, in one slice and in several", async () => {
-  await using server = await startTestServer();
-  const all = Array.from({ length: 20_000 }, (_, i) => blob(`blob ${i}`));
-  for (const [i, { digest, data }] of all.entries()) {
-    if (i % 3 === 0) await server.store.put(scope, digest, data);
-  }
-  for (const count of [8191, 8192, 8193, 10_000, 20_000]) {
-    const digests = all.slice(0, count).map(({ digest }) => digest);
-    const response = await server.channel.unary(RawCas.findMissingBlobs, { instanceName, digests });
-    const expected = digests.filter((_, i) => i % 3 !== 0);
-    assertEquals(response.count, expected.length);
-    const plain = await server.channel.unary(Cas.findMissingBlobs, {
-      instanceName,
-      blobDigests: digests.map(wire),
-    });
-    assertEquals(plain.missingBlobDigests, expected.map(wire));
-  }
-});
+onEachStore(
+  "FindMissingBlobs takes tens of thousands of digests, in one slice and in several",
+  async (start) => {
+    await using server = await start();
+    const all = Array.from({ length: 20_000 }, (_, i) => blob(`blob ${i}`));
+    for (const [i, { digest, data }] of all.entries()) {
+      if (i % 3 === 0) await server.store.put(scope, digest, data);
+    }
+    for (const count of [8191, 8192, 8193, 10_000, 20_000]) {
+      const digests = all.slice(0, count).map(({ digest }) => digest);
+      const response = await server.channel.unary(RawCas.findMissingBlobs, { instanceName, digests });
+      const expected = digests.filter((_, i) => i % 3 !== 0);
+      assertEquals(response.count, expected.length);
+      const plain = await server.channel.unary(Cas.findMissingBlobs, {
+        instanceName,
+        blobDigests: digests.map(wire),
+      });
+      assertEquals(plain.missingBlobDigests, expected.map(wire));
+    }
+  },
+);
 
-Deno.test("the CAS calls refuse malformed requests with INVALID_ARGUMENT", async () => {
-  await using server = await startTestServer();
+onEachStore("the CAS calls refuse malformed requests with INVALID_ARGUMENT", async (start) => {
+  await using server = await start();
   const { channel } = server;
   const good = wire(hello.digest);
   const bad = [
@@ -94,8 +97,8 @@ Deno.test("the CAS calls refuse malformed requests with INVALID_ARGUMENT", async
   await fails(channel.unary(Cas.batchUpdateBlobs, { instanceName: "uploads" }), Code.INVALID_ARGUMENT);
 });
 
-Deno.test("methods that are not offered answer UNIMPLEMENTED", async () => {
-  await using server = await startTestServer();
+onEachStore("methods that are not offered answer UNIMPLEMENTED", async (start) => {
+  await using server = await start();
   const { channel } = server;
   await fails(
     Array.fromAsync(channel.serverStream(Cas.getTree, { rootDigest: wire(hello.digest) })),
@@ -105,8 +108,8 @@ Deno.test("methods that are not offered answer UNIMPLEMENTED", async () => {
   await fails(channel.unary(Cas.spliceBlob, { blobDigest: wire(hello.digest) }), Code.UNIMPLEMENTED);
 });
 
-Deno.test("BatchUpdateBlobs stores what is right and tells of each blob what is not", async () => {
-  await using server = await startTestServer({ maxBlobBytes: 1000 });
+onEachStore("BatchUpdateBlobs stores what is right and tells of each blob what is not", async (start) => {
+  await using server = await start({ maxBlobBytes: 1000 });
   const cases: readonly (readonly [
     { digest?: { hash: string; sizeBytes: number }; data?: Uint8Array; compressor?: number },
     Code,
@@ -144,8 +147,8 @@ Deno.test("BatchUpdateBlobs stores what is right and tells of each blob what is 
   assertEquals(await server.store.get(scope, hello.digest), hello.data);
 });
 
-Deno.test("the batch calls take exactly 4,000,000 bytes and refuse one more", async () => {
-  await using server = await startTestServer();
+onEachStore("the batch calls take exactly 4,000,000 bytes and refuse one more", async (start) => {
+  await using server = await start();
   const { channel } = server;
   for (const [length, ok] of [[4_000_000, true], [4_000_001, false]] as const) {
     const parts = [noise(1_000_000), noise(length - 1_000_000, 2)];
@@ -166,8 +169,8 @@ Deno.test("the batch calls take exactly 4,000,000 bytes and refuse one more", as
   }
 });
 
-Deno.test("BatchReadBlobs tells of each blob whether it is there", async () => {
-  await using server = await startTestServer();
+onEachStore("BatchReadBlobs tells of each blob whether it is there", async (start) => {
+  await using server = await start();
   await server.store.put(scope, hello.digest, hello.data);
   const digests = [hello.digest, blob("gone").digest, empty.digest, hello.digest].map(wire);
   digests.push({ hash: hello.digest.hash, sizeBytes: 4 });
@@ -183,23 +186,26 @@ Deno.test("BatchReadBlobs tells of each blob whether it is there", async () => {
   assertEquals(server.counts["cas_misses BatchReadBlobs"], 2);
 });
 
-Deno.test("BatchReadBlobs refuses so many small blobs that the answer would not fit a message", async () => {
-  await using server = await startTestServer();
-  const data = noise(300);
-  const digest = digestOf(SHA256, data);
-  await server.store.put(scope, digest, data);
-  const ask = (count: number) =>
-    server.channel.unary(RawCas.batchReadBlobs, {
-      instanceName,
-      digests: new Array(count).fill(wire(digest)),
-    });
-  assertEquals((await ask(9_700)).responses.length, 9_700);
-  const error = await fails(ask(10_000), Code.INVALID_ARGUMENT);
-  assert(error.message.includes("ask for at most"), error.message);
-});
+onEachStore(
+  "BatchReadBlobs refuses so many small blobs that the answer would not fit a message",
+  async (start) => {
+    await using server = await start();
+    const data = noise(300);
+    const digest = digestOf(SHA256, data);
+    await server.store.put(scope, digest, data);
+    const ask = (count: number) =>
+      server.channel.unary(RawCas.batchReadBlobs, {
+        instanceName,
+        digests: new Array(count).fill(wire(digest)),
+      });
+    assertEquals((await ask(9_700)).responses.length, 9_700);
+    const error = await fails(ask(10_000), Code.INVALID_ARGUMENT);
+    assert(error.message.includes("ask for at most"), error.message);
+  },
+);
 
-Deno.test("one blob written by many at once is stored once and every writer succeeds", async () => {
-  await using server = await startTestServer();
+onEachStore("one blob written by many at once is stored once and every writer succeeds", async (start) => {
+  await using server = await start();
   const data = noise(100_000);
   const digest = digestOf(SHA256, data);
   const requests = [{ digest: wire(digest), data }];
