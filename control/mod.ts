@@ -5,3 +5,4 @@
  */
 
 export * from "./scheduler/mod.ts";
+export { type ControlHandle, type ControlOptions, startControl } from "./control.ts";

@@ -1,0 +1,115 @@
+/**
+ * What becomes of a result that a worker hands in: a good one of an action that may be cached is in the action cache,
+ * verified and durable, before any client sees it.
+ *
+ * @module
+ */
+
+import { type ActionCache, MAX_ACTION_RESULT_BYTES } from "@brokkr/cas";
+import { asBrokkrError, BrokkrError, Code, type LeaseId, type Logger, type WorkerId } from "@brokkr/common";
+import { ActionResultCodec, type LeaseResult, type Status } from "@brokkr/proto";
+import { encodeExecuteResponse } from "./_messages.ts";
+import type { JobPayload, Verdict } from "./grid.ts";
+import type { ExecuteEnd } from "./operation_record.ts";
+
+/** A result to settle. */
+export interface Handin {
+  readonly leaseId: LeaseId;
+  readonly worker: WorkerId;
+  readonly environment: string;
+  readonly outcome: "completed" | "failed";
+  readonly payload: JobPayload;
+  readonly result: LeaseResult;
+}
+
+/** Settles results into `cache`. */
+export class Settler {
+  readonly #cache: ActionCache;
+  readonly #log: Logger;
+
+  constructor(cache: ActionCache, log: Logger) {
+    this.#cache = cache;
+    this.#log = log;
+  }
+
+  /** Answers at once when nothing has to be written. */
+  settle(handin: Handin): Verdict | Promise<Verdict> {
+    const { result: { actionResult, status }, outcome, payload } = handin;
+    const present = actionResult.length > 0 || outcome === "completed";
+    if (actionResult.length > MAX_ACTION_RESULT_BYTES) return tooLarge(actionResult.length);
+    let exitCode = 0;
+    try {
+      if (present) exitCode = ActionResultCodec.decode(actionResult).exitCode;
+    } catch (error) {
+      return { kind: "fault", why: asBrokkrError(error).message };
+    }
+    const bad = outcome === "failed" ? failure(status) : undefined;
+    const done = (note: string) => finish(handin, present ? actionResult : undefined, exitCode, bad, note);
+    if (bad !== undefined || exitCode !== 0 || payload.doNotCache) return done("");
+    return this.#keep(handin).then((note) => typeof note === "string" ? done(note) : note);
+  }
+
+  /** Puts a result in the cache; a verdict when it cannot be used, otherwise a note for the client. */
+  async #keep(handin: Handin): Promise<Verdict | string> {
+    const { payload: { scope, digest }, result, environment, worker, leaseId } = handin;
+    try {
+      await this.#cache.update(scope, digest, result.actionResult, environment);
+      return "";
+    } catch (thrown) {
+      const error = asBrokkrError(thrown);
+      this.#log.warn("A result could not be cached", { worker, lease: leaseId, error });
+      // The worker promised what it did not upload, or wrote nonsense: another may do better.
+      if (error.code === Code.FAILED_PRECONDITION || error.code === Code.INVALID_ARGUMENT) {
+        return { kind: "fault", why: error.message };
+      }
+      // The store's own trouble does not make the result worse.
+      return `The result could not be cached: ${error.message}`;
+    }
+  }
+}
+
+/** What a worker that gave up says; it must not look like success. */
+function failure(status: Status | undefined): Status {
+  if (status !== undefined && status.code !== Code.OK) return status;
+  return { code: Code.INTERNAL, message: "The worker gave up and did not say why", details: [] };
+}
+
+function finish(
+  { result: { message } }: Handin,
+  result: Uint8Array | undefined,
+  exitCode: number,
+  status: Status | undefined,
+  note: string,
+): Verdict {
+  const words = [message, note].filter((text) => text !== "").join("; ");
+  const response = encodeExecuteResponse({ result, cached: false, status, message: words });
+  const code = status?.code ?? Code.OK;
+  const outcome: ExecuteEnd = {
+    result,
+    response,
+    cached: false,
+    code,
+    message: status?.message ?? words,
+    exitCode,
+  };
+  return { kind: "finish", outcome, sizeBytes: response.length };
+}
+
+function tooLarge(sizeBytes: number): Verdict {
+  const error = new BrokkrError(
+    Code.FAILED_PRECONDITION,
+    `The action's result has ${sizeBytes} bytes, more than the ${MAX_ACTION_RESULT_BYTES} that can be answered; ` +
+      "let it write fewer outputs, or name directories instead of files",
+  );
+  const status: Status = { code: error.code, message: error.message, details: [] };
+  const response = encodeExecuteResponse({ cached: false, status, message: error.message });
+  const outcome: ExecuteEnd = {
+    result: undefined,
+    response,
+    cached: false,
+    code: error.code,
+    message: error.message,
+    exitCode: 0,
+  };
+  return { kind: "finish", outcome, sizeBytes: response.length };
+}

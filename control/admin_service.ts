@@ -1,0 +1,277 @@
+/**
+ * Admin: what the operator's commands ask of a live grid.
+ *
+ * @module
+ */
+
+import {
+  type ActionCache,
+  type BlobStore,
+  type BlobStoreStat,
+  type Digest,
+  digestKey,
+  parseDigest,
+} from "@brokkr/cas";
+import {
+  asBrokkrError,
+  type Clock,
+  Code,
+  type Health,
+  invalidArgument,
+  notFound,
+  type OperationName,
+  type Scope,
+  scopeKey,
+  type WorkerId,
+} from "@brokkr/common";
+import {
+  ActionCodec,
+  type ActionRecord,
+  ActionResultCodec,
+  Admin,
+  CommandCodec,
+  type ExecutedActionMetadata,
+  type GetActionRequest,
+  type GetActionResponse,
+  type GetStatusResponse,
+  type Hello,
+  type Init,
+  type ListWorkersResponse,
+  RequestMetadataCodec,
+  ResourceUsageCodec,
+} from "@brokkr/proto";
+import { type CallContext, type Route, unary } from "@brokkr/proto/rpc/server";
+import type { Environments } from "./environments.ts";
+import type { Grid } from "./grid.ts";
+import type { GridMetrics } from "./_grid_metrics.ts";
+import type { OperationRecord } from "./operation_record.ts";
+import { actionPhases } from "./phases.ts";
+import { durationOf, timestampOf } from "./_times.ts";
+
+/** What the Admin service is made of. */
+export interface AdminOptions {
+  readonly grid: Grid;
+  readonly blobs: BlobStore;
+  readonly cache: ActionCache;
+  readonly environments: Environments;
+  readonly metrics: GridMetrics;
+  readonly health: Health;
+  readonly clock: Clock;
+  readonly epoch: number;
+  readonly softwareVersion: string;
+}
+
+/** Records in one answer. */
+const MAX_RECORDS = 100;
+/** Operations looked through for them. */
+const RESOURCE_USAGE = "/brokkr.v1.ResourceUsage";
+
+/** Answers operators. */
+export class AdminService {
+  readonly #options: AdminOptions;
+  readonly #startMs: number;
+  readonly #hellos = new Map<string, Hello>();
+
+  constructor(options: AdminOptions) {
+    this.#options = options;
+    this.#startMs = options.clock.monotonicMs();
+  }
+
+  /** Its routes. */
+  routes(): Route[] {
+    return [
+      unary(Admin.getStatus, "admin", () => this.#status()),
+      unary(Admin.listWorkers, "admin", () => this.#workers()),
+      unary(Admin.getAction, "admin", (request, context) => this.#action(request, context)),
+    ];
+  }
+
+  /** Remembers what a worker said of itself. */
+  noteHello(hello: Hello): void {
+    this.#hellos.set(hello.workerId, hello);
+  }
+
+  /** Forgets the workers that the grid forgot. */
+  prune(): void {
+    const known = new Set<string>(this.#options.grid.workers().map(({ spec }) => spec.id));
+    for (const id of this.#hellos.keys()) if (!known.has(id)) this.#hellos.delete(id);
+  }
+
+  async #status(): Promise<Init<GetStatusResponse>> {
+    const { grid, blobs, cache, metrics, health, clock, epoch, softwareVersion } = this.#options;
+    const stat = grid.stat();
+    const { ready, waiting } = health.report();
+    const [store, actionResults] = await Promise.all([blobs.stat(), cache.count()]);
+    return {
+      softwareVersion,
+      bootEpoch: epoch,
+      uptime: durationOf(clock.monotonicMs() - this.#startMs),
+      ready,
+      waitingFor: waiting,
+      queued: stat.queued,
+      running: stat.running,
+      workers: stat.workers,
+      slots: stat.slots,
+      store: storeStat(store, actionResults),
+      residentBytes: Deno.memoryUsage().rss,
+      actionsExecuted: metrics.executed,
+      actionsCached: metrics.hits,
+      warnings: this.#warnings(),
+    };
+  }
+
+  #warnings(): string[] {
+    const { grid } = this.#options;
+    const warnings: string[] = [];
+    const unsandboxed = grid.workers()
+      .filter(({ spec, connected }) => connected && isUnsandboxed(spec.environment))
+      .map(({ spec }) => spec.id);
+    if (unsandboxed.length > 0) {
+      warnings.push(`Nothing isolates the actions on ${list(unsandboxed)}; run trusted actions only`);
+    }
+    for (const { jobs, why } of grid.unmatched().slice(0, 20)) {
+      warnings.push(`${jobs} ${jobs === 1 ? "action waits" : "actions wait"}: ${why}`);
+    }
+    return warnings;
+  }
+
+  #workers(): Init<ListWorkersResponse> {
+    const { grid } = this.#options;
+    const workers = grid.workers().map(
+      ({ spec, connected, draining, slotsUsed, leases, silentMs, completed }) => {
+        const hello = this.#hellos.get(spec.id);
+        return {
+          workerId: spec.id,
+          connected,
+          draining,
+          slots: spec.slots,
+          slotsUsed,
+          platform: { properties: spec.platform },
+          resources: hello?.resources,
+          load: grid.loadOf(spec.id as WorkerId),
+          environment: spec.environment,
+          softwareVersion: hello?.softwareVersion ?? "",
+          lastHeartbeatAgo: durationOf(silentMs),
+          leases,
+          completed,
+        };
+      },
+    );
+    return { workers };
+  }
+
+  async #action(request: GetActionRequest, context: CallContext): Promise<Init<GetActionResponse>> {
+    const { grid } = this.#options;
+    if (request.operationName !== "") {
+      const record = grid.record(request.operationName as OperationName);
+      if (record === undefined) {
+        throw notFound(`Operation ${JSON.stringify(request.operationName)} is not known`);
+      }
+      const { scope, digest } = record.init;
+      context.scope(scope.instance);
+      return { records: [await this.#record(record)], cachedResult: await this.#cached(scope, digest) };
+    }
+    if (request.actionDigest === undefined) {
+      throw invalidArgument("action_digest", "Name an action digest or an operation");
+    }
+    const scope = context.scope(request.instanceName);
+    const digest = parseDigest(request.actionDigest, request.digestFunction, "action_digest");
+    const found = [...grid.records()].filter(({ init }) =>
+      init.digest.hash === digest.hash && digestKey(init.digest) === digestKey(digest) &&
+      scopeKey(init.scope) === scopeKey(scope)
+    ).slice(-MAX_RECORDS).reverse();
+    const records = await Promise.all(found.map((record) => this.#record(record)));
+    const cachedResult = await this.#cached(scope, digest);
+    if (records.length === 0 && cachedResult === undefined) {
+      throw notFound(
+        `Nothing is remembered of action ${digest.hash}/${digest.sizeBytes}, and no result is cached`,
+      );
+    }
+    return { records, cachedResult };
+  }
+
+  async #cached(scope: Scope, digest: Digest): Promise<GetActionResponse["cachedResult"]> {
+    const { cache, environments } = this.#options;
+    const answer = await cache.get(scope, digest, ...environments.current);
+    return answer.hit ? ActionResultCodec.decode(answer.bytes) : undefined;
+  }
+
+  async #record(record: OperationRecord): Promise<Init<ActionRecord>> {
+    const { init, end } = record;
+    const { grid, clock } = this.#options;
+    const view = grid.view(record.name);
+    const result = end?.result === undefined ? undefined : ActionResultCodec.decode(end.result);
+    const metadata = result?.executionMetadata;
+    return {
+      operationName: record.name,
+      instanceName: init.scope.instance,
+      actionDigest: { hash: init.digest.hash, sizeBytes: init.digest.sizeBytes },
+      digestFunction: init.digest.fn.value,
+      stage: record.stage,
+      cached: end?.cached ?? false,
+      status: { code: end?.code ?? Code.OK, message: end?.message ?? view?.waitingFor ?? "" },
+      exitCode: end?.exitCode ?? 0,
+      workerId: record.worker || metadata?.worker || "",
+      attempts: view?.attempts ?? record.attempts,
+      created: timestampOf(record.createdWallMs),
+      phases: actionPhases(record, metadata, clock.monotonicMs()),
+      requestMetadata: requestMetadata(init.clientMetadata),
+      traceId: init.span.context.traceId,
+      arguments: await this.#arguments(init.scope, init.digest),
+      usage: usageOf(metadata),
+    };
+  }
+
+  /** The command line, as far as it is still in the store. */
+  async #arguments(scope: Scope, digest: Digest): Promise<readonly string[]> {
+    const { blobs } = this.#options;
+    try {
+      const { commandDigest } = ActionCodec.decode(await blobs.get(scope, digest));
+      if (commandDigest === undefined) return [];
+      const command = await blobs.get(scope, parseDigest(commandDigest, digest.fn.value));
+      return CommandCodec.decode(command).arguments;
+    } catch (error) {
+      // For display: what is gone or malformed cannot be shown.
+      const { code } = asBrokkrError(error);
+      if (code === Code.NOT_FOUND || code === Code.INVALID_ARGUMENT) return [];
+      throw error;
+    }
+  }
+}
+
+/** Whether an environment says that nothing isolates its actions. */
+export function isUnsandboxed(environment: string): boolean {
+  return environment.startsWith("unsandboxed");
+}
+
+function list(names: readonly string[]): string {
+  return names.length <= 5
+    ? names.join(", ")
+    : `${names.slice(0, 5).join(", ")} and ${names.length - 5} more`;
+}
+
+function storeStat(stat: BlobStoreStat, actionResults: number): GetStatusResponse["store"] {
+  const { blobs, bytes, diskBytes, segments, files, freeBytes } = stat;
+  return { blobs, bytes, diskBytes, segments, files, actionResults, freeBytes };
+}
+
+function requestMetadata(bytes: Uint8Array | undefined): ActionRecord["requestMetadata"] {
+  if (bytes === undefined) return undefined;
+  try {
+    return RequestMetadataCodec.decode(bytes);
+  } catch {
+    // Whatever a client sends of itself, it is for display only.
+    return undefined;
+  }
+}
+
+function usageOf(metadata: ExecutedActionMetadata | undefined): ActionRecord["usage"] {
+  const any = metadata?.auxiliaryMetadata.find(({ typeUrl }) => typeUrl.endsWith(RESOURCE_USAGE));
+  if (any === undefined) return undefined;
+  try {
+    return ResourceUsageCodec.decode(any.value);
+  } catch {
+    // A worker's nonsense must not hide the rest.
+    return undefined;
+  }
+}

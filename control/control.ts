@@ -1,0 +1,367 @@
+/**
+ * The control plane as a whole: stores, scheduler, services, ports.
+ *
+ * @module
+ */
+
+import { createRpcServer, defaultPolicy, type RpcServer, type TlsOptions } from "@brokkr/proto/rpc/server";
+import {
+  ActionCache,
+  type BlobStore,
+  CLIENT_ENVIRONMENT,
+  MemoryBlobStore,
+  MemoryMetadataStore,
+  type MetadataStore,
+} from "@brokkr/cas";
+import { openDiskBlobStore, openLmdbMetadataStore } from "@brokkr/cas/disk";
+import { actionCacheRoutes, byteStreamRoutes, casCapabilities, casRoutes } from "@brokkr/cas/services";
+import {
+  type Access,
+  ByteBudget,
+  type Clock,
+  Health,
+  idTracer,
+  type Logger,
+  noLog,
+  openDataDirectory,
+  type Random,
+  systemClock,
+  systemRandom,
+  type Tracer,
+} from "@brokkr/common";
+import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
+import type { Hello } from "@brokkr/proto";
+import { AdminService, isUnsandboxed } from "./admin_service.ts";
+import { capabilitiesRoutes } from "./capabilities_service.ts";
+import { Environments } from "./environments.ts";
+import { ExecutionService, inlineEnd } from "./execution_service.ts";
+import { gridGauges, GridMetrics } from "./_grid_metrics.ts";
+import { Grid } from "./grid.ts";
+import { type HttpServer, serveHttp } from "./http.ts";
+import { Settler } from "./_settle.ts";
+import type { SchedulerLimits } from "./scheduler/mod.ts";
+import { WorkersService } from "./workers_service.ts";
+import manifest from "./deno.json" with { type: "json" };
+
+/** How a control plane is set up. */
+export interface ControlOptions {
+  /** Directory of all state; it is locked. Undefined keeps everything in memory. */
+  readonly dataDir: string | undefined;
+  /** gRPC address, `host:port`; port 0 takes a free one. */
+  readonly listen: string;
+  /** HTTP address; `""`, the default, for none. */
+  readonly httpListen?: string;
+  /** PEM texts; plain text without. With `clientCa` only clients with a certificate of it are served. */
+  readonly tls?: TlsOptions;
+  /** Listen beyond loopback without client certificates. */
+  readonly allowInsecureRemote?: boolean;
+  /** Bytes that buffers may hold; half for calls, half for the store. 512 MiB by default. */
+  readonly memoryBudgetBytes?: number;
+  /** Largest blob taken, in bytes; 16 GiB by default. */
+  readonly maxBlobSizeBytes?: number;
+  /** Bytes the store may take; 0, the default, for no limit but the disk's (or the memory budget's). */
+  readonly casMaxSizeBytes?: number;
+  /** How long a lease lives without a heartbeat, in milliseconds; 30 s by default. */
+  readonly leaseTtlMs?: number;
+  /** How often workers send heartbeats, in milliseconds; 5 s by default. */
+  readonly heartbeatIntervalMs?: number;
+  /** Actions that may wait. */
+  readonly maxQueue?: number;
+  /** Workers that one action may take down before it is failed; 3 by default. */
+  readonly maxAttempts?: number;
+  /** Timeout of actions that name none, in milliseconds; one hour by default. */
+  readonly defaultTimeoutMs?: number;
+  /** Longest timeout that an action may ask for, in milliseconds; one day by default. */
+  readonly maxTimeoutMs?: number;
+  /** How long an operation lives that nobody watches, in milliseconds; one minute by default. */
+  readonly unwatchedTtlMs?: number;
+  /** How long a finished operation can be waited for, in milliseconds; ten minutes by default. */
+  readonly finishedTtlMs?: number;
+  /** Further limits of the scheduler, over all of the above. */
+  readonly schedulerLimits?: Partial<SchedulerLimits>;
+  /** Time; the machine's by default. */
+  readonly clock?: Clock;
+  /** Randomness; the system's by default. */
+  readonly random?: Random;
+  /** Lines for the operator; none by default. */
+  readonly log?: Logger;
+  /** Instruments; a registry of its own by default. */
+  readonly metrics?: PrometheusMetrics;
+  /** Spans; ids only by default. */
+  readonly tracer?: Tracer;
+}
+
+/** A control plane that serves. */
+export interface ControlHandle extends AsyncDisposable {
+  /** Such as `grpc://127.0.0.1:8980`, or `grpcs://` with TLS. */
+  readonly grpcEndpoint: string;
+  /** Such as `http://127.0.0.1:8981`; undefined without an HTTP port. */
+  readonly httpEndpoint: string | undefined;
+  /** Resolves when it has ended; rejects when it had to give up. */
+  readonly done: Promise<void>;
+  /**
+   * Ends in good order: no new work, what waits is sent away with UNAVAILABLE, what runs has `graceMs` (10 s by default)
+   * to end; then everything is closed.
+   */
+  shutdown(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+const ALL_ACCESS: readonly Access[] = ["public", "read", "write", "execute", "admin", "worker"];
+const DEFAULT_BUDGET_BYTES = 512 * 2 ** 20;
+const DEFAULT_MAX_BLOB_BYTES = 16 * 2 ** 30;
+const DEFAULT_GRACE_MS = 10_000;
+/** Time for streams to end after all operations have. */
+const CLOSE_GRACE_MS = 500;
+
+/**
+ * Starts a control plane.
+ *
+ * @throws {BrokkrError} FAILED_PRECONDITION when a port or the data directory is in use, or when an address is open to
+ * others without authentication; PERMISSION_DENIED when the data directory cannot be written.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { connect } from "@brokkr/proto/rpc/client";
+ * import { Capabilities } from "@brokkr/proto";
+ * import { startControl } from "@brokkr/control";
+ * await using control = await startControl({ dataDir: undefined, listen: "127.0.0.1:0" });
+ * await using channel = connect(control.grpcEndpoint);
+ * const capabilities = await channel.unary(Capabilities.getCapabilities, { instanceName: "" });
+ * assertEquals(capabilities.executionCapabilities?.execEnabled, true);
+ * ```
+ */
+export async function startControl(options: ControlOptions): Promise<ControlHandle> {
+  const stack = new AsyncDisposableStack();
+  try {
+    return await new Control(options, stack).start();
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+interface Stores {
+  readonly blobs: BlobStore;
+  readonly metadata: MetadataStore;
+}
+
+class Control implements ControlHandle {
+  grpcEndpoint = "";
+  httpEndpoint: string | undefined;
+  readonly done: Promise<void>;
+  readonly #options: ControlOptions;
+  readonly #stack: AsyncDisposableStack;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #metrics: PrometheusMetrics;
+  readonly #health = new Health();
+  readonly #ended = Promise.withResolvers<void>();
+  #shutdown: Promise<void> | undefined;
+  #server: RpcServer | undefined;
+  #http: HttpServer | undefined;
+  #grid: Grid | undefined;
+  #environments: Environments | undefined;
+
+  constructor(options: ControlOptions, stack: AsyncDisposableStack) {
+    this.#options = options;
+    this.#stack = stack;
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.log ?? noLog;
+    this.#metrics = options.metrics ?? prometheusMetrics();
+    this.done = this.#ended.promise;
+    // Who does not look at it must not be ended by it.
+    this.done.catch(() => {});
+  }
+
+  async start(): Promise<ControlHandle> {
+    const { listen, httpListen = "", tls } = this.#options;
+    this.#health.set("grpc", "It does not listen yet");
+    // First, so that somebody who asks why it is not ready gets an answer while the store opens.
+    if (httpListen !== "") {
+      const http = serveHttp({
+        listen: httpListen,
+        health: this.#health,
+        metrics: this.#metrics,
+        log: this.#log,
+      });
+      this.#http = http;
+      this.#stack.defer(() => http.shutdown());
+      this.httpEndpoint = http.endpoint;
+    }
+    const stores = await this.#openStores();
+    const server = await this.#makeServer(stores);
+    const [{ address }] = await server.listen();
+    this.#server = server;
+    this.grpcEndpoint = `${tls === undefined ? "grpc" : "grpcs"}://${address}`;
+    this.#health.set("grpc", undefined);
+    this.#log.info("Control serves", {
+      listen,
+      grpc: this.grpcEndpoint,
+      http: this.httpEndpoint,
+      epoch: stores.metadata.bootEpoch,
+    });
+    return this;
+  }
+
+  shutdown(options: { readonly graceMs?: number } = {}): Promise<void> {
+    return this.#shutdown ??= this.#end(options.graceMs ?? DEFAULT_GRACE_MS);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown({ graceMs: 0 });
+  }
+
+  async #end(graceMs: number): Promise<void> {
+    const startMs = this.#clock.monotonicMs();
+    this.#health.set("grpc", "It is shutting down");
+    await this.#grid?.shutdown(graceMs);
+    const leftMs = Math.max(CLOSE_GRACE_MS, graceMs - (this.#clock.monotonicMs() - startMs));
+    await this.#server?.shutdown({ graceMs: graceMs === 0 ? 0 : leftMs });
+    await this.#environments?.settled();
+    await this.#stack.disposeAsync();
+    this.#log.info("Control has ended");
+    this.#ended.resolve();
+  }
+
+  /** A contradiction in the scheduler: better no control plane than one that gives wrong answers. Restarting heals it. */
+  #fatal(error: unknown): void {
+    this.#log.error("The scheduler contradicts itself; giving up", { error });
+    this.#ended.reject(error);
+  }
+
+  async #openStores(): Promise<Stores> {
+    const { dataDir, memoryBudgetBytes = DEFAULT_BUDGET_BYTES, casMaxSizeBytes = 0 } = this.#options;
+    if (dataDir === undefined) {
+      const limit = casMaxSizeBytes === 0 ? memoryBudgetBytes : casMaxSizeBytes;
+      const metadata = this.#stack.use(new MemoryMetadataStore());
+      return { metadata, blobs: this.#stack.use(new MemoryBlobStore(limit)) };
+    }
+    const { path } = this.#stack.use(openDataDirectory(dataDir, "control"));
+    const metadata = this.#stack.use(await openLmdbMetadataStore(`${path}/meta`));
+    this.#health.set("store", "The store is being opened");
+    const blobs = await openDiskBlobStore(`${path}/cas`, {
+      clock: this.#clock,
+      random: this.#options.random ?? systemRandom,
+      // Its own share: a store that waited for what its callers hold would wait for ever.
+      budget: new ByteBudget(Math.ceil(memoryBudgetBytes / 2)),
+      metrics: this.#metrics,
+      log: this.#log,
+      maxBlobBytes: this.#options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES,
+      ...(casMaxSizeBytes === 0 ? {} : { maxBytes: casMaxSizeBytes }),
+    });
+    this.#health.set("store", undefined);
+    return { metadata, blobs: this.#stack.use(blobs) };
+  }
+
+  async #makeServer({ blobs, metadata }: Stores): Promise<RpcServer> {
+    const options = this.#options;
+    const metrics = this.#metrics;
+    const maxBlobBytes = options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES;
+    const budget = new ByteBudget(Math.ceil((options.memoryBudgetBytes ?? DEFAULT_BUDGET_BYTES) / 2));
+    const cache = new ActionCache({ metadata, blobs, metrics });
+    const environments = await Environments.open(metadata, this.#log);
+    this.#environments = environments;
+    const byteStream = this.#stack.use(byteStreamRoutes({ store: blobs, budget, maxBlobBytes, metrics }));
+    const server = createRpcServer({
+      routes: [
+        ...casRoutes({ store: blobs, budget, maxBlobBytes, metrics }),
+        ...byteStream.routes,
+        ...actionCacheRoutes({
+          cache,
+          store: blobs,
+          environments: () => [...environments.current, CLIENT_ENVIRONMENT],
+        }),
+        ...capabilitiesRoutes(casCapabilities({ maxBlobBytes })),
+        ...this.#gridRoutes({ blobs, metadata, cache, environments }),
+      ],
+      listen: [options.listen],
+      authorize: defaultPolicy(
+        options.tls?.clientCa === undefined
+          ? { anonymousAccess: ALL_ACCESS }
+          : { anonymousAccess: ["public"], certificateAccess: { "*": ALL_ACCESS } },
+      ),
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
+      allowInsecureRemote: options.allowInsecureRemote ?? false,
+      byteBudget: budget,
+      health: this.#health,
+      clock: this.#clock,
+      log: this.#log,
+      metrics,
+      ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
+    });
+    this.#stack.defer(() => server.shutdown({ graceMs: 0 }));
+    return server;
+  }
+
+  #gridRoutes(parts: Stores & { readonly cache: ActionCache; readonly environments: Environments }) {
+    const { blobs, metadata: { bootEpoch: epoch }, cache, environments } = parts;
+    const options = this.#options;
+    const clock = this.#clock;
+    const log = this.#log;
+    const metrics = new GridMetrics(this.#metrics);
+    const settler = new Settler(cache, log);
+    const limits = schedulerLimits(options);
+    const grid = new Grid({
+      epoch,
+      limits,
+      clock,
+      log,
+      metrics,
+      settle: (handin) => settler.settle(handin),
+      inline: (record, end) => inlineEnd(blobs, record, end),
+      onFleet: () => onFleet(),
+      onFatal: (error) => this.#fatal(error),
+    });
+    this.#grid = grid;
+    this.#stack.defer(() => grid.shutdown(0));
+    gridGauges(this.#metrics, () => grid.stat());
+    const common = { grid, blobs, cache, environments, epoch, clock, metrics };
+    const admin = new AdminService({ ...common, health: this.#health, softwareVersion: manifest.version });
+    const onFleet = () => {
+      environments.update(grid.workers().map(({ spec }) => spec.environment));
+      admin.prune();
+    };
+    const onHello = (hello: Hello) => {
+      onFleet();
+      admin.noteHello(hello);
+      if (isUnsandboxed(hello.environment)) {
+        log.warn("NOTHING ISOLATES THE ACTIONS OF THIS WORKER: run trusted actions only", {
+          worker: hello.workerId,
+          environment: hello.environment,
+        });
+      }
+    };
+    const execution = new ExecutionService({
+      ...common,
+      random: options.random ?? systemRandom,
+      tracer: options.tracer ?? idTracer(),
+      defaultTimeoutMs: options.defaultTimeoutMs ?? 3_600_000,
+      maxTimeoutMs: options.maxTimeoutMs ?? 86_400_000,
+    });
+    const workers = new WorkersService({
+      ...common,
+      log,
+      leaseTtlMs: limits.leaseTtlMs,
+      heartbeatIntervalMs: options.heartbeatIntervalMs ?? 5000,
+      onHello,
+    });
+    return [...execution.routes(), ...workers.routes(), ...admin.routes()];
+  }
+}
+
+function schedulerLimits(
+  options: ControlOptions,
+): Partial<SchedulerLimits> & { readonly leaseTtlMs: number } {
+  const { maxQueue, maxAttempts, unwatchedTtlMs, finishedTtlMs, heartbeatIntervalMs = 5000 } = options;
+  const limits = {
+    leaseTtlMs: options.leaseTtlMs ?? 30_000,
+    // Two heartbeats and a bit: a lease that is on its way is not in the first.
+    absentGraceMs: 2.4 * heartbeatIntervalMs,
+    ...(maxQueue === undefined ? {} : { maxQueued: maxQueue }),
+    ...(maxAttempts === undefined ? {} : { maxLosses: maxAttempts }),
+    ...(unwatchedTtlMs === undefined ? {} : { unwatchedMs: unwatchedTtlMs }),
+    ...(finishedTtlMs === undefined ? {} : { finishedMs: finishedTtlMs }),
+  };
+  return { ...limits, ...options.schedulerLimits };
+}

@@ -1,0 +1,245 @@
+/**
+ * Workers: the stream of each worker, from Hello to its end.
+ *
+ * @module
+ */
+
+import {
+  asBrokkrError,
+  AsyncQueue,
+  BrokkrError,
+  type Clock,
+  Code,
+  invalidArgument,
+  type Logger,
+  type WorkerId,
+} from "@brokkr/common";
+import {
+  BytesCodec,
+  type ControlMessage,
+  ControlMessageCodec,
+  type Hello,
+  type Init,
+  type LeaseResult,
+  LeaseResult_Outcome,
+  type Method,
+  type WorkerMessage,
+  Workers,
+} from "@brokkr/proto";
+import { bidi, type CallContext, type Route } from "@brokkr/proto/rpc/server";
+import type { Grid } from "./grid.ts";
+import type { ResultOutcome, WorkerSpec } from "./scheduler/mod.ts";
+import { durationOf } from "./_times.ts";
+
+/** Versions of the protocol that control speaks. */
+export const PROTOCOL_VERSIONS = { oldest: 1, newest: 1 } as const;
+/** Optional behaviours that control offers; none yet. */
+const FEATURES: readonly string[] = [];
+
+/** What the Workers service is made of. */
+export interface WorkersOptions {
+  readonly grid: Grid;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly epoch: number;
+  readonly leaseTtlMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** A worker came with this Hello. */
+  readonly onHello: (hello: Hello) => void;
+}
+
+const HELLO_TIMEOUT_MS = 10_000;
+const MAX_NAME_LENGTH = 200;
+const MAX_SLOTS = 4096;
+const MAX_PROPERTIES = 1024;
+const MAX_PROPERTY_LENGTH = 4096;
+/** Leases a worker may name beside those that fill its slots: results that wait for their acknowledgement. */
+const MAX_EXTRA_LEASES = 4096;
+/** Messages that wait for a worker to take them, beside a lease for each slot. */
+const MAX_WAITING_MESSAGES = 8192;
+
+const RawConnect: Method<WorkerMessage, Uint8Array, Init<WorkerMessage>, Uint8Array> = {
+  ...Workers.connect,
+  response: BytesCodec,
+};
+
+/** Speaks with workers. */
+export class WorkersService {
+  readonly #options: WorkersOptions;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+  }
+
+  /** Its route. */
+  routes(): Route[] {
+    return [
+      bidi(RawConnect, "worker", (requests, context) => this.#connect(requests, context), {
+        endOnDrain: true,
+      }),
+    ];
+  }
+
+  async *#connect(
+    requests: AsyncIterable<WorkerMessage>,
+    context: CallContext,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const incoming = requests[Symbol.asyncIterator]();
+    const hello = await this.#hello(incoming, context.signal);
+    const spec = checkHello(hello);
+    const outbox = new AsyncQueue<Uint8Array>(MAX_WAITING_MESSAGES + spec.slots);
+    const abort = () => outbox.close(asBrokkrError(context.signal.reason, Code.CANCELLED));
+    context.signal.addEventListener("abort", abort, { once: true });
+    const { grid, log } = this.#options;
+    const session = grid.openSession({
+      send: (message) => outbox.tryPush(message),
+      close: (error) => outbox.close(error),
+    });
+    try {
+      outbox.tryPush(ControlMessageCodec.encode({ welcome: this.#welcome() }));
+      log.info("Worker connected", {
+        worker: spec.id,
+        slots: spec.slots,
+        environment: spec.environment,
+        live: hello.liveLeases.length,
+        peer: context.peer,
+      });
+      grid.post({ type: "connect", session, worker: spec, liveLeases: hello.liveLeases });
+      this.#options.onHello(hello);
+      void this.#receive(incoming, session, spec).then(() => outbox.close(), (error) => outbox.close(error));
+      for await (const message of outbox) yield message;
+    } finally {
+      context.signal.removeEventListener("abort", abort);
+      outbox.close();
+      grid.closeSession(session, spec.id);
+      log.info("Worker disconnected", { worker: spec.id });
+    }
+  }
+
+  /** The first message, which must come soon and be Hello. */
+  async #hello(incoming: AsyncIterator<WorkerMessage>, signal: AbortSignal): Promise<Hello> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const fail = () => reject(asBrokkrError(signal.reason, Code.CANCELLED));
+    signal.addEventListener("abort", fail, { once: true });
+    using _timer = this.#options.clock.setTimer(HELLO_TIMEOUT_MS, () => {
+      reject(
+        new BrokkrError(Code.DEADLINE_EXCEEDED, `No Hello came within ${HELLO_TIMEOUT_MS / 1000} seconds`),
+      );
+    });
+    try {
+      const first = await Promise.race([incoming.next(), late]);
+      const hello = first.done ? undefined : first.value.hello;
+      if (hello === undefined) {
+        throw invalidArgument("message", "The first message of a worker must be Hello");
+      }
+      return hello;
+    } finally {
+      signal.removeEventListener("abort", fail);
+    }
+  }
+
+  #welcome(): Init<ControlMessage["welcome"]> {
+    const { heartbeatIntervalMs, leaseTtlMs, epoch } = this.#options;
+    return {
+      protocolVersion: PROTOCOL_VERSIONS.newest,
+      features: FEATURES,
+      heartbeatInterval: durationOf(heartbeatIntervalMs),
+      leaseTtl: durationOf(leaseTtlMs),
+      bootEpoch: epoch,
+    };
+  }
+
+  async #receive(incoming: AsyncIterator<WorkerMessage>, session: number, spec: WorkerSpec): Promise<void> {
+    const { grid } = this.#options;
+    const { id: worker } = spec;
+    for (let next = await incoming.next(); !next.done; next = await incoming.next()) {
+      const { heartbeat, stage, result, hello } = next.value;
+      if (heartbeat !== undefined) {
+        if (heartbeat.leases.length > spec.slots + MAX_EXTRA_LEASES) {
+          throw invalidArgument("heartbeat.leases", `${heartbeat.leases.length} leases are more than can be`);
+        }
+        if (heartbeat.load !== undefined) grid.setLoad(worker, heartbeat.load);
+        grid.post({ type: "heartbeat", session, worker, leases: heartbeat.leases });
+      } else if (stage !== undefined) {
+        grid.post({ type: "stage", session, worker, leaseId: stage.leaseId });
+      } else if (result !== undefined) {
+        grid.post({
+          type: "result",
+          session,
+          worker,
+          leaseId: result.leaseId,
+          outcome: outcomeOf(result),
+          why: why(result),
+          result,
+        });
+      } else if (hello !== undefined) {
+        throw invalidArgument("hello", "Hello comes once, as the first message of a stream");
+      }
+      // Anything else is of a newer protocol and not for us.
+    }
+  }
+}
+
+const OUTCOMES: Readonly<Record<number, ResultOutcome>> = {
+  [LeaseResult_Outcome.COMPLETED]: "completed",
+  [LeaseResult_Outcome.FAILED]: "failed",
+  [LeaseResult_Outcome.WORKER_FAULT]: "fault",
+  [LeaseResult_Outcome.CANCELLED]: "cancelled",
+};
+
+/** An outcome that we do not know says that the worker could not do what we understand. */
+function outcomeOf(result: LeaseResult): ResultOutcome {
+  return OUTCOMES[result.outcome] ?? "fault";
+}
+
+function why({ status, message, outcome }: LeaseResult): string {
+  if (OUTCOMES[outcome] === undefined) return `it sent the unknown outcome ${outcome}`;
+  if (outcome === LeaseResult_Outcome.CANCELLED) return "it cancelled the action unasked";
+  return (status?.message || message || "it did not say why").slice(0, 1000);
+}
+
+/** What the scheduler is to know of a worker, if its Hello is sound. */
+function checkHello(hello: Hello): WorkerSpec {
+  checkVersion(hello);
+  checkName("hello.worker_id", hello.workerId);
+  checkName("hello.environment", hello.environment);
+  const { slots, platform, liveLeases } = hello;
+  if (slots < 1 || slots > MAX_SLOTS) {
+    throw invalidArgument("hello.slots", `A worker has between 1 and ${MAX_SLOTS} slots, not ${slots}`);
+  }
+  const properties = platform?.properties ?? [];
+  if (properties.length > MAX_PROPERTIES) {
+    throw invalidArgument("hello.platform", `A worker may have at most ${MAX_PROPERTIES} properties`);
+  }
+  for (const { name, value } of properties) {
+    if (name !== "" && name.length <= MAX_PROPERTY_LENGTH && value.length <= MAX_PROPERTY_LENGTH) continue;
+    throw invalidArgument(
+      "hello.platform",
+      "A property needs a name, and neither it nor its value may be long",
+    );
+  }
+  if (liveLeases.length > slots + MAX_EXTRA_LEASES) {
+    throw invalidArgument("hello.live_leases", `${liveLeases.length} leases are more than can be`);
+  }
+  const id = hello.workerId as WorkerId;
+  return { id, slots, platform: properties, environment: hello.environment };
+}
+
+function checkVersion({ protocolVersion, minProtocolVersion }: Hello): void {
+  const { oldest, newest } = PROTOCOL_VERSIONS;
+  if (protocolVersion >= oldest && minProtocolVersion <= newest) return;
+  throw new BrokkrError(
+    Code.FAILED_PRECONDITION,
+    `The worker speaks versions ${minProtocolVersion} to ${protocolVersion} of the protocol, control ${oldest} to ` +
+      `${newest}; upgrade ${protocolVersion < oldest ? "the worker" : "control"}`,
+  );
+}
+
+function checkName(field: string, name: string): void {
+  // deno-lint-ignore no-control-regex -- control characters are what it looks for
+  if (name !== "" && name.length <= MAX_NAME_LENGTH && !/[\u0000-\u001f\u007f]/.test(name)) return;
+  throw invalidArgument(
+    field,
+    `A name of 1 to ${MAX_NAME_LENGTH} characters without control characters is needed`,
+  );
+}
