@@ -59,11 +59,11 @@ export interface CacheStat {
 
 /** Puts into the grid's store and gets from it. Digests may be written as `hash/size`. */
 export class Cache {
-  readonly #cas: CasClient;
+  readonly #open: () => Promise<CasClient>;
 
-  /** Over a client of the store. */
-  constructor(cas: CasClient) {
-    this.#cas = cas;
+  /** @internal */
+  constructor(open: () => Promise<CasClient>) {
+    this.#open = open;
   }
 
   /**
@@ -87,16 +87,17 @@ export class Cache {
    * ```
    */
   async put(path: string, options: CacheOptions = {}): Promise<PutResult> {
+    const cas = await this.#open();
     const isDirectory = await isDirectoryAt(path);
     const input: Input = { from: path, to: isDirectory ? "" : "file" };
-    const { rootDigest, tree, blobs } = await buildInputs([input], this.#cas.fn, options.signal);
+    const { rootDigest, tree, blobs } = await buildInputs([input], cas.fn, options.signal);
     const roots = new Set(isDirectory ? [] : tree.directories.map(({ digest }) => digest.hash));
     const sources = blobs.sources().filter(({ digest }) => !roots.has(digest.hash));
-    const stat = await this.#cas.upload(
+    const stat = await cas.upload(
       sources.map((source) => ({ digest: source.digest, data: source.data ?? (() => readSource(source)) })),
       options,
     );
-    const digest = isDirectory ? rootDigest : sources[0]?.digest ?? emptyDigest(this.#cas);
+    const digest = isDirectory ? rootDigest : sources[0]?.digest ?? emptyDigest(cas);
     return { ...stat, digest, kind: isDirectory ? "directory" : "file" };
   }
 
@@ -106,7 +107,7 @@ export class Cache {
    * @throws {BrokkrError} NOT_FOUND when the store does not hold it.
    */
   async get(digest: Digest | string, options: CacheOptions = {}): Promise<Uint8Array> {
-    return await this.#cas.get(asDigest(digest), { signal: options.signal });
+    return await (await this.#open()).get(asDigest(digest), { signal: options.signal });
   }
 
   /**
@@ -114,8 +115,11 @@ export class Cache {
    *
    * @throws {BrokkrError} NOT_FOUND when the store does not hold it, while iterating.
    */
-  read(digest: Digest | string, options: CacheOptions = {}): AsyncIterable<Uint8Array> {
-    return this.#cas.read(asDigest(digest), {}, { signal: options.signal });
+  async *read(
+    digest: Digest | string,
+    options: CacheOptions = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* (await this.#open()).read(asDigest(digest), {}, { signal: options.signal });
   }
 
   /**
@@ -129,7 +133,7 @@ export class Cache {
     options: CacheOptions = {},
   ): Promise<DownloadResult> {
     const root = { kind: "directory", path: "", digest: asDigest(digest), form: "directory" } as const;
-    return await downloadInto(destination, [root], this.#cas, systemRandom, options);
+    return await downloadInto(destination, [root], await this.#open(), systemRandom, options);
   }
 
   /**
@@ -142,7 +146,8 @@ export class Cache {
     digest: Digest | string,
     options: CacheOptions = {},
   ): AsyncGenerator<CacheEntry, void, undefined> {
-    const fetch = (digests: readonly Digest[]) => fetchDirectories(this.#cas, digests, options.signal);
+    const cas = await this.#open();
+    const fetch = (digests: readonly Digest[]) => fetchDirectories(cas, digests, options.signal);
     for await (const { path, content } of walkTree(asDigest(digest), fetch, { signal: options.signal })) {
       const { directories = [], files = [], symlinks = [] } = content ?? {};
       for (const { name, digest } of directories) {
@@ -160,9 +165,10 @@ export class Cache {
     digests: readonly (Digest | string)[],
     options: CacheOptions = {},
   ): Promise<readonly CacheStat[]> {
+    const cas = await this.#open();
     const asked = digests.map(asDigest);
     const missing = new Set(
-      (await this.#cas.findMissing(asked, { signal: options.signal })).map(({ hash }) => hash),
+      (await cas.findMissing(asked, { signal: options.signal })).map(({ hash }) => hash),
     );
     return asked.map((digest) => ({ digest, present: !missing.has(digest.hash) }));
   }

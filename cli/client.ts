@@ -6,6 +6,7 @@
 
 import {
   CasClient,
+  checkInstanceName,
   type Digest,
   formatDigest,
   parseDigestText,
@@ -14,8 +15,10 @@ import {
   type TransferStat,
   type UploadBlob,
 } from "@brokkr/cas/client";
-import { BrokkrError, Code, randomHex, systemRandom } from "@brokkr/common";
+import { BrokkrError, Code, invalidArgument, randomHex, systemRandom } from "@brokkr/common";
+import { parseEndpoint } from "@brokkr/common/units";
 import {
+  ActionCache,
   type ActionResult,
   Admin,
   type ExecutedActionMetadata,
@@ -24,9 +27,9 @@ import {
   RequestMetadataCodec,
   type WorkerInfo,
 } from "@brokkr/proto";
-import { type Channel, type ClientTlsOptions, connect } from "@brokkr/proto/rpc/client";
+import type { Channel, ClientTlsOptions, ConnectOptions } from "@brokkr/proto/rpc/client";
 import { type ActionSpec, buildAction } from "./_action.ts";
-import { type OnStage, runToEnd, statusOf } from "./_execution.ts";
+import type { OnStage } from "./_execution.ts";
 import { buildInputs, type BuiltInputs, type Input } from "./_inputs.ts";
 import { type BlobSet, type BlobSource, readSource } from "./_local_tree.ts";
 import {
@@ -38,6 +41,7 @@ import {
 } from "./_outputs.ts";
 import { Cache } from "./cache.ts";
 import { awakeClock } from "./_clock.ts";
+import { quickCall, quickCallsWork } from "./_quick_call.ts";
 import { VERSION } from "./version.ts";
 
 /** How a {@linkcode Client} is set up. */
@@ -118,25 +122,60 @@ export interface UploadResult extends TransferStat {
 
 const NOTHING: TransferStat = { blobs: 0, bytes: 0, skippedBlobs: 0, skippedBytes: 0 };
 
+interface Opened {
+  readonly channel: Channel;
+  readonly cas: CasClient;
+}
+
 /** A connection to a grid. Made by {@linkcode connectGrid}; connects when it is first used. */
 export class Client implements AsyncDisposable {
+  /** Where it goes, such as `grpc://127.0.0.1:8980`. */
+  readonly endpoint: string;
   /** Blobs of the grid's store. */
   readonly cache: Cache;
-  readonly #channel: Channel;
-  readonly #cas: CasClient;
   readonly #instance: string;
+  readonly #connect: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> };
+  #opened: Promise<Opened> | undefined;
+  #closed = false;
 
-  /** Takes over the channel: {@linkcode Client.close} closes it. */
-  constructor(channel: Channel, instance: string) {
-    this.#channel = channel;
+  /** @internal */
+  constructor(
+    endpoint: string,
+    instance: string,
+    options: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> },
+  ) {
+    this.endpoint = endpoint;
     this.#instance = instance;
-    this.#cas = new CasClient({ channel, instance, fn: SHA256, random: systemRandom, clock: awakeClock });
-    this.cache = new Cache(this.#cas);
+    this.#connect = options;
+    this.cache = new Cache(async () => (await this.#open()).cas);
   }
 
-  /** Where it goes. */
-  get endpoint(): string {
-    return this.#channel.endpoint;
+  /** The RPC layer is loaded when it is needed: a cached run does without. */
+  #open(): Promise<Opened> {
+    if (this.#closed) throw new BrokkrError(Code.CANCELLED, `The client of ${this.endpoint} was closed`);
+    return this.#opened ??= import("@brokkr/proto/rpc/client").then(({ connect }) => {
+      const channel = connect(this.endpoint, this.#connect);
+      const instance = this.#instance;
+      return {
+        channel,
+        cas: new CasClient({ channel, instance, fn: SHA256, random: systemRandom, clock: awakeClock }),
+      };
+    });
+  }
+
+  /** What the action cache holds for an action. */
+  async #cached(actionDigest: Digest, signal: AbortSignal | undefined): Promise<ActionResult | undefined> {
+    if (this.#opened === undefined && quickCallsWork(this.endpoint)) {
+      const answer = await quickCall(this.endpoint, ActionCache.getActionResult, {
+        instanceName: this.#instance,
+        actionDigest,
+        digestFunction: actionDigest.fn.value,
+        inlineStdout: true,
+        inlineStderr: true,
+      }, { signal, clientMetadataBytes: this.#connect.clientMetadataBytes });
+      if (answer.kind !== "unclear") return answer.kind === "response" ? answer.response : undefined;
+    }
+    return await (await this.#open()).cas.getActionResult(actionDigest, { signal, inline: true });
   }
 
   /**
@@ -171,9 +210,7 @@ export class Client implements AsyncDisposable {
     const built = await buildInputs(options.inputs ?? [], SHA256, signal);
     const { actionDigest } = buildAction(options, built.rootDigest, SHA256, built.blobs);
     const buildMs = clock.lap();
-    const cached = noCache
-      ? undefined
-      : await this.#cas.getActionResult(actionDigest, { signal, inline: true });
+    const cached = noCache ? undefined : await this.#cached(actionDigest, signal);
     const cacheMs = clock.lap();
     if (cached !== undefined) {
       const streams = await this.#streams(cached, signal);
@@ -182,9 +219,8 @@ export class Client implements AsyncDisposable {
     }
     const uploaded = await this.#uploadBlobs(built.blobs.sources(), options);
     const uploadMs = clock.lap();
-    const { operationName, response } = await this.#execute(options, actionDigest, built.blobs);
+    const { operationName, response, error } = await this.#execute(options, actionDigest, built.blobs);
     const executeMs = clock.lap();
-    const error = statusOf(response);
     const result = response.result;
     if (result === undefined) {
       throw error ?? new BrokkrError(Code.INTERNAL, `Operation ${operationName} ended without a result`);
@@ -203,8 +239,10 @@ export class Client implements AsyncDisposable {
   }
 
   async #execute(options: RunOptions, actionDigest: Digest, blobs: BlobSet) {
-    return await runToEnd({
-      channel: this.#channel,
+    const { channel, cas } = await this.#open();
+    const { runToEnd, statusOf } = await import("./_execution.ts");
+    const end = await runToEnd({
+      channel,
       instance: this.#instance,
       clock: awakeClock,
       random: systemRandom,
@@ -218,10 +256,11 @@ export class Client implements AsyncDisposable {
         const wanted = blobs.sources().filter(({ digest }) =>
           subjects.some((subject) => subject.endsWith(formatDigest(digest)))
         );
-        await this.#cas.uploadKnownMissing(wanted.map(asUpload), { signal: options.signal });
+        await cas.uploadKnownMissing(wanted.map(asUpload), { signal: options.signal });
         return wanted.length > 0;
       },
     });
+    return { ...end, error: statusOf(end.response) };
   }
 
   /** Output and error of a command: from the result where they are small, else from the store. */
@@ -231,7 +270,8 @@ export class Client implements AsyncDisposable {
   ): Promise<{ readonly stdout: Uint8Array; readonly stderr: Uint8Array }> {
     const read = async (raw: Uint8Array, message: ActionResult["stdoutDigest"]) => {
       if (raw.length > 0 || message === undefined || message.sizeBytes === 0) return raw;
-      return await this.#cas.get(parseDigestText(`${message.hash}/${message.sizeBytes}`), { signal });
+      const { cas } = await this.#open();
+      return await cas.get(parseDigestText(`${message.hash}/${message.sizeBytes}`), { signal });
     };
     const [stdout, stderr] = await Promise.all([
       read(result.stdoutRaw, result.stdoutDigest),
@@ -258,7 +298,8 @@ export class Client implements AsyncDisposable {
     sources: readonly BlobSource[],
     options: { readonly signal?: AbortSignal; readonly onUpload?: RunOptions["onUpload"] },
   ): Promise<TransferStat> {
-    return await this.#cas.upload(sources.map(asUpload), {
+    const { cas } = await this.#open();
+    return await cas.upload(sources.map(asUpload), {
       signal: options.signal,
       onProgress: options.onUpload,
     });
@@ -290,7 +331,8 @@ export class Client implements AsyncDisposable {
     destination: string,
     options: DownloadOptions = {},
   ): Promise<DownloadResult> {
-    return await downloadInto(destination, outputs, this.#cas, systemRandom, options);
+    const { cas } = await this.#open();
+    return await downloadInto(destination, outputs, cas, systemRandom, options);
   }
 
   /**
@@ -301,7 +343,8 @@ export class Client implements AsyncDisposable {
   async actionShow(reference: string): Promise<GetActionResponse> {
     const byDigest = /^(?:[a-z0-9]+:)?[0-9a-f]{32,}\/\d+$/.test(reference);
     const digest = byDigest ? parseDigestText(reference) : undefined;
-    return await this.#channel.unary(Admin.getAction, {
+    const { channel } = await this.#open();
+    return await channel.unary(Admin.getAction, {
       instanceName: this.#instance,
       actionDigest: digest,
       digestFunction: digest?.fn.value ?? 0,
@@ -311,17 +354,22 @@ export class Client implements AsyncDisposable {
 
   /** Every worker that is connected, or was within its lease time. */
   async workers(): Promise<readonly WorkerInfo[]> {
-    return (await this.#channel.unary(Admin.listWorkers, {})).workers;
+    const { channel } = await this.#open();
+    return (await channel.unary(Admin.listWorkers, {})).workers;
   }
 
   /** The grid in one look. */
   async status(): Promise<GetStatusResponse> {
-    return await this.#channel.unary(Admin.getStatus, {});
+    const { channel } = await this.#open();
+    return await channel.unary(Admin.getStatus, {});
   }
 
   /** Ends what is under way and closes the connection. */
   async close(): Promise<void> {
-    await this.#channel.close();
+    this.#closed = true;
+    if (this.#opened === undefined) return;
+    const { channel } = await this.#opened;
+    await channel.close();
   }
 
   /** Same as {@linkcode Client.close}. */
@@ -376,15 +424,20 @@ class Stopwatch {
  * ```
  */
 export function connectGrid(endpoint: string, options: GridOptions = {}): Client {
-  const channel = connect(endpoint, {
+  const parsed = parseEndpoint(endpoint);
+  if (parsed.error !== undefined) {
+    throw invalidArgument("", `Endpoint ${JSON.stringify(endpoint)} ${parsed.error}`);
+  }
+  const { instance = "" } = options;
+  checkInstanceName(instance);
+  return new Client(parsed.value, instance, {
     defaultTimeoutMs: options.timeoutMs ?? 30_000,
     retry: { retries: options.retries ?? 2 },
     tls: options.tls,
     clock: awakeClock,
-    clientMetadataBytes: RequestMetadataCodec.encode({
+    clientMetadataBytes: new Uint8Array(RequestMetadataCodec.encode({
       toolDetails: { toolName: options.toolName ?? "brokk", toolVersion: VERSION },
       toolInvocationId: randomHex(systemRandom, 16),
-    }),
+    })),
   });
-  return new Client(channel, options.instance ?? "");
 }

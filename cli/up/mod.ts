@@ -7,7 +7,7 @@
 import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
 import { formatHostPort, parseHostPort } from "@brokkr/common/units";
 import { awakeClock } from "../_clock.ts";
-import { type ProcessSpec, SupervisedProcess } from "./supervised_process.ts";
+import { type ProcessEnd, type ProcessSpec, SupervisedProcess } from "./supervised_process.ts";
 
 /** What {@linkcode startGrid} is given. */
 export interface StartGridOptions {
@@ -87,7 +87,7 @@ export class Grid implements AsyncDisposable {
   /** The workers' processes. */
   readonly workers: readonly SupervisedProcess[];
   readonly #removeDataDir: boolean;
-  #stopped: Promise<void> | undefined;
+  #stopped: Promise<ProcessEnd[]> | undefined;
 
   /** @internal */
   constructor(parts: {
@@ -111,8 +111,8 @@ export class Grid implements AsyncDisposable {
     return [this.control, ...this.workers].map(({ pid }) => pid).filter((pid) => pid !== undefined);
   }
 
-  /** Ends workers, then control, and removes a temporary data directory. Harmless when repeated. */
-  stop(): Promise<void> {
+  /** Ends workers, then control, and removes a temporary data directory. Harmless when repeated. Tells how each ended. */
+  stop(): Promise<ProcessEnd[]> {
     return this.#stopped ??= stopAll(
       this.workers,
       this.control,
@@ -135,13 +135,15 @@ async function stopAll(
   workers: readonly SupervisedProcess[],
   control: SupervisedProcess,
   temporary: string | undefined,
-): Promise<void> {
-  await Promise.all(workers.map((worker) => worker.stop()));
-  await control.stop();
-  if (temporary === undefined) return;
-  // The worker's cache holds read-only directories, which Deno.remove cannot empty.
-  const { removeTree } = await import("@brokkr/sandbox");
-  await removeTree(temporary);
+): Promise<ProcessEnd[]> {
+  const ends = await Promise.all(workers.map((worker) => worker.stop()));
+  ends.push(await control.stop());
+  if (temporary !== undefined) {
+    // The worker's cache holds read-only directories, which Deno.remove cannot empty.
+    const { removeTree } = await import("@brokkr/sandbox");
+    await removeTree(temporary);
+  }
+  return ends;
 }
 
 /**

@@ -39,6 +39,16 @@ export interface ProcessSpec {
 /** What a process says when it serves: the JSON after `READY`. */
 export type Ready = Readonly<Record<string, unknown>>;
 
+/** How a process ended when it was told to. */
+export interface ProcessEnd {
+  /** What it is called. */
+  readonly name: string;
+  /** Exit code; undefined when it did not run at that moment. */
+  readonly code: number | undefined;
+  /** The signal that killed it, if one did. */
+  readonly signal: string | undefined;
+}
+
 const READY_PREFIX = "READY ";
 const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 10_000;
@@ -102,17 +112,19 @@ export class SupervisedProcess {
     return this.#ready;
   }
 
-  /** Ends it: SIGTERM, then SIGKILL when it takes too long. Resolves when it is gone. */
-  async stop(): Promise<void> {
+  /** Ends it: SIGTERM, then SIGKILL when it takes too long. Resolves when it is gone, with how it ended. */
+  async stop(): Promise<ProcessEnd> {
     this.#stopping.abort(new BrokkrError(Code.CANCELLED, `${this.#spec.name} is being stopped`));
     const life = this.#life;
+    let status: Deno.CommandStatus | undefined;
     if (life !== undefined) {
       const killer = this.#spec.clock.setTimer(this.#spec.stopGraceMs, () => this.kill("SIGKILL"));
       this.kill("SIGTERM");
-      await life.ended;
+      status = await life.ended;
       killer.cancel();
     }
     await this.#supervision;
+    return { name: this.#spec.name, code: status?.code, signal: status?.signal ?? undefined };
   }
 
   /** Sends it a signal; harmless when it is gone. */
