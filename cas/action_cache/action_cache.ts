@@ -7,8 +7,8 @@
  * (UpdateActionResult) are kept under {@linkcode CLIENT_ENVIRONMENT}: nobody knows how they came about.
  *
  * A result's bytes are kept as they came. Beside them lie the digests of all it promises, found once when it is stored:
- * whether they are all there is then one question to the store, which also keeps them for a build's length
- * ({@linkcode BlobStore.missing}).
+ * whether they are all there is then one question to the store. What a hit promised is pinned for some minutes, so that
+ * it does not vanish under the client that was just told of it.
  *
  * @module
  */
@@ -58,6 +58,8 @@ export interface ActionCacheOptions {
   readonly hotEntries?: number;
   /** Bytes of results kept at hand; 32 MiB by default. */
   readonly hotBytes?: number;
+  /** How long what a hit promised is kept from eviction, in milliseconds; 10 minutes by default. */
+  readonly pinMs?: number;
 }
 
 const ABSENT: ActionCacheAnswer = { hit: false, reason: "absent", missing: [] };
@@ -86,6 +88,7 @@ export class ActionCache {
   readonly #metadata: MetadataStore;
   readonly #blobs: BlobStore;
   readonly #hot: HotResults;
+  readonly #pinMs: number;
   readonly #prefixes = new Map<string, Uint8Array>();
   readonly #countHit: () => void;
   readonly #countMiss: (reason: string) => void;
@@ -96,6 +99,7 @@ export class ActionCache {
     this.#metadata = options.metadata;
     this.#blobs = options.blobs;
     this.#hot = new HotResults(options.hotEntries ?? 4096, options.hotBytes ?? 32 << 20);
+    this.#pinMs = options.pinMs ?? 600_000;
     const metrics = options.metrics ?? noMetrics;
     const hits = metrics.counter("brokkr_action_cache_hits_total", "Lookups that found a complete result");
     const misses = metrics.counter(
@@ -222,8 +226,12 @@ export class ActionCache {
     const { bytes, closure } = record;
     if (closure.length === 0) return { hit: true, bytes, environment };
     const missing = this.#blobs.missing(scope, closure);
-    const decide = (indices: Uint32Array): ActionCacheAnswer =>
-      indices.length === 0 ? { hit: true, bytes, environment } : incomplete(closure, indices);
+    const decide = (indices: Uint32Array): ActionCacheAnswer => {
+      if (indices.length > 0) return incomplete(closure, indices);
+      // Not waited for: the answer is right without it, and a store that cannot pin says so by itself.
+      this.#blobs.pin(scope, closure, this.#pinMs).catch(() => undefined);
+      return { hit: true, bytes, environment };
+    };
     return missing instanceof Promise ? missing.then(decide) : decide(missing);
   }
 

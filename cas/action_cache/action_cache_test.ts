@@ -206,6 +206,23 @@ Deno.test("ActionCache works over stores that answer later", async () => {
   assertEquals((await cache.get(scope, action, "other", "grid")).hit, false);
 });
 
+Deno.test("ActionCache pins all that a hit promised, and nothing for a miss", async () => {
+  const parts = setup();
+  const { bytes, promised } = await fullResult(parts);
+  const pins: (readonly [number, number])[] = [];
+  parts.blobs.pin = (_scope, batch, durationMs) => {
+    pins.push([batch.length, durationMs]);
+    return Promise.reject(new Error("cannot pin now"));
+  };
+  const cache = new ActionCache({ ...parts, pinMs: 1234 });
+  await cache.update(scope, action, bytes, "env");
+  assertEquals((await cache.get(scope, action, "env")).hit, true);
+  assertEquals(pins, [[promised.length, 1234]]);
+  await parts.blobs.delete(scope, promised[0]);
+  assertEquals((await cache.get(scope, action, "env")).hit, false);
+  assertEquals(pins.length, 1);
+});
+
 Deno.test("ActionCache refuses malformed results", async () => {
   const { cache, put } = setup();
   const digest = wire(await put("x"));

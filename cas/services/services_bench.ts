@@ -50,10 +50,13 @@ class TableStore extends MemoryBlobStore {
     this.table.set(Uint8Array.fromHex(digest.hash), 0, 0, digest.sizeBytes);
   }
 
+  override pin(_scope: unknown, batch: DigestBatch, durationMs: number): Promise<void> {
+    this.table.pin(batch, Date.now() + durationMs);
+    return Promise.resolve();
+  }
+
   override missing(_scope: unknown, batch: DigestBatch): Uint32Array {
-    const missing = this.table.missing(batch);
-    this.table.pin(batch, Date.now() + 3_600_000);
-    return missing;
+    return this.table.missing(batch);
   }
 }
 
