@@ -98,7 +98,8 @@ export async function openWorkspace(
   const bazel = async (...args: string[]): Promise<BazelResult> => {
     const startup = [`--output_user_root=${base}/out`, "--max_idle_secs=60", "--host_jvm_args=-Xmx768m"];
     const { code, stdout, stderr } = await new Deno.Command(client.path, {
-      args: [...startup, "--nohome_rc", "--nosystem_rc", ...args],
+      // Debian's system rc says where Debian keeps Bazel's parts.
+      args: [...startup, "--nohome_rc", ...(client.version === "2.1.0" ? ["--nosystem_rc"] : []), ...args],
       cwd: path,
       stdin: "null",
       stdout: "piped",
