@@ -4,5 +4,5 @@
  * @module
  */
 
-export * from "./scheduler/mod.ts";
 export { type ControlHandle, type ControlOptions, startControl } from "./control.ts";
+export type { SchedulerLimits } from "./scheduler/types.ts";

@@ -187,9 +187,14 @@ const OUTCOMES: Readonly<Record<number, ResultOutcome>> = {
   [LeaseResult_Outcome.CANCELLED]: "cancelled",
 };
 
-/** An outcome that we do not know says that the worker could not do what we understand. */
-function outcomeOf(result: LeaseResult): ResultOutcome {
-  return OUTCOMES[result.outcome] ?? "fault";
+/**
+ * An outcome that we do not know says that the worker could not do what we understand. A fault that is UNAVAILABLE or
+ * RESOURCE_EXHAUSTED will pass: the worker drains, its slots are full, or the store cannot be reached.
+ */
+function outcomeOf({ outcome, status }: LeaseResult): ResultOutcome {
+  const passing = status?.code === Code.UNAVAILABLE || status?.code === Code.RESOURCE_EXHAUSTED;
+  if (outcome === LeaseResult_Outcome.WORKER_FAULT && passing) return "declined";
+  return OUTCOMES[outcome] ?? "fault";
 }
 
 function why({ status, message, outcome }: LeaseResult): string {

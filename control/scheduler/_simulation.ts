@@ -37,6 +37,9 @@ export const SIMULATION_LIMITS: Partial<SchedulerLimits> = {
   absentGraceMs: 1200,
   overrunMs: 20_000,
   faultBackoffMs: 200,
+  declinePauseMs: 300,
+  faultPauseMs: 200,
+  maxPauseMs: 3000,
   unwatchedMs: 6000,
   finishedMs: 20_000,
   maxFinished: 60,
@@ -59,6 +62,8 @@ interface Stream {
   downAtMs: number;
 }
 
+type Outcome = "completed" | "fault" | "declined" | "cancelled";
+
 interface SimWorker {
   readonly id: WorkerId;
   readonly slots: number;
@@ -73,7 +78,7 @@ interface SimWorker {
   readonly running: Map<string, Payload>;
   readonly unacked: Map<
     string,
-    { readonly outcome: "completed" | "fault" | "cancelled"; readonly id: number }
+    { readonly outcome: Outcome; readonly id: number }
   >;
 }
 
@@ -413,7 +418,12 @@ export class Simulation {
       }
       const fault = this.#chaos && this.#chance(worker.faulty);
       if (fault) this.stat.faults++;
-      this.#finish(worker, leaseId, fault ? "fault" : "completed", payload.id);
+      this.#finish(
+        worker,
+        leaseId,
+        fault ? (this.#chance(0.5) ? "fault" : "declined") : "completed",
+        payload.id,
+      );
     });
   }
 
@@ -428,7 +438,7 @@ export class Simulation {
   #finish(
     worker: SimWorker,
     leaseId: string,
-    outcome: "completed" | "fault" | "cancelled",
+    outcome: Outcome,
     id: number,
   ): void {
     worker.running.delete(leaseId);

@@ -75,6 +75,9 @@ export interface WorkerState<P> {
   draining: boolean;
   lastHeardMs: number;
   completed: number;
+  /** Until when it gets no leases; undefined when it may. */
+  pausedUntilMs: number | undefined;
+  faultsInRow: number;
   readonly leases: Set<Lease<P>>;
   /** Leases in a slot: active and cancelling. */
   slotsHeld: number;
@@ -84,6 +87,6 @@ export interface WorkerState<P> {
 
 /** How many more leases a worker can take. */
 export function freeSlots<P>(worker: WorkerState<P>): number {
-  if (!worker.connected || worker.draining) return 0;
+  if (!worker.connected || worker.draining || worker.pausedUntilMs !== undefined) return 0;
   return Math.max(0, worker.spec.slots - worker.slotsHeld - worker.strays.size);
 }

@@ -26,7 +26,7 @@ function before(a: Queued, b: Queued): boolean {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { JobQueue } from "@brokkr/control";
+ * import { JobQueue } from "./job_queue.ts";
  * const queue = new JobQueue();
  * queue.add({ priority: 1, seq: 1, queueIndex: -1 });
  * queue.add({ priority: 0, seq: 2, queueIndex: -1 });

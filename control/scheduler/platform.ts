@@ -39,7 +39,7 @@ export function platformOffer(platform: readonly PlatformProperty[]): PlatformOf
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { firstMismatch, platformOffer } from "@brokkr/control";
+ * import { firstMismatch, platformOffer } from "./platform.ts";
  * const offer = platformOffer([{ name: "ISA", value: "x86-64" }, { name: "ISA", value: "avx2" }]);
  * assertEquals(firstMismatch([{ name: "ISA", value: "avx2" }], offer), undefined);
  * assertEquals(firstMismatch([{ name: "ISA", value: "neon" }], offer), { name: "ISA", value: "neon" });

@@ -332,6 +332,8 @@ export class Scheduler<P, R, O> {
         draining: false,
         lastHeardMs: this.#nowMs,
         completed: 0,
+        pausedUntilMs: undefined,
+        faultsInRow: 0,
         leases: new Set(),
         slotsHeld: 0,
         strays: new Set(),
@@ -341,7 +343,7 @@ export class Scheduler<P, R, O> {
     if (worker.connected && worker.session !== session) this.#replaced(spec.id, worker.session);
     // With live leases it is the same process that was told to drain, without it is a new one.
     const draining = worker.draining && event.liveLeases.length > 0;
-    Object.assign(worker, { spec, session, connected: true, draining });
+    Object.assign(worker, { spec, session, connected: true, draining, pausedUntilMs: undefined });
     worker.offer = platformOffer(spec.platform);
     worker.lastHeardMs = this.#nowMs;
     this.#takeStock(worker, new Set(event.liveLeases));
@@ -438,6 +440,14 @@ export class Scheduler<P, R, O> {
       this.#answer(lease, false);
       return;
     }
+    if (event.outcome === "declined") {
+      this.#release(lease);
+      this.#answer(lease, true);
+      this.#pause(worker, this.#limits.declinePauseMs);
+      job.story.push(`attempt ${job.attempts}: worker ${worker.spec.id} declined it: ${event.why}`);
+      this.#requeue(job, 0);
+      return;
+    }
     if (event.outcome === "fault" || event.outcome === "cancelled") {
       this.#release(lease);
       this.#answer(lease, true);
@@ -473,11 +483,15 @@ export class Scheduler<P, R, O> {
     this.#answer(lease, verdict.kind === "finish");
     if (verdict.kind === "fault") return this.#fault(job, lease.worker, verdict.why);
     lease.worker.completed++;
+    lease.worker.faultsInRow = 0;
     this.#finishAll(job, { outcome: verdict.outcome }, verdict.sizeBytes);
   }
 
   #fault(job: Job<P>, worker: WorkerState<P>, why: string): void {
     const { id } = worker.spec;
+    const { faultsBeforePause, faultPauseMs } = this.#limits;
+    const beyond = ++worker.faultsInRow - faultsBeforePause;
+    if (beyond >= 0) this.#pause(worker, faultPauseMs * 2 ** Math.min(beyond, 20));
     job.faults++;
     job.avoid.add(id);
     job.story.push(`attempt ${job.attempts}: worker ${id} could not do its part: ${why}`);
@@ -486,6 +500,11 @@ export class Scheduler<P, R, O> {
       !job.avoid.has(other.spec.id) && other.connected
     );
     this.#requeue(job, others ? 0 : this.#limits.faultBackoffMs * 2 ** (job.faults - 1));
+  }
+
+  #pause(worker: WorkerState<P>, forMs: number): void {
+    const untilMs = this.#nowMs + Math.min(forMs, this.#limits.maxPauseMs);
+    worker.pausedUntilMs = Math.max(worker.pausedUntilMs ?? 0, untilMs);
   }
 
   /** A lease is gone without a result. */
@@ -574,6 +593,10 @@ export class Scheduler<P, R, O> {
   }
 
   #checkWorker(worker: WorkerState<P>): void {
+    if (worker.pausedUntilMs !== undefined && worker.pausedUntilMs <= this.#nowMs) {
+      worker.pausedUntilMs = undefined;
+      this.#needJobs.add(worker);
+    }
     if (worker.lastHeardMs + this.#limits.leaseTtlMs > this.#nowMs) return;
     const { spec: { id }, session } = worker;
     if (worker.connected) {

@@ -426,6 +426,59 @@ story(
 );
 
 story(
+  "does not blame a job that its worker declined, and leaves the worker alone for a while",
+  `
+  connect w1
+  submit a
+  > a queued
+  > lease 7.1 a to w1 attempt 1
+  result w1 7.1 declined
+  > accept 7.1 of w1
+  wait 2
+  wait 1
+  > lease 7.2 a to w1 attempt 2
+  connect w2
+  result w1 7.2 declined
+  > accept 7.2 of w1
+  > lease 7.3 a to w2 attempt 3
+`,
+);
+
+story(
+  "pauses a worker that swallows one job after the other",
+  `
+  connect w1
+  submit a
+  > a queued
+  > lease 7.1 a to w1 attempt 1
+  result w1 7.1 fault
+  > accept 7.1 of w1
+  submit b
+  > b queued
+  > lease 7.2 b to w1 attempt 1
+  result w1 7.2 fault
+  > accept 7.2 of w1
+  submit c
+  > c queued
+  > lease 7.3 c to w1 attempt 1
+  result w1 7.3 fault
+  > accept 7.3 of w1
+  submit d
+  > d queued
+  wait 1
+  > lease 7.4 a to w1 attempt 2
+  result w1 7.4 fault
+  > accept 7.4 of w1
+  wait 1
+  wait 1
+  > lease 7.5 a to w1 attempt 3
+  result w1 7.5 completed
+  > settle 7.5 completed
+  > lease 7.6 b to w1 attempt 2
+`,
+);
+
+story(
   "treats a result that cannot be used as a fault of its worker",
   `
   connect w1

@@ -32,8 +32,11 @@ export interface WorkerSpec {
 /** Where an unfinished operation is. */
 export type OperationStage = "queued" | "executing";
 
-/** How a lease ended, as the worker says. */
-export type ResultOutcome = "completed" | "failed" | "fault" | "cancelled";
+/**
+ * How a lease ended, as the worker says: `fault` when it could not do its part, `declined` when it cannot take work for a
+ * while (it drains, or what it needs cannot be reached), which says nothing about the action.
+ */
+export type ResultOutcome = "completed" | "failed" | "fault" | "declined" | "cancelled";
 
 /** A client wants an action run. */
 export interface SubmitEvent<P> {
@@ -122,7 +125,7 @@ export interface ResultEvent<R> {
   readonly worker: WorkerId;
   readonly leaseId: string;
   readonly outcome: ResultOutcome;
-  /** Why, for `fault` and `cancelled`. */
+  /** Why, for `fault`, `declined` and `cancelled`. */
   readonly why: string;
   readonly result: R;
 }
@@ -322,6 +325,14 @@ export interface SchedulerLimits {
   readonly maxAttempts: number;
   /** First wait after a fault when no other worker could take the job; doubles each time. */
   readonly faultBackoffMs: number;
+  /** How long a worker that declined a lease gets no other. */
+  readonly declinePauseMs: number;
+  /** Faults in a row after which a worker is paused, lest it swallow one job after the other. */
+  readonly faultsBeforePause: number;
+  /** First pause after these; doubles with each further fault. */
+  readonly faultPauseMs: number;
+  /** Longest pause. */
+  readonly maxPauseMs: number;
   /** How long an operation that nobody watches lives. */
   readonly unwatchedMs: number;
   /** How long a finished operation can be waited for. */
@@ -346,6 +357,10 @@ export const DEFAULT_LIMITS: SchedulerLimits = Object.freeze({
   maxFaults: 3,
   maxAttempts: 8,
   faultBackoffMs: 1000,
+  declinePauseMs: 3000,
+  faultsBeforePause: 3,
+  faultPauseMs: 1000,
+  maxPauseMs: 30_000,
   unwatchedMs: 60_000,
   finishedMs: 600_000,
   maxFinished: 10_000,
