@@ -27,6 +27,10 @@ export interface H2Stream {
   readonly closed: boolean;
   /** Whether it was freed. */
   readonly destroyed: boolean;
+  /** Why it was reset, 0 or undefined when it was not. */
+  readonly rstCode?: number;
+  /** Whether the peer ended it before it was complete. */
+  readonly aborted?: boolean;
   /** Its connection. */
   readonly session?: object;
   /** Sends RST_STREAM. */
@@ -62,6 +66,16 @@ export function h2Servers(server: Server): readonly H2Server[] {
 export function streamOf(call: ServerInterceptingCallInterface): H2Stream | undefined {
   const stream: unknown = Reflect.get(call, "stream");
   return typeof stream === "object" && stream !== null ? stream as H2Stream : undefined;
+}
+
+/**
+ * Whether the peer broke the call off. HTTP/2 streams that were reset say "end" before they say "close": taken for the end
+ * of the requests, half an upload would look like a whole one.
+ */
+export function wasBrokenOff(call: ServerInterceptingCallInterface): boolean {
+  const stream = streamOf(call);
+  if (stream === undefined) return false;
+  return stream.destroyed || stream.closed || stream.aborted === true || (stream.rstCode ?? 0) !== 0;
 }
 
 /** Ends the stream of a call at once, dropping what waits to be sent. */

@@ -26,7 +26,7 @@ import {
 import type { Method } from "../codec.ts";
 import { type Authorize, checkInstanceName } from "./auth.ts";
 import { ServerCallContext } from "./_call_context.ts";
-import { resetStream, streamOf } from "./_grpc_internals.ts";
+import { resetStream, streamOf, wasBrokenOff } from "./_grpc_internals.ts";
 import { Inbox } from "./_inbox.ts";
 import { asBuffer, asPlain, Outbox } from "./_outbox.ts";
 import { MAX_SEND_MESSAGE_BYTES } from "./limits.ts";
@@ -212,6 +212,7 @@ export class ServerCall {
   }
 
   onReceiveHalfClose(): void {
+    if (wasBrokenOff(this.#call)) return; // onCancel is on its way
     this.#halfClosed = true;
     this.#receiveSinceMs = NONE;
     if (this.#inbox !== undefined) return this.#inbox.end();

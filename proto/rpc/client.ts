@@ -23,8 +23,6 @@ import {
   formatTraceparent,
   invalidArgument,
   type Random,
-  sleep,
-  systemClock,
   systemRandom,
 } from "@brokkr/common";
 import type { Method } from "../codec.ts";
@@ -34,6 +32,7 @@ import { asPlain } from "./_outbox.ts";
 import { fitAddress } from "./_tls_target.ts";
 import { MAX_RECEIVE_MESSAGE_BYTES } from "./limits.ts";
 import { REQUEST_METADATA_KEY } from "./request_metadata.ts";
+import { pause } from "./_pause.ts";
 import { retryDelayMs, type RetryOptions } from "./_retry.ts";
 import type { BidiCall, CallOptions, Channel } from "./types.ts";
 
@@ -104,7 +103,6 @@ function credentials(endpoint: Endpoint, tls: ClientTlsOptions | undefined): Cha
 class GrpcClientChannel implements Channel {
   readonly #endpoint: Endpoint;
   readonly #options: ConnectOptions;
-  readonly #clock: Clock;
   readonly #retry: RetryOptions;
   readonly #running = new Set<ClientCall>();
   readonly #credentials: ChannelCredentials;
@@ -114,7 +112,6 @@ class GrpcClientChannel implements Channel {
   constructor(endpoint: string, options: ConnectOptions) {
     this.#endpoint = parseEndpoint(endpoint);
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
     this.#credentials = credentials(this.#endpoint, options.tls);
   }
@@ -144,7 +141,7 @@ class GrpcClientChannel implements Channel {
         if (delayMs === undefined || Date.now() + delayMs >= deadline || this.#closed !== undefined) {
           throw error;
         }
-        await sleep(this.#clock, delayMs, options.signal);
+        await pause(delayMs, options.signal, this.#options.clock);
       }
     }
   }

@@ -32,6 +32,7 @@ import { h2Servers, setH2Settings, streamOf } from "./_grpc_internals.ts";
 import { bind, checkExposure, formatHostPort, parseHostPort, serverCredentials } from "./_listen.ts";
 import { type CallCore, type RouteEntry, ServerCall } from "./_server_call.ts";
 import { DEFAULT_LIMITS, type RpcServerOptions, type ServerLimits } from "./_server_options.ts";
+import { pause } from "./_pause.ts";
 import { HealthState } from "./health.ts";
 import type { Route } from "./types.ts";
 
@@ -300,9 +301,10 @@ class GrpcServer implements RpcServer {
 
   /** Resolves with `promise`, or after `ms`. */
   async #within(promise: Promise<void>, ms: number): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    using _timer = this.#clock.setTimer(ms, resolve);
+    const waiting = new AbortController();
+    const late = pause(ms, waiting.signal, this.#options.clock).catch(() => {}); // called off below
     await Promise.race([promise, late]);
+    waiting.abort();
   }
 }
 

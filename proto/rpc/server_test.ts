@@ -24,6 +24,7 @@ import {
   serverStream,
   unary,
 } from "./server.ts";
+import { frame, goaway, headers, join, message, PREFACE, reset, settings } from "./_test_frames.ts";
 import { startPair, until } from "./_test_server.ts";
 import { Echo } from "./_test_service.ts";
 import type { Channel, Route } from "./types.ts";
@@ -597,4 +598,47 @@ Deno.test("A server refuses what it cannot or must not listen on", async () => {
     "two handlers",
   );
   assertThrows(() => unary(Echo.bidi, "read", (text) => text), BrokkrError, "cannot be served as unary");
+});
+
+Deno.test("An upload that breaks off never looks complete", async () => {
+  const ways: Record<string, (send: (bytes: Uint8Array) => Promise<void>) => Promise<void>> = {
+    "reset with CANCEL": (send) => send(reset(1, 8)),
+    "reset with NO_ERROR": (send) => send(reset(1, 0)),
+    "GOAWAY": (send) => send(goaway(0, 2)),
+    "closed connection": () => Promise.resolve(),
+    "half a message": (send) => send(frame(0, 0, 1, new Uint8Array([0, 0, 0, 1, 0, 7]))),
+  };
+  for (const [way, breakOff] of Object.entries(ways)) {
+    const outcome = Promise.withResolvers<string>();
+    const got = Promise.withResolvers<void>();
+    const route = clientStream(Echo.clientStream, "read", async (requests) => {
+      try {
+        for await (const _ of requests) got.resolve();
+        outcome.resolve("complete");
+      } catch (error) {
+        outcome.resolve(error instanceof BrokkrError ? error.codeName : String(error));
+      }
+      return "";
+    });
+    await using pair = await startPair([route]);
+    const connection = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: Number(pair.address.split(":")[1]),
+    });
+    const send = async (bytes: Uint8Array) => {
+      for (let done = 0; done < bytes.length;) done += await connection.write(bytes.subarray(done));
+    };
+    await send(join(PREFACE, settings(), headers(1, Echo.clientStream.path)));
+    await send(message(1, new TextEncoder().encode("one"), false));
+    await got.promise;
+    await breakOff(send);
+    if (way === "closed connection" || way === "half a message" || way === "GOAWAY") connection.close();
+    assertEquals([way, await outcome.promise], [way, "CANCELLED"]);
+    await until(() => pair.server.activeCalls === 0);
+    try {
+      connection.close();
+    } catch {
+      // Closed above.
+    }
+  }
 });
