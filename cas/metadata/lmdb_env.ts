@@ -136,10 +136,11 @@ export class LmdbEnv implements AsyncDisposable {
 
   async #apply(changes: readonly MetadataChange[]): Promise<void> {
     if (changes.length === 0) return;
-    const parts: Promise<boolean>[] = [];
-    parts.push(this.#db.batch(() => {
+    // Most operations of a batch give the same promise.
+    const parts = new Set<Promise<boolean>>();
+    parts.add(this.#db.batch(() => {
       for (const change of changes) {
-        parts.push(
+        parts.add(
           change.op === "put" ? this.#db.put(change.key, change.value) : this.#db.remove(change.key),
         );
       }

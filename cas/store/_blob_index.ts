@@ -12,6 +12,7 @@
 import type { Clock, Logger, TimerHandle } from "@brokkr/common";
 import type { MetadataChange } from "../metadata_store.ts";
 import { LmdbEnv } from "../metadata/lmdb_env.ts";
+import { nextTurn } from "./_turn.ts";
 import { type BlobLocation, RECORD_ALIGN } from "./membership_table.ts";
 import type { LogPosition } from "./_segment_log.ts";
 
@@ -22,6 +23,8 @@ const POSITION_KEY = Uint8Array.of(OWN, 2);
 
 /** Changes in one transaction: so many are handed to LMDB in about two milliseconds. */
 const SLICE_CHANGES = 500;
+/** Slices under way at a time. */
+const MAX_SLICES = 40;
 /** Changes that are flushed without waiting for the timer. */
 const FLUSH_CHANGES = 8192;
 /** How long changes wait for others. */
@@ -196,19 +199,34 @@ export class BlobIndex {
     const changes = this.#waiting;
     const position = this.#position;
     this.#waiting = [];
-    let done = 0;
     try {
-      // The position goes last: a crash in between only means that some records are seen twice.
-      for (; done < changes.length; done += SLICE_CHANGES) {
-        await this.#env.apply(changes.slice(done, done + SLICE_CHANGES));
+      // Slices handed over without waiting share commits. The position goes last: a crash in between only means that
+      // some records are seen twice.
+      let slices: Promise<void>[] = [];
+      for (let at = 0; at < changes.length; at += SLICE_CHANGES) {
+        slices.push(this.#env.apply(changes.slice(at, at + SLICE_CHANGES)));
+        await nextTurn();
+        if (slices.length >= MAX_SLICES) {
+          await all(slices);
+          slices = [];
+        }
       }
+      await all(slices);
       await this.#env.apply([{ op: "put", key: POSITION_KEY, value: encodePosition(position) }]);
       this.#flushedPosition = position;
     } catch (error) {
       this.#log.warn("Cannot write the blob index; trying again", { error });
-      this.#waiting = changes.slice(done).concat(this.#waiting);
+      // What was written is written again; the last change of a key wins as before.
+      this.#waiting = changes.concat(this.#waiting);
       this.#schedule(RETRY_DELAY_MS);
     }
+  }
+}
+
+/** Waits for all, then throws the first failure: none may fail unheard. */
+async function all(parts: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(parts)) {
+    if (result.status === "rejected") throw result.reason;
   }
 }
 

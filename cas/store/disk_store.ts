@@ -8,76 +8,22 @@
  * @module
  */
 
-import {
-  asBrokkrError,
-  BrokkrError,
-  ByteBudget,
-  type Clock,
-  Code,
-  type Logger,
-  type Metrics,
-  noLog,
-  noMetrics,
-  type Random,
-  type Scope,
-  systemClock,
-  systemRandom,
-  throwIfAborted,
-} from "@brokkr/common";
+import { asBrokkrError, BrokkrError, Code, type Scope, throwIfAborted } from "@brokkr/common";
 import type { BlobStore, BlobStoreStat, BlobWriter, DigestBatch, ReadRange } from "../blob_store.ts";
 import { type Digest, digestFunctionByValue, digestKey, formatDigest } from "../digest.ts";
-import {
-  checkBatch,
-  checkHash,
-  checkMaxSize,
-  checkSize,
-  isEmptyBlob,
-  noSuchBlob,
-  PIECE_BYTES,
-  resolveRange,
-} from "./_checks.ts";
-import { readPieces } from "./_file_reader.ts";
-import { ByteLru } from "./_lru.ts";
-import { decodeRecord, MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
+import { checkBatch, checkHash, checkMaxSize, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
+import { BlobReader } from "./_blob_reader.ts";
+import { MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
 import { LARGE_WRITER_BYTES, LargeWriter, SmallWriter } from "./_writers.ts";
-import { type FileLayer, hasCode, systemFiles } from "./file_layer.ts";
-import { type BlobLocation, FILE_SEGMENT, MAX_TABLE_SIZE, RECORD_ALIGN } from "./membership_table.ts";
-
-/** How a disk store is set up. Everything has a default that suits production. */
-export interface DiskBlobStoreOptions {
-  /** Time, for pins and for when the index is written. */
-  readonly clock?: Clock;
-  /** For the store's id and the names of temporary files. */
-  readonly random?: Random;
-  /**
-   * Memory for readers and writers; 128 MiB of its own by default. Never one that callers hold a share of while they
-   * wait for this store, or both wait for ever.
-   */
-  readonly budget?: ByteBudget;
-  /** Where it counts. */
-  readonly metrics?: Metrics;
-  /** Where it tells of damage and recovery. */
-  readonly log?: Logger;
-  /** Largest blob it takes, in bytes; 16 GiB by default. */
-  readonly maxBlobBytes?: number;
-  /** Most bytes it takes on disk; no limit but the disk's by default. */
-  readonly maxBytes?: number;
-  /** A segment that would grow beyond this is followed by another; 256 MiB by default. */
-  readonly segmentBytes?: number;
-  /** Memory for the contents of small blobs read lately; 64 MiB by default. */
-  readonly cacheBytes?: number;
-  /** The file system; the machine's by default. */
-  readonly files?: FileLayer;
-}
+import { type DiskBlobStoreOptions, type SettledOptions, settleOptions } from "./disk_store_options.ts";
+import { FILE_SEGMENT } from "./membership_table.ts";
 
 /** Most bytes of one group. */
 const GROUP_BYTES = 4 << 20;
 /** Most bytes of puts that wait for their group. */
 const PENDING_BYTES = 64 << 20;
-/** Larger blobs are not cached. */
-const CACHED_BYTES = 64 << 10;
 /** Largest blob that {@linkcode BlobStore.get} hands out in one piece. */
 const MAX_GET_BYTES = 512 << 20;
 
@@ -91,12 +37,9 @@ export async function openDiskBlobStore(
   dir: string,
   options: DiskBlobStoreOptions = {},
 ): Promise<BlobStore> {
-  const files = options.files ?? systemFiles;
-  const clock = options.clock ?? systemClock;
-  const random = options.random ?? systemRandom;
-  const log = options.log ?? noLog;
-  const recovered = await recover({ dir, files, clock, random, log });
-  const store = new DiskBlobStore(dir, recovered, { ...options, files, clock, random, log });
+  const settled = settleOptions(options);
+  const recovered = await recover({ dir, ...settled });
+  const store = new DiskBlobStore(dir, recovered, settled);
   try {
     await store.start();
     return store;
@@ -106,40 +49,25 @@ export async function openDiskBlobStore(
   }
 }
 
-type Settled = DiskBlobStoreOptions & {
-  readonly files: FileLayer;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-};
-
 class DiskBlobStore implements BlobStore {
   readonly #dir: string;
-  readonly #options: Settled;
+  readonly #options: SettledOptions;
   readonly #state: Recovered;
   readonly #log: SegmentLog;
-  readonly #cache: ByteLru;
-  readonly #budget: ByteBudget;
-  readonly #maxBlobBytes: number;
-  readonly #maxBytes: number;
+  readonly #reader: BlobReader;
   /** Operations that change a blob, by its key: one at a time for each. */
   readonly #busy = new Map<string, Promise<void>>();
   readonly #writers = new Set<BlobWriter>();
-  readonly #damaged;
   #reservedBytes = 0;
   #operations = 0;
   #idle: (() => void) | undefined;
   #closed = false;
 
-  constructor(dir: string, state: Recovered, options: Settled) {
+  constructor(dir: string, state: Recovered, options: SettledOptions) {
     this.#dir = dir;
     this.#state = state;
     this.#options = options;
-    this.#cache = new ByteLru(options.cacheBytes ?? 64 << 20);
-    this.#budget = options.budget ?? new ByteBudget(128 << 20);
-    this.#maxBlobBytes = Math.min(options.maxBlobBytes ?? 2 ** 34, MAX_TABLE_SIZE);
-    this.#maxBytes = options.maxBytes ?? Infinity;
-    const metrics = options.metrics ?? noMetrics;
+    const { metrics } = options;
     const groups = metrics.histogram(
       "brokkr_cas_sync_seconds",
       "How long writing and syncing a group of small blobs took",
@@ -149,12 +77,11 @@ class DiskBlobStore implements BlobStore {
     const grouped = metrics.counter("brokkr_cas_grouped_records_total", "Records synced in groups");
     metrics.gauge("brokkr_cas_blobs", "Blobs held", [], () => state.catalog.blobs);
     metrics.gauge("brokkr_cas_bytes", "Bytes of the blobs held", [], () => state.catalog.bytes);
-    this.#damaged = metrics.counter("brokkr_cas_damaged_total", "Blobs found damaged when read");
     this.#log = new SegmentLog({
       files: options.files,
       dir: `${dir}/segments`,
       salt: state.salt,
-      segmentBytes: options.segmentBytes ?? 256 << 20,
+      segmentBytes: options.segmentBytes,
       groupBytes: GROUP_BYTES,
       pendingBytes: PENDING_BYTES,
       clock: options.clock,
@@ -165,6 +92,15 @@ class DiskBlobStore implements BlobStore {
         groups.observe(syncMs / 1000);
         grouped.add({}, records);
       },
+    });
+    this.#reader = new BlobReader({
+      state,
+      segments: this.#log,
+      budget: options.budget,
+      cacheBytes: options.cacheBytes,
+      damaged: metrics.counter("brokkr_cas_damaged_total", "Blobs found damaged when read"),
+      log: options.log,
+      failure: (what, error) => this.#failure(what, error),
     });
   }
 
@@ -180,8 +116,8 @@ class DiskBlobStore implements BlobStore {
   async get(_scope: Scope, digest: Digest): Promise<Uint8Array> {
     this.#checkOpen();
     if (isEmptyBlob(digest)) return new Uint8Array(0);
-    const location = this.#locate(digest);
-    if (location.segment !== FILE_SEGMENT) return await this.#readSmall(digest, location);
+    const location = this.#reader.locate(digest);
+    if (location.segment !== FILE_SEGMENT) return await this.#reader.readSmall(digest, location);
     if (digest.sizeBytes > MAX_GET_BYTES) {
       throw new BrokkrError(
         Code.INVALID_ARGUMENT,
@@ -190,7 +126,7 @@ class DiskBlobStore implements BlobStore {
     }
     const whole = new Uint8Array(digest.sizeBytes);
     let at = 0;
-    for await (const piece of this.#readLarge(digest, 0, digest.sizeBytes)) {
+    for await (const piece of this.#reader.readLarge(digest, 0, digest.sizeBytes)) {
       whole.set(piece, at);
       at += piece.length;
     }
@@ -209,13 +145,13 @@ class DiskBlobStore implements BlobStore {
       resolveRange(digest, range);
       return;
     }
-    const location = this.#locate(digest);
+    const location = this.#reader.locate(digest);
     const { start, end } = resolveRange(digest, range);
     if (start === end) return;
     if (location.segment === FILE_SEGMENT) {
-      yield* this.#readLarge(digest, start, end, signal);
+      yield* this.#reader.readLarge(digest, start, end, signal);
     } else {
-      yield (await this.#readSmall(digest, location)).subarray(start, end);
+      yield (await this.#reader.readSmall(digest, location)).subarray(start, end);
     }
   }
 
@@ -259,7 +195,7 @@ class DiskBlobStore implements BlobStore {
         }));
         return true;
       }
-      this.#drop(digest);
+      this.#reader.drop(digest);
       try {
         await this.#state.blobs.remove(digest.fn, digest.hash);
       } catch (error) {
@@ -304,12 +240,6 @@ class DiskBlobStore implements BlobStore {
 
   #checkOpen(): void {
     if (this.#closed) throw new BrokkrError(Code.UNAVAILABLE, `The blob store in ${this.#dir} is closed`);
-  }
-
-  #locate(digest: Digest): BlobLocation {
-    const location = this.#state.catalog.locate(digest);
-    if (location === undefined) throw noSuchBlob(digest);
-    return location;
   }
 
   /** Runs `run` when no other change of this blob is under way; closing waits for it. */
@@ -362,7 +292,7 @@ class DiskBlobStore implements BlobStore {
         index.put(record.fnValue, record.hash, location);
       } else {
         const before = catalog.delete(fn, record.hash);
-        if (before !== undefined) this.#cache.delete(cacheKey(before));
+        if (before !== undefined) this.#reader.forget(before);
         index.delete(record.fnValue, record.hash);
       }
     }
@@ -370,7 +300,7 @@ class DiskBlobStore implements BlobStore {
   }
 
   async #openWriter(digest: Digest): Promise<BlobWriter> {
-    checkMaxSize(digest, this.#maxBlobBytes);
+    checkMaxSize(digest, this.#options.maxBlobBytes);
     const writer = digest.sizeBytes <= MAX_RECORD_DATA
       ? await this.#smallWriter(digest)
       : await this.#largeWriter(digest);
@@ -378,7 +308,7 @@ class DiskBlobStore implements BlobStore {
   }
 
   async #smallWriter(digest: Digest): Promise<BlobWriter> {
-    const lease = await this.#budget.acquire(digest.sizeBytes);
+    const lease = await this.#options.budget.acquire(digest.sizeBytes);
     return new SmallWriter(digest, lease, (data) => {
       this.#checkOpen();
       return this.#putSmall(digest, data);
@@ -386,7 +316,7 @@ class DiskBlobStore implements BlobStore {
   }
 
   async #largeWriter(digest: Digest): Promise<BlobWriter> {
-    const lease = await this.#budget.acquire(LARGE_WRITER_BYTES);
+    const lease = await this.#options.budget.acquire(LARGE_WRITER_BYTES);
     try {
       this.#checkOpen();
       this.#reserve(digest, digest.sizeBytes);
@@ -432,103 +362,18 @@ class DiskBlobStore implements BlobStore {
   }
 
   #reserve(digest: Digest, bytes: number): void {
+    const { maxBytes } = this.#options;
     const used = this.#diskBytes + this.#reservedBytes;
-    if (used + bytes > this.#maxBytes) {
+    if (used + bytes > maxBytes) {
       throw new BrokkrError(
         Code.RESOURCE_EXHAUSTED,
         `No room for blob ${
           formatDigest(digest)
-        }: the store in ${this.#dir} takes ${used} of the ${this.#maxBytes} ` +
+        }: the store in ${this.#dir} takes ${used} of the ${maxBytes} ` +
           "bytes it may; raise its limit",
       );
     }
     this.#reservedBytes += bytes;
-  }
-
-  async #readSmall(digest: Digest, location: BlobLocation): Promise<Uint8Array> {
-    const key = cacheKey(location);
-    const cached = this.#cache.get(key);
-    if (cached !== undefined) return cached;
-    const hashBytes = digest.fn.hashBytes;
-    let bytes: Uint8Array;
-    try {
-      bytes = await this.#log.read(
-        location.segment,
-        location.offset,
-        recordBytes(hashBytes, digest.sizeBytes),
-      );
-    } catch (error) {
-      if (!hasCode(error, "EIO") && !hasCode(error, "ENOENT")) {
-        throw this.#failure(`read blob ${formatDigest(digest)}`, error);
-      }
-      throw this.#damage(digest, location, error);
-    }
-    const record = decodeRecord(bytes, 0, this.#state.salt);
-    if (
-      typeof record === "string" || record.kind !== RecordKind.BLOB || record.fnValue !== digest.fn.value ||
-      record.data.length !== digest.sizeBytes || record.hash.toHex() !== digest.hash
-    ) {
-      throw this.#damage(digest, location, undefined);
-    }
-    if (record.data.length <= CACHED_BYTES) this.#cache.set(key, record.data);
-    return record.data;
-  }
-
-  async *#readLarge(
-    digest: Digest,
-    start: number,
-    end: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const pieceBytes = Math.min(PIECE_BYTES, end - start);
-    using _lease = await this.#budget.acquire(2 * pieceBytes, signal);
-    let file;
-    try {
-      file = await this.#state.blobs.open(digest.fn, digest.hash);
-    } catch (error) {
-      if (!hasCode(error, "ENOENT")) throw this.#failure(`read blob ${formatDigest(digest)}`, error);
-      // Deleted since it was found; if not, its file is lost.
-      if (this.#state.catalog.locate(digest) === undefined) throw noSuchBlob(digest);
-      throw this.#damage(digest, this.#locate(digest), error);
-    }
-    try {
-      if (await file.size() !== digest.sizeBytes) {
-        throw this.#damage(digest, this.#locate(digest), undefined);
-      }
-      yield* readPieces(file, start, end, pieceBytes, signal);
-    } catch (error) {
-      if (hasCode(error, "EIO")) throw this.#damage(digest, this.#locate(digest), error);
-      throw asBrokkrError(error);
-    } finally {
-      file.close();
-    }
-  }
-
-  /** Drops a blob that cannot be read as it was written, so that it counts as missing, and says so. */
-  #damage(digest: Digest, location: BlobLocation, cause: unknown): BrokkrError {
-    const where = location.segment === FILE_SEGMENT
-      ? this.#state.blobs.path(digest.fn, digest.hash)
-      : `segment ${location.segment.toString(16).padStart(8, "0")} at ${location.offset}`;
-    this.#options.log.error("A blob is damaged and counts as missing from now on", {
-      blob: formatDigest(digest),
-      where,
-      cause,
-    });
-    this.#damaged.add();
-    const now = this.#state.catalog.locate(digest);
-    if (now?.segment === location.segment && now.offset === location.offset) this.#drop(digest);
-    return new BrokkrError(
-      Code.DATA_LOSS,
-      `Blob ${formatDigest(digest)} is damaged on disk (${where}); upload it again`,
-      { cause },
-    );
-  }
-
-  #drop(digest: Digest): void {
-    const hash = Uint8Array.fromHex(digest.hash);
-    const before = this.#state.catalog.delete(digest.fn, hash);
-    if (before !== undefined) this.#cache.delete(cacheKey(before));
-    this.#state.index.delete(digest.fn.value, hash);
   }
 
   #failure(what: string, error: unknown): BrokkrError {
@@ -539,8 +384,4 @@ class DiskBlobStore implements BlobStore {
       cause: error,
     });
   }
-}
-
-function cacheKey(location: BlobLocation): number {
-  return location.segment * 2 ** 29 + location.offset / RECORD_ALIGN;
 }

@@ -41,6 +41,12 @@ const SHARD_COUNT = 256;
 const INDEX_BITS = 20;
 const INDEX_MASK = (1 << INDEX_BITS) - 1;
 const TWO_32 = 2 ** 32;
+/** Slots that are looked at together; a probe begins at the first of such a bucket. */
+const BUCKET = 4;
+/** Says in place of a guess that the key is not there. */
+const ABSENT = -1;
+/** Says in place of a guess that its bucket is full of others. */
+const UNSURE = -2;
 /** Keys looked up in one pass of a batch. */
 const PASS = 1024;
 
@@ -65,6 +71,12 @@ function sameKey(a: Uint32Array, base: number, b: Uint32Array, at: number, words
   let difference = 0;
   for (let word = 0; word < words; word++) difference |= a[base + word] ^ b[at + word];
   return difference === 0;
+}
+
+/** `slot` if its upper bits are `print`'s, 0 otherwise; without a branch. */
+function ifPrint(slot: number, print: number): number {
+  const difference = (slot ^ print) & ~INDEX_MASK;
+  return slot & ~((difference | (0 - difference | 0)) >> 31);
 }
 
 /** The table of one digest function. */
@@ -175,15 +187,14 @@ export class MembershipTable {
       const at = i * words;
       const h = this.#mix(keys, at);
       const { slots } = shards[h >>> 24];
-      const mask = slots.length - 1;
       const print = keys[at + 3] & ~INDEX_MASK;
-      let slot = h & mask;
-      let value = slots[slot];
-      while (value !== 0 && (value & ~INDEX_MASK) !== print) {
-        slot = (slot + 1) & mask;
-        value = slots[slot];
-      }
-      guesses[i - start] = value === 0 ? -1 : (h & 0xff000000) | (value & INDEX_MASK);
+      const home = h & (slots.length - BUCKET);
+      const last = slots[home + 3];
+      // Without branches: a wrongly predicted one waits for memory.
+      const value = ifPrint(slots[home], print) | ifPrint(slots[home + 1], print) |
+        ifPrint(slots[home + 2], print) | ifPrint(last, print);
+      if (value !== 0) guesses[i - start] = (h & 0xff000000) | (value & INDEX_MASK);
+      else guesses[i - start] = last === 0 ? ABSENT : UNSURE;
     }
   }
 
@@ -203,7 +214,9 @@ export class MembershipTable {
     const { sizes } = batch;
     for (let i = start; i < end; i++) {
       const guess = guesses[i - start];
-      if (guess !== -1) {
+      if (guess === UNSURE) {
+        if (this.#holds(keys, i * words, sizes[i])) continue;
+      } else if (guess !== ABSENT) {
         const at = i * words;
         const { entries } = shards[guess >>> 24];
         const base = ((guess & INDEX_MASK) - 1) * stride;
@@ -282,7 +295,7 @@ export class MembershipTable {
     const { slots, entries } = shard;
     const mask = slots.length - 1;
     const print = keys[at + 3] & ~INDEX_MASK;
-    for (let slot = h & mask;; slot = (slot + 1) & mask) {
+    for (let slot = h & (slots.length - BUCKET);; slot = (slot + 1) & mask) {
       const value = slots[slot];
       if (value === 0) return -1;
       if ((value & ~INDEX_MASK) !== print) continue;
@@ -344,7 +357,7 @@ export class MembershipTable {
   #link(shard: Shard, h: number, print: number, index: number): void {
     const { slots } = shard;
     const mask = slots.length - 1;
-    let slot = h & mask;
+    let slot = h & (slots.length - BUCKET);
     while (slots[slot] !== 0) slot = (slot + 1) & mask;
     slots[slot] = (print | (index + 1)) >>> 0;
   }
@@ -376,7 +389,8 @@ export class MembershipTable {
     const mask = slots.length - 1;
     let hole = slot;
     for (let next = (hole + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
-      const home = this.#mix(entries, ((slots[next] & INDEX_MASK) - 1) * this.#stride) & mask;
+      const home = this.#mix(entries, ((slots[next] & INDEX_MASK) - 1) * this.#stride) &
+        (slots.length - BUCKET);
       if (((next - home) & mask) >= ((next - hole) & mask)) {
         slots[hole] = slots[next];
         hole = next;

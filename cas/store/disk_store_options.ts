@@ -1,0 +1,65 @@
+/**
+ * The options of the disk store, and what they are when they are not given.
+ *
+ * @module
+ */
+
+import {
+  ByteBudget,
+  type Clock,
+  type Logger,
+  type Metrics,
+  noLog,
+  noMetrics,
+  type Random,
+  systemClock,
+  systemRandom,
+} from "@brokkr/common";
+import { type FileLayer, systemFiles } from "./file_layer.ts";
+import { MAX_TABLE_SIZE } from "./membership_table.ts";
+
+/** How a disk store is set up. Everything has a default that suits production. */
+export interface DiskBlobStoreOptions {
+  /** Time, for pins and for when the index is written. */
+  readonly clock?: Clock;
+  /** For the store's id and the names of temporary files. */
+  readonly random?: Random;
+  /**
+   * Memory for readers and writers; 128 MiB of its own by default. Never one that callers hold a share of while they
+   * wait for this store, or both wait for ever.
+   */
+  readonly budget?: ByteBudget;
+  /** Where it counts. */
+  readonly metrics?: Metrics;
+  /** Where it tells of damage and recovery. */
+  readonly log?: Logger;
+  /** Largest blob it takes, in bytes; 16 GiB by default. */
+  readonly maxBlobBytes?: number;
+  /** Most bytes it takes on disk; no limit but the disk's by default. */
+  readonly maxBytes?: number;
+  /** A segment that would grow beyond this is followed by another; 256 MiB by default. */
+  readonly segmentBytes?: number;
+  /** Memory for the contents of small blobs read lately; 64 MiB by default. */
+  readonly cacheBytes?: number;
+  /** The file system; the machine's by default. */
+  readonly files?: FileLayer;
+}
+
+/** Options with their defaults filled in. */
+export type SettledOptions = Readonly<Required<DiskBlobStoreOptions>>;
+
+/** Fills in defaults. */
+export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
+  return {
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    budget: options.budget ?? new ByteBudget(128 << 20),
+    metrics: options.metrics ?? noMetrics,
+    log: options.log ?? noLog,
+    maxBlobBytes: Math.min(options.maxBlobBytes ?? 2 ** 34, MAX_TABLE_SIZE),
+    maxBytes: options.maxBytes ?? Infinity,
+    segmentBytes: options.segmentBytes ?? 256 << 20,
+    cacheBytes: options.cacheBytes ?? 64 << 20,
+    files: options.files ?? systemFiles,
+  };
+}
