@@ -13,7 +13,15 @@
  * @module
  */
 
-import { invalidArgument, type Metrics, noMetrics, type Scope, scopeKey } from "@brokkr/common";
+import {
+  type Clock,
+  invalidArgument,
+  type Metrics,
+  noMetrics,
+  type Scope,
+  scopeKey,
+  systemClock,
+} from "@brokkr/common";
 import type { BlobStore, DigestBatch } from "../blob_store.ts";
 import { type Digest, SHA256 } from "../digest.ts";
 import { batchOf, digestAt } from "../digest_batch.ts";
@@ -58,8 +66,10 @@ export interface ActionCacheOptions {
   readonly hotEntries?: number;
   /** Bytes of results kept at hand; 32 MiB by default. */
   readonly hotBytes?: number;
-  /** How long what a hit promised is kept from eviction, in milliseconds; 10 minutes by default. */
+  /** How long what a hit promised is kept from eviction, in milliseconds; 10 minutes by default, at least half of it. */
   readonly pinMs?: number;
+  /** Time; the system's by default. */
+  readonly clock?: Clock;
 }
 
 const ABSENT: ActionCacheAnswer = { hit: false, reason: "absent", missing: [] };
@@ -89,6 +99,7 @@ export class ActionCache {
   readonly #blobs: BlobStore;
   readonly #hot: HotResults;
   readonly #pinMs: number;
+  readonly #clock: Clock;
   readonly #prefixes = new Map<string, Uint8Array>();
   readonly #countHit: () => void;
   readonly #countMiss: (reason: string) => void;
@@ -100,6 +111,7 @@ export class ActionCache {
     this.#blobs = options.blobs;
     this.#hot = new HotResults(options.hotEntries ?? 4096, options.hotBytes ?? 32 << 20);
     this.#pinMs = options.pinMs ?? 600_000;
+    this.#clock = options.clock ?? systemClock;
     const metrics = options.metrics ?? noMetrics;
     const hits = metrics.counter("brokkr_action_cache_hits_total", "Lookups that found a complete result");
     const misses = metrics.counter(
@@ -154,7 +166,7 @@ export class ActionCache {
       await this.#metadata.write([{ op: "put", key: this.#key(scope, action, environment), value }]);
       // Decoded again, so that what is kept at hand shares no memory with the caller's message.
       this.#hot.generation++;
-      this.#hot.set(hotKey(scope, action, environment), decodeRecord(value));
+      this.#hot.set(hotKey(scope, action, environment), hotResult(value));
     } catch (error) {
       this.#countUpdate("refused");
       throw error;
@@ -210,7 +222,7 @@ export class ActionCache {
     const stored = this.#metadata.get(this.#key(scope, action, environment));
     const take = (bytes: Uint8Array | undefined) => {
       if (bytes === undefined) return ABSENT;
-      const record = decodeRecord(bytes);
+      const record = hotResult(bytes);
       // A result that was written meanwhile is newer than what was read.
       if (this.#hot.generation === generation) this.#hot.set(key, record);
       return this.#check(scope, record, environment);
@@ -220,19 +232,30 @@ export class ActionCache {
 
   #check(
     scope: Scope,
-    record: ResultRecord,
+    record: HotResult,
     environment: string,
   ): ActionCacheAnswer | Promise<ActionCacheAnswer> {
     const { bytes, closure } = record;
     if (closure.length === 0) return { hit: true, bytes, environment };
     const missing = this.#blobs.missing(scope, closure);
     const decide = (indices: Uint32Array): ActionCacheAnswer => {
-      if (indices.length > 0) return incomplete(closure, indices);
-      // Not waited for: the answer is right without it, and a store that cannot pin says so by itself.
-      this.#blobs.pin(scope, closure, this.#pinMs).catch(() => undefined);
+      if (indices.length > 0) {
+        record.pinnedMs = -Infinity;
+        return incomplete(closure, indices);
+      }
+      this.#pin(scope, record);
       return { hit: true, bytes, environment };
     };
     return missing instanceof Promise ? missing.then(decide) : decide(missing);
+  }
+
+  /** Pins what a result promises, unless more than half of its last pin is still to come. */
+  #pin(scope: Scope, record: HotResult): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - record.pinnedMs < this.#pinMs / 2) return;
+    record.pinnedMs = nowMs;
+    // Not waited for: the answer is right without it, and a store that cannot pin says so by itself.
+    this.#blobs.pin(scope, record.closure, this.#pinMs).catch(() => undefined);
   }
 
   #key(scope: Scope, action: Digest, environment: string): Uint8Array {
@@ -273,14 +296,25 @@ function incomplete(closure: DigestBatch, indices: Uint32Array): ActionCacheAnsw
 }
 
 function hotKey(scope: Scope, action: Digest, environment: string): string {
-  return `${action.hash}${action.fn.value}:${scopeKey(scope).length}:${scopeKey(scope)}${environment}`;
+  const where = scopeKey(scope);
+  return `${action.hash}${action.fn.value}:${where.length}:${where}${environment}`;
+}
+
+/** A result kept at hand. */
+interface HotResult extends ResultRecord {
+  /** When what it promises was pinned last. */
+  pinnedMs: number;
+}
+
+function hotResult(stored: Uint8Array): HotResult {
+  return { ...decodeRecord(stored), pinnedMs: -Infinity };
 }
 
 /** The results used last, bounded in number and bytes. */
 class HotResults {
   /** Counts changes: what was read before one may be stale after it. */
   generation = 0;
-  readonly #entries = new Map<string, ResultRecord>();
+  readonly #entries = new Map<string, HotResult>();
   readonly #maxEntries: number;
   readonly #maxBytes: number;
   #bytes = 0;
@@ -290,7 +324,7 @@ class HotResults {
     this.#maxBytes = maxBytes;
   }
 
-  get(key: string): ResultRecord | undefined {
+  get(key: string): HotResult | undefined {
     const record = this.#entries.get(key);
     if (record === undefined) return undefined;
     // Maps iterate in order of insertion: what was used last goes to the end.
@@ -299,7 +333,7 @@ class HotResults {
     return record;
   }
 
-  set(key: string, record: ResultRecord): void {
+  set(key: string, record: HotResult): void {
     this.delete(key);
     const bytes = sizeOf(record);
     if (bytes > this.#maxBytes / 4) return;

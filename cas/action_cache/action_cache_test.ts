@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BrokkrError, Code, scopeOf } from "@brokkr/common";
+import { BrokkrError, Code, ManualClock, scopeOf } from "@brokkr/common";
 import { type ActionResult, ActionResultCodec, type Init } from "@brokkr/proto";
 import fc from "fast-check";
 import type { DigestBatch } from "../blob_store.ts";
@@ -214,13 +214,17 @@ Deno.test("ActionCache pins all that a hit promised, and nothing for a miss", as
     pins.push([batch.length, durationMs]);
     return Promise.reject(new Error("cannot pin now"));
   };
-  const cache = new ActionCache({ ...parts, pinMs: 1234 });
+  const clock = new ManualClock();
+  const cache = new ActionCache({ ...parts, pinMs: 1000, clock });
   await cache.update(scope, action, bytes, "env");
-  assertEquals((await cache.get(scope, action, "env")).hit, true);
-  assertEquals(pins, [[promised.length, 1234]]);
+  for (const [atMs, count] of [[0, 1], [499, 1], [500, 2], [999, 2], [1000, 3]]) {
+    clock.advance(atMs - clock.monotonicMs());
+    assertEquals((await cache.get(scope, action, "env")).hit, true);
+    assertEquals(pins, new Array(count).fill([promised.length, 1000]));
+  }
   await parts.blobs.delete(scope, promised[0]);
   assertEquals((await cache.get(scope, action, "env")).hit, false);
-  assertEquals(pins.length, 1);
+  assertEquals(pins.length, 3);
 });
 
 Deno.test("ActionCache refuses malformed results", async () => {
