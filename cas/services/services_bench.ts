@@ -1,7 +1,7 @@
 /**
  * How fast the services are, each with a yardstick from the same run: `deno run -A cas/services/services_bench.ts`.
  * Servers run as processes of their own; the load comes from bare HTTP/2, so that the server is what is measured. The
- * store answers membership as the disk store does and keeps bytes in memory: disks are measured elsewhere.
+ * store answers membership as the disk store does and keeps bytes in memory, but for the last line.
  *
  * @module
  */
@@ -30,6 +30,7 @@ import {
   SHA256,
   TreeBuilder,
 } from "../mod.ts";
+import { openDiskBlobStore } from "../store/disk_store.ts";
 import { MembershipTable } from "../store/membership_table.ts";
 import { actionCacheRoutes } from "./action_cache_service.ts";
 import { byteStreamRoutes } from "./byte_stream_service.ts";
@@ -56,7 +57,7 @@ class TableStore extends MemoryBlobStore {
   }
 
   override missing(_scope: unknown, batch: DigestBatch): Uint32Array {
-    return this.table.missing(batch);
+    return batch.length === 1 ? super.missing(scope, batch) : this.table.missing(batch);
   }
 }
 
@@ -82,13 +83,23 @@ async function storeResult(store: TableStore): Promise<Uint8Array> {
   return ActionResultCodec.encode({ outputFiles, outputDirectories: [{ path: "dir", treeDigest }] });
 }
 
+/** Streams to and from a disk. */
+async function serveDisk(dir: string): Promise<void> {
+  const store = await openDiskBlobStore(`${dir}/cas`);
+  const server = createRpcServer({
+    routes: byteStreamRoutes({ store }).routes,
+    listen: ["127.0.0.1:0"],
+    authorize: defaultPolicy({ anonymousAccess: ["public", "read", "write"] }),
+  });
+  const [{ port }] = await server.listen();
+  console.log(port);
+}
+
 async function serve(): Promise<void> {
   const store = new TableStore(1 << 30);
   for (let i = 0; i < BLOBS; i++) store.add(digestOf(SHA256, number(i)));
   const cache = new ActionCache({ metadata: new MemoryMetadataStore(), blobs: store });
   await cache.update(scope, action, await storeResult(store), "client");
-  const data = new Uint8Array(STREAM_BYTES).fill(7);
-  await store.put(scope, digestOf(SHA256, data), data);
   const server = createRpcServer({
     routes: [
       ...casRoutes({ store }),
@@ -124,9 +135,9 @@ function serveEmpty(): void {
   server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (_error, port) => console.log(port));
 }
 
-async function start(mode: string): Promise<{ port: number; stop: () => Promise<void> }> {
+async function start(...mode: string[]): Promise<{ port: number; stop: () => Promise<void> }> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", import.meta.filename ?? "", mode],
+    args: ["run", "-A", import.meta.filename ?? "", ...mode],
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
@@ -178,16 +189,12 @@ async function load(
 async function streamRates(port: number): Promise<{ read: number; write: number }> {
   await using channel = connect(`grpc://127.0.0.1:${port}`);
   const data = new Uint8Array(STREAM_BYTES).fill(7);
-  const resourceName = formatReadName("", digestOf(SHA256, data));
-  const perSecond = (startMs: number) => STREAM_BYTES / 1e6 / (performance.now() - startMs) * 1000;
   let read = 0;
   let write = 0;
   for (let round = 1; round <= 5; round++) {
-    const readStartMs = performance.now();
-    for await (const _ of channel.serverStream(RawByteStream.read, { resourceName })) { /* only received */ }
-    read = Math.max(read, perSecond(readStartMs));
     data[0] = round;
-    const name = formatUploadName("", `u${round}`, digestOf(SHA256, data));
+    const digest = digestOf(SHA256, data);
+    const name = formatUploadName("", `u${round}`, digest);
     const messages = async function* () {
       for (let at = 0; at < STREAM_BYTES; at += 1 << 20) {
         const finishWrite = at + (1 << 20) >= STREAM_BYTES;
@@ -199,11 +206,57 @@ async function streamRates(port: number): Promise<{ read: number; write: number 
         });
       }
     };
-    const writeStartMs = performance.now();
-    await channel.clientStream(RawByteStream.write, messages());
-    write = Math.max(write, perSecond(writeStartMs));
+    write = Math.max(write, await rate(() => channel.clientStream(RawByteStream.write, messages())));
+    const resourceName = formatReadName("", digest);
+    read = Math.max(
+      read,
+      await rate(async () => {
+        for await (const _ of channel.serverStream(RawByteStream.read, { resourceName })) {
+          /* only received */
+        }
+      }),
+    );
   }
   return { read, write };
+}
+
+/** MB/s of moving STREAM_BYTES once. */
+async function rate(move: () => unknown): Promise<number> {
+  const startMs = performance.now();
+  await move();
+  return STREAM_BYTES / 1e3 / (performance.now() - startMs);
+}
+
+/** What a stream to disk cannot beat when its steps follow one another: the wire, the hash, the disk. */
+async function serialBound(dir: string, wireRate: number): Promise<{ read: number; write: number }> {
+  const data = new Uint8Array(STREAM_BYTES).fill(7);
+  let hash = 0;
+  let disk = 0;
+  for (let round = 0; round < 3; round++) {
+    hash = Math.max(hash, await rate(() => SHA256.hash(data)));
+    const args = ["if=/dev/zero", `of=${dir}/dd`, "bs=1M", `count=${STREAM_BYTES >> 20}`, "conv=fsync"];
+    disk = Math.max(disk, await rate(() => new Deno.Command("dd", { args, stderr: "null" }).output()));
+  }
+  console.log(
+    `  wire ${wireRate.toFixed(0)} MB/s, hash ${hash.toFixed(0)} MB/s, dd conv=fsync ${disk.toFixed(0)} MB/s`,
+  );
+  return { read: wireRate, write: 1 / (1 / wireRate + 1 / hash + 1 / disk) };
+}
+
+async function benchDisk(wireRate: number): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "brokkr-bench-" });
+  const server = await start("disk", dir);
+  try {
+    const { read, write } = await streamRates(server.port);
+    const bound = await serialBound(dir, wireRate);
+    console.log(
+      `ByteStream of 64 MiB, disk: read ${read.toFixed(0)} MB/s (${(read / bound.read).toFixed(2)}x), ` +
+        `durable write ${write.toFixed(0)} MB/s (${(write / bound.write).toFixed(2)}x of the serial bound)`,
+    );
+  } finally {
+    await server.stop();
+    await Deno.remove(dir, { recursive: true });
+  }
 }
 
 async function main(): Promise<void> {
@@ -235,8 +288,13 @@ async function main(): Promise<void> {
         (none / 100).toFixed(2)
       } M/s`,
     );
-    const { read, write } = await streamRates(server.port);
-    console.log(`ByteStream of 64 MiB: read ${read.toFixed(0)} MB/s, write ${write.toFixed(0)} MB/s`);
+    const memory = await streamRates(server.port);
+    console.log(
+      `ByteStream of 64 MiB, memory: read ${memory.read.toFixed(0)} MB/s, write ${
+        memory.write.toFixed(0)
+      } MB/s`,
+    );
+    await benchDisk(memory.read);
   } finally {
     await Promise.all([server.stop(), empty.stop()]);
   }
@@ -244,6 +302,7 @@ async function main(): Promise<void> {
 
 if (import.meta.main) {
   if (Deno.args[0] === "serve") await serve();
+  else if (Deno.args[0] === "disk") await serveDisk(Deno.args[1]);
   else if (Deno.args[0] === "empty") serveEmpty();
   else await main();
 }
