@@ -4,6 +4,8 @@
  * @module
  */
 
+import { removeTree } from "@brokkr/sandbox";
+
 /** What a run of `brokk` printed. */
 export interface Printed {
   /** Exit code. */
@@ -58,7 +60,7 @@ export async function inTempDir<T>(use: (directory: string) => Promise<T>): Prom
   try {
     return await use(directory);
   } finally {
-    await Deno.remove(directory, { recursive: true });
+    await removeTree(directory); // a worker's cache in it holds directories that nobody may write
   }
 }
 

@@ -135,12 +135,16 @@ async function runCommand(argv: readonly string[], flags: RunFlags): Promise<voi
   const options = optionsOf(argv, flags);
   const interrupt = new Interrupt();
   const progress = new ProgressLine(flags.quiet === true || flags.json === true);
+  let begun = false;
   try {
     const client = await connectCommand(flags);
     const result = await client.run({
       ...options,
       signal: interrupt.signal,
-      onStage: (stage) => progress.show(`brokk: ${STAGE_TEXT[stage]}`, true),
+      onStage: (stage) => {
+        begun = true;
+        progress.show(`brokk: ${STAGE_TEXT[stage]}`, true);
+      },
       onUpload: ({ bytes, totalBytes }) => progress.show(transferLine("brokk: uploading", bytes, totalBytes)),
       onResume: () => progress.show("brokk: the connection broke; joining the action again", true),
     });
@@ -149,7 +153,7 @@ async function runCommand(argv: readonly string[], flags: RunFlags): Promise<voi
     await report(result, flags);
   } catch (error) {
     progress.clear();
-    await fail(error, flags, interrupt);
+    await fail(error, flags, interrupt, begun);
   }
 }
 
@@ -183,7 +187,7 @@ async function report(result: RunResult, flags: RunFlags): Promise<void> {
   if (result.error !== undefined) await printError(result.error);
   else if (result.message !== "" && !flags.quiet) await writeErr(`brokk: ${result.message}\n`);
   const missing = missingOutputs(result, flags.output ?? []);
-  if (missing.length > 0 && result.error === undefined && !flags.quiet) {
+  if (missing.length > 0 && exitCode === 0 && !flags.quiet) {
     await writeErr(`brokk: the command did not make ${missing.join(", ")}\n`);
   }
   if (!flags.quiet && !flags.json) await writeErr(summary(result, exitCode));
@@ -232,16 +236,18 @@ function errorJson(error: BrokkrError): unknown {
   return { code: error.codeName, message: error.message };
 }
 
-async function fail(thrown: unknown, flags: RunFlags, interrupt: Interrupt): Promise<never> {
+async function fail(thrown: unknown, flags: RunFlags, interrupt: Interrupt, begun: boolean): Promise<never> {
   if (thrown instanceof ExitError) throw thrown;
   const error = asBrokkrError(thrown);
   if (interrupt.exitCode !== undefined) {
     await writeErr("brokk: cancelled; the grid stops the action unless others wait for it\n");
     throw new ExitError(interrupt.exitCode);
   }
-  if (flags.json) await writeJson({ exitCode: INFRASTRUCTURE_EXIT, error: errorJson(error) });
+  // What is refused before the grid begins is for the person at the keyboard to write otherwise.
+  const exitCode = error.code === Code.INVALID_ARGUMENT && !begun ? USAGE_EXIT : INFRASTRUCTURE_EXIT;
+  if (flags.json) await writeJson({ exitCode, error: errorJson(error) });
   await printError(error === thrown ? error : thrown);
-  throw new ExitError(error.code === Code.INVALID_ARGUMENT ? USAGE_EXIT : INFRASTRUCTURE_EXIT);
+  throw new ExitError(exitCode);
 }
 
 /** SIGINT and SIGTERM abort the run; a second one ends the process at once. */
