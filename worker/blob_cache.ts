@@ -55,6 +55,8 @@ export interface BlobCacheOptions {
 
 /** Blobs up to this size are kept in memory too: writing them from there is cheaper than copying a file. */
 export const MEMORY_BLOB_BYTES = 64 * 1024;
+/** Mode of a file from another boot that was not checked yet; the mode keeps that in mind over further restarts. */
+const UNPROVEN_MODE = 0o400;
 /** Bytes read at a time when a file is checked: hashing them takes about 0.25 ms. */
 const CHECK_CHUNK_BYTES = 512 * 1024;
 
@@ -227,6 +229,7 @@ export class BlobCache {
       throw error;
     }
     entry.proven = hasher.digestHex() === entry.digest.hash;
+    if (entry.proven) await Deno.chmod(entry.path, INPUT_FILE_MODE);
     return entry.proven;
   }
 
@@ -284,7 +287,9 @@ export class BlobCache {
       const fits = fn !== undefined && stat.isFile && /^[0-9a-f]+$/.test(name) &&
         name.length === fn.hashBytes * 2 && path === this.#pathOf(fn, name);
       if (fits) {
-        found.push({ entry: listed(fn, name, stat, path, sameBoot), since: stat.ctime?.getTime() ?? 0 });
+        const proven = sameBoot && ((stat.mode ?? 0) & 0o777) === INPUT_FILE_MODE;
+        if (!proven) Deno.chmodSync(path, UNPROVEN_MODE);
+        found.push({ entry: listed(fn, name, stat, path, proven), since: stat.ctime?.getTime() ?? 0 });
       } else {
         strangers++;
         await removeTree(path);
@@ -325,7 +330,7 @@ function listed(
   hash: string,
   stat: Deno.FileInfo,
   path: string,
-  sameBoot: boolean,
+  proven: boolean,
 ): CacheEntry {
   const digest = { fn, hash: hash as Digest["hash"], sizeBytes: stat.size };
   return {
@@ -334,7 +339,7 @@ function listed(
     path,
     pins: 0,
     ready: true,
-    proven: sameBoot,
+    proven,
     memory: undefined,
     onAbandoned: undefined,
   };

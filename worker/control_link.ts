@@ -43,7 +43,7 @@ export interface ControlLinkOptions {
   /** What the worker is; versions and leases are filled in here. */
   readonly hello: Init<Hello>;
   /** How busy it is. */
-  readonly load: () => Promise<Init<Load>>;
+  readonly load: () => Init<Load>;
   /** Time. */
   readonly clock: Clock;
   /** Spreads attempts to reconnect. */
@@ -228,12 +228,9 @@ class Heartbeats {
     // The next one is due whatever becomes of this one.
     this.#schedule();
     try {
-      const busy = await load();
-      if (this.#stopped) return;
       const sentMs = clock.monotonicMs();
-      // The lists are read now: a lease that came while the load was measured must be named.
       const sent = await this.#call.send({
-        heartbeat: { sequence: ++this.#sequence, leases: table.ids(), load: busy },
+        heartbeat: { sequence: ++this.#sequence, leases: table.ids(), load: load() },
       });
       if (sent) await this.#confirm(sentMs);
     } catch (error) {

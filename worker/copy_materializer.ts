@@ -132,11 +132,16 @@ export interface CopyMaterializerOptions {
   readonly path: string;
 }
 
-/** A {@linkcode Materializer} that writes and copies files. */
-export class CopyMaterializer implements Materializer {
+/** Files of the worker's own that stay beside an input root when it is removed, emptied. */
+const KEPT_FILES: ReadonlySet<string> = new Set(["stdout", "stderr"]);
+
+/** A {@linkcode Materializer} that writes and copies files. Disposing of it removes its directory. */
+export class CopyMaterializer implements Materializer, AsyncDisposable {
   readonly #path: string;
   /** Numbers in use. */
   readonly #taken = new Set<number>();
+  /** Numbers whose scratch directory is there and clean. */
+  readonly #clean = new Set<number>();
 
   private constructor(path: string) {
     this.#path = path;
@@ -159,11 +164,13 @@ export class CopyMaterializer implements Materializer {
       if (removed) return;
       removed = true;
       // Its number stays taken when it cannot be removed: nothing may find another action's leavings.
-      await removeTree(scratchPath);
+      await removeTree(rootPath);
+      if (emptyScratch(scratchPath)) this.#clean.add(number);
+      else await removeTree(scratchPath);
       this.#taken.delete(number);
     };
     try {
-      Deno.mkdirSync(scratchPath, { mode: 0o700 });
+      if (!this.#clean.delete(number)) Deno.mkdirSync(scratchPath, { mode: 0o700 });
       Deno.mkdirSync(rootPath, { mode: INPUT_DIRECTORY_MODE });
       await new Layout(request).run(rootPath);
     } catch (error) {
@@ -173,10 +180,35 @@ export class CopyMaterializer implements Materializer {
     return { rootPath, scratchPath, [Symbol.asyncDispose]: remove };
   }
 
+  /** Removes its directory. No input root may be in use. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#clean.clear();
+    await removeTree(this.#path);
+  }
+
   #take(): number {
     let number = 0;
     while (this.#taken.has(number)) number++;
     this.#taken.add(number);
     return number;
+  }
+}
+
+/**
+ * Makes a scratch directory fit for the next action: making and removing inodes is the dear part of a short action, so
+ * its output files are emptied and stay. False when something else is there, or something was put in their place.
+ */
+function emptyScratch(path: string): boolean {
+  try {
+    for (const { name, isFile } of Deno.readDirSync(path)) {
+      if (!isFile || !KEPT_FILES.has(name)) return false;
+      const stat = Deno.lstatSync(`${path}/${name}`);
+      if (!stat.isFile || stat.nlink !== 1 || ((stat.mode ?? 0) & 0o777) !== 0o600) return false;
+      if (stat.size > 0) Deno.truncateSync(`${path}/${name}`);
+    }
+    return true;
+  } catch {
+    // An action without a sandbox can have done anything to it: then it is removed and made anew.
+    return false;
   }
 }

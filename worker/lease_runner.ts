@@ -42,7 +42,7 @@ export interface LeaseRunnerOptions {
   /** What the worker is. */
   readonly hello: Init<Hello>;
   /** How busy the machine is. */
-  readonly load: (slotsUsed: number) => Promise<Init<Load>>;
+  readonly load: (slotsUsed: number) => Init<Load>;
   /** Time. */
   readonly clock: Clock;
   /** Spreads attempts to reconnect. */

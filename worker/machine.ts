@@ -67,13 +67,43 @@ export async function machineResources(path: string): Promise<Resources> {
   };
 }
 
-/** How busy this machine is. */
-export async function machineLoad(path: string, slotsUsed: number): Promise<Init<Load>> {
-  const disk = await fs.statfs(path);
-  return {
-    slotsUsed,
-    loadMillis: Math.round(Deno.loadavg()[0] * 1000),
-    memoryFreeBytes: Deno.systemMemoryInfo().available,
-    diskFreeBytes: disk.bsize * disk.bavail,
-  };
+/**
+ * Tells how busy this machine is, without ever waiting: asking a slow disk for its free space happens on the side, and
+ * heartbeats carry what it last said.
+ */
+export class MachineLoad {
+  readonly #path: string;
+  #diskFreeBytes = 0;
+  #asking = false;
+
+  /** Watches the disk that holds `path`. */
+  constructor(path: string) {
+    this.#path = path;
+    void this.#ask();
+  }
+
+  /** The load now. */
+  read(slotsUsed: number): Init<Load> {
+    void this.#ask();
+    return {
+      slotsUsed,
+      loadMillis: Math.round(Deno.loadavg()[0] * 1000),
+      memoryFreeBytes: Deno.systemMemoryInfo().available,
+      diskFreeBytes: this.#diskFreeBytes,
+    };
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      const { bsize, bavail } = await fs.statfs(this.#path);
+      this.#diskFreeBytes = bsize * bavail;
+    } catch {
+      // The directory may be gone at the end; a heartbeat can do without the figure.
+      this.#diskFreeBytes = 0;
+    } finally {
+      this.#asking = false;
+    }
+  }
 }

@@ -84,9 +84,10 @@ async function serve(config: Config): Promise<void> {
   clearInterval(alive);
 }
 
-async function main(): Promise<void> {
+/** The whole life of the process; ends it. `brokk` runs it in its own executable when it was compiled. */
+export async function main(args: readonly string[] = Deno.args): Promise<void> {
   try {
-    const { config, print: text } = await loadProcessConfig("worker", Deno.args, {
+    const { config, print: text } = await loadProcessConfig("worker", args, {
       usage: `${NAME} [flags]`,
       about: "Runs actions for a Brokkr grid: leases them from the control plane, one for each slot.",
       version: deno.version,

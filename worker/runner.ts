@@ -16,9 +16,9 @@ export interface RunRequest {
   readonly env: readonly (readonly [string, string])[];
   /** Absolute path of the working directory. */
   readonly cwd: string;
-  /** File that takes standard output; it must not exist. */
+  /** File that takes standard output; made unless it is there, and then empty. */
   readonly stdoutPath: string;
-  /** File that takes standard error; it must not exist. */
+  /** File that takes standard error; made unless it is there, and then empty. */
   readonly stderrPath: string;
   /** Most bytes kept of each of them. */
   readonly outputLimitBytes: number;

@@ -33,7 +33,7 @@ import { CopyMaterializer } from "./copy_materializer.ts";
 import { InputFetcher } from "./input_fetcher.ts";
 import { InputResolver } from "./input_tree.ts";
 import { LeaseRunner } from "./lease_runner.ts";
-import { machineLoad, machineResources, platformProperties, workerIdOf } from "./machine.ts";
+import { MachineLoad, machineResources, platformProperties, workerIdOf } from "./machine.ts";
 import { workerMetrics } from "./_worker_metrics.ts";
 import { LauncherRunner } from "./runner.ts";
 import { type ActionStore, casStore } from "./store.ts";
@@ -105,6 +105,7 @@ const SOFTWARE_VERSION = "0.1.0";
 interface Parts {
   readonly directory: DataDirectory;
   readonly launcher: Launcher;
+  readonly materializer: CopyMaterializer;
   readonly casChannel: Channel;
   readonly runner: LeaseRunner;
 }
@@ -147,7 +148,7 @@ class Worker implements WorkerHandle {
   }
 
   async #end(graceMs: number): Promise<void> {
-    const { runner, casChannel, launcher, directory } = this.#parts;
+    const { runner, casChannel, materializer, launcher, directory } = this.#parts;
     runner.drain("The worker is shutting down");
     await this.#within(graceMs, runner.idle());
     runner.killAll(new BrokkrError(Code.UNAVAILABLE, "The worker was shut down"));
@@ -156,6 +157,7 @@ class Worker implements WorkerHandle {
     runner.stop();
     await this.done;
     await casChannel.close();
+    await materializer[Symbol.asyncDispose]();
     launcher[Symbol.dispose]();
     directory.release();
   }
@@ -214,6 +216,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
       onPhase: instruments.phase,
       onFetched: instruments.fetched,
     });
+    const machine = new MachineLoad(directory.path);
     const runner = new LeaseRunner({
       connect: () => openChannel(options.control, options, clock, random),
       executor,
@@ -227,14 +230,14 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
         environment: ENVIRONMENT,
         softwareVersion: SOFTWARE_VERSION,
       },
-      load: (slotsUsed) => machineLoad(directory.path, slotsUsed),
+      load: (slotsUsed) => machine.read(slotsUsed),
       clock,
       random,
       log: ownLog,
       onRunning: instruments.running,
       onResult: instruments.result,
     });
-    return new Worker(id, { directory, launcher, casChannel, runner }, clock);
+    return new Worker(id, { directory, launcher, materializer, casChannel, runner }, clock);
   } catch (error) {
     launcher?.[Symbol.dispose]();
     directory.release();

@@ -23,8 +23,13 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   throw new Error(`Waited 5 s in vain until ${what}`);
 }
 
+/** Input roots that are there. */
 function leftovers(dataDir: string): string[] {
-  return [...Deno.readDirSync(`${dataDir}/work`)].map(({ name }) => name);
+  return [...Deno.readDirSync(`${dataDir}/work`)].flatMap(({ name }) =>
+    [...Deno.readDirSync(`${dataDir}/work/${name}`)].map((entry) => entry.name).filter((entry) =>
+      entry === "root"
+    )
+  );
 }
 
 Deno.test("Worker says who it is and what it offers, and loudly that nothing is isolated", async () => {
