@@ -4,7 +4,12 @@
  * @module
  */
 
-import { main } from "./program.ts";
-
-// Everything has been written by now. Ending here saves the time of closing connections one by one.
-Deno.exit(await main(Deno.args));
+const [first, ...rest] = Deno.args;
+if (first === "__control" || first === "__worker") {
+  const { runChild } = await import("./up/child.ts");
+  await runChild(first === "__control" ? "control" : "worker", rest);
+} else {
+  const { main } = await import("./program.ts");
+  // Everything has been written by then. Ending here saves the time of closing connections one by one.
+  Deno.exit(await main(Deno.args));
+}

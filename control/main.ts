@@ -72,9 +72,10 @@ async function serve(config: Config): Promise<void> {
   await handle.done;
 }
 
-async function main(): Promise<void> {
+/** The whole life of the process; ends it. `brokk` runs it in its own executable when it was compiled. */
+export async function main(args: readonly string[] = Deno.args): Promise<void> {
   try {
-    const { config, print: text } = await loadProcessConfig("control", Deno.args, {
+    const { config, print: text } = await loadProcessConfig("control", args, {
       usage: `${NAME} [flags]`,
       about: "The control plane of a Brokkr grid: takes actions, schedules them, keeps blobs and results.",
       version: deno.version,
