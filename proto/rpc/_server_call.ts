@@ -7,89 +7,29 @@
 
 import { Metadata, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import {
-  type Access,
   BrokkrError,
-  type ByteBudget,
   type ByteLease,
   cancelled,
-  type Clock,
   Code,
   codeName,
   type Logger,
   type Principal,
-  resourceExhausted,
   type Span,
   type TraceContext,
-  type Tracer,
   unavailable,
 } from "@brokkr/common";
-import type { Method } from "../codec.ts";
-import { type Authorize, checkInstanceName } from "./auth.ts";
+import { checkInstanceName } from "./auth.ts";
 import { ServerCallContext } from "./_call_context.ts";
 import { resetStream, streamOf, wasBrokenOff } from "./_grpc_internals.ts";
 import { Inbox } from "./_inbox.ts";
+import type { CallCore, RouteEntry } from "./_call_core.ts";
+import { charge, CHARGE_FLOOR_BYTES, chargeNow } from "./_charge.ts";
 import { asBuffer, asPlain, Outbox } from "./_outbox.ts";
 import { MAX_SEND_MESSAGE_BYTES } from "./limits.ts";
-import type { CallMeter } from "./_call_meter.ts";
 import { DETAILS_KEY, publicError, toWireStatus } from "./status.ts";
-import type { Route } from "./types.ts";
-
-/** A route made ready: limits filled in, instruments looked up. */
-export interface RouteEntry {
-  /** The method. */
-  readonly method: Method<unknown, unknown>;
-  /** What the caller needs. */
-  readonly access: Access;
-  /** Answers it. */
-  readonly handler: Route["handler"];
-  /** Whether the client streams. */
-  readonly requestStream: boolean;
-  /** Whether the server streams. */
-  readonly responseStream: boolean;
-  /** See RouteOptions. */
-  readonly receiveStallMs: number;
-  /** See RouteOptions. */
-  readonly sendStallMs: number;
-  /** See RouteOptions. */
-  readonly maxDurationMs: number;
-  /** See RouteOptions. */
-  readonly endOnDrain: boolean;
-  /** Its metrics, undefined when none are collected. */
-  readonly meter: CallMeter | undefined;
-}
-
-/** What all calls of a server share. */
-export interface CallCore {
-  /** Time. */
-  readonly clock: Clock;
-  /** Where calls are logged. */
-  readonly log: Logger;
-  /** Records spans; without one only ids are made. */
-  readonly tracer: Tracer | undefined;
-  /** Where the bytes of messages are charged. */
-  readonly budget: ByteBudget | undefined;
-  /** Bytes that may be under way to a slow reader. */
-  readonly sendAheadBytes: number;
-  /** How long a streamed message waits for the budget. */
-  readonly budgetWaitMs: number;
-  /** Who is at the other end. */
-  readonly principalOf: (call: ServerInterceptingCallInterface) => Principal;
-  /** What they may do. */
-  readonly authorize: Authorize;
-  /** Calls that are not over, which the sweep looks at. */
-  readonly calls: Set<ServerCall>;
-  /** Calls that are over although the client still sends. */
-  readonly lingering: Set<ServerCall>;
-  /** Whether new calls are refused. */
-  draining: boolean;
-}
-
-/** Messages below this size are not charged: the limit of concurrent streams bounds them well enough. */
-export const CHARGE_FLOOR_BYTES = 8192;
 
 const EMPTY = new Metadata();
 const NONE = -1;
-const RETRY_MS = 500;
 
 function seconds(ms: number): string {
   return `${Math.round(ms / 100) / 10} s`;
@@ -224,7 +164,7 @@ export class ServerCall {
     }
     let request: unknown;
     try {
-      if (bytes.byteLength >= CHARGE_FLOOR_BYTES) this.#requestLease = this.#chargeNow(bytes.byteLength);
+      this.#requestLease = chargeNow(this.#core.budget, bytes.byteLength);
       request = this.#decode(bytes);
     } catch (error) {
       return this.end(error);
@@ -326,7 +266,7 @@ export class ServerCall {
     if (this.#finishedMs !== NONE) return;
     try {
       const bytes = this.#encode(value);
-      const lease = bytes.byteLength < CHARGE_FLOOR_BYTES ? undefined : this.#chargeNow(bytes.byteLength);
+      const lease = chargeNow(this.#core.budget, bytes.byteLength);
       this.#send(bytes, lease, undefined);
     } catch (error) {
       return this.end(error);
@@ -422,36 +362,9 @@ export class ServerCall {
     );
   }
 
-  #chargeNow(sizeBytes: number): ByteLease | undefined {
-    const { budget } = this.#core;
-    if (budget === undefined) return undefined;
-    return budget.tryAcquire(sizeBytes) ?? this.#overBudget(sizeBytes, budget);
-  }
-
-  /** Charges a streamed message, waiting for a while: the peer is held back meanwhile. */
-  async #charge(sizeBytes: number): Promise<ByteLease | undefined> {
+  #charge(sizeBytes: number): Promise<ByteLease | undefined> {
     const { budget, clock, budgetWaitMs } = this.#core;
-    const now = budget?.tryAcquire(sizeBytes);
-    if (budget === undefined || now !== undefined) return now;
-    const waiting = new AbortController();
-    const stop = () => waiting.abort(this.#aborted ?? cancelled());
-    this.#context.signal.addEventListener("abort", stop, { once: true });
-    using _timer = clock.setTimer(budgetWaitMs, () => waiting.abort());
-    try {
-      return await budget.acquire(sizeBytes, waiting.signal);
-    } catch (error) {
-      if (this.#aborted !== undefined || !waiting.signal.aborted) throw error;
-      return this.#overBudget(sizeBytes, budget);
-    } finally {
-      this.#context.signal.removeEventListener("abort", stop);
-    }
-  }
-
-  #overBudget(sizeBytes: number, budget: ByteBudget): never {
-    throw resourceExhausted(
-      `No room for a message of ${sizeBytes} bytes: ${budget.usedBytes} of ${budget.limitBytes} bytes for calls are in use`,
-      RETRY_MS,
-    );
+    return charge(budget, sizeBytes, { clock, limitMs: budgetWaitMs, signal: this.#context.signal });
   }
 
   #stopResponses(): void {

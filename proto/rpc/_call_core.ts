@@ -1,0 +1,74 @@
+/**
+ * What calls of one method, and all calls of one server, share.
+ *
+ * @module
+ */
+
+import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import type { Access, ByteBudget, Clock, Logger, Principal, Tracer } from "@brokkr/common";
+import type { Method } from "../codec.ts";
+import type { Authorize } from "./auth.ts";
+import type { CallMeter } from "./_call_meter.ts";
+import type { Route } from "./types.ts";
+
+/** What the server does with its calls from outside. */
+export interface SweptCall {
+  /** Whether it must end as soon as the server drains. */
+  readonly endOnDrain: boolean;
+  /** Ends the call with an error, unless it has ended. */
+  end(thrown: unknown): void;
+  /** Looks for what has taken too long. */
+  sweep(nowMs: number): void;
+  /** Cuts off a client that still sends after its call has ended; true when there is nothing left to do. */
+  sweepLingering(nowMs: number): boolean;
+}
+
+/** A route made ready: limits filled in, instruments looked up. */
+export interface RouteEntry {
+  /** The method. */
+  readonly method: Method<unknown, unknown>;
+  /** What the caller needs. */
+  readonly access: Access;
+  /** Answers it. */
+  readonly handler: Route["handler"];
+  /** Whether the client streams. */
+  readonly requestStream: boolean;
+  /** Whether the server streams. */
+  readonly responseStream: boolean;
+  /** See RouteOptions. */
+  readonly receiveStallMs: number;
+  /** See RouteOptions. */
+  readonly sendStallMs: number;
+  /** See RouteOptions. */
+  readonly maxDurationMs: number;
+  /** See RouteOptions. */
+  readonly endOnDrain: boolean;
+  /** Its metrics, undefined when none are collected. */
+  readonly meter: CallMeter | undefined;
+}
+
+/** What all calls of a server share. */
+export interface CallCore {
+  /** Time. */
+  readonly clock: Clock;
+  /** Where calls are logged. */
+  readonly log: Logger;
+  /** Records spans; without one only ids are made. */
+  readonly tracer: Tracer | undefined;
+  /** Where the bytes of messages are charged. */
+  readonly budget: ByteBudget | undefined;
+  /** Bytes that may be under way to a slow reader. */
+  readonly sendAheadBytes: number;
+  /** How long a streamed message waits for the budget. */
+  readonly budgetWaitMs: number;
+  /** Who is at the other end. */
+  readonly principalOf: (call: ServerInterceptingCallInterface) => Principal;
+  /** What they may do. */
+  readonly authorize: Authorize;
+  /** Calls that are not over, which the sweep looks at. */
+  readonly calls: Set<SweptCall>;
+  /** Calls that are over although the client still sends. */
+  readonly lingering: Set<SweptCall>;
+  /** Whether new calls are refused. */
+  draining: boolean;
+}
