@@ -66,8 +66,8 @@ export type Verdict = Extract<GridEvent, { type: "settled" }>["verdict"];
 export interface WorkerSession {
   /** Sends an encoded ControlMessage. False when the worker takes no more; the stream is then closed. */
   send(message: Uint8Array): boolean;
-  /** Ends the stream. */
-  close(error: BrokkrError): void;
+  /** Ends the stream, with an error or after all that was sent. */
+  close(error?: BrokkrError): void;
 }
 
 /** What a grid is made of. */
@@ -192,6 +192,8 @@ export class Grid {
     this.post({ type: "shutdown", abort: true });
     await this.#untilIdle(1000); // What settles is being written.
     this.#timer?.cancel();
+    // Without an error, which would overtake what was sent to them before.
+    for (const session of this.#sessions.values()) session.close();
   }
 
   #workLeft(): number {

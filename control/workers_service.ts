@@ -74,9 +74,7 @@ export class WorkersService {
   /** Its route. */
   routes(): Route[] {
     return [
-      bidi(RawConnect, "worker", (requests, context) => this.#connect(requests, context), {
-        endOnDrain: true,
-      }),
+      bidi(RawConnect, "worker", (requests, context) => this.#connect(requests, context)),
     ];
   }
 
