@@ -27,7 +27,7 @@ export interface LmdbEntry {
 }
 
 /** Entries read between two turns of the event loop: about a millisecond. */
-const SLICE_ENTRIES = 1000;
+const SLICE_ENTRIES = 400;
 /** Keys counted between two turns of the event loop. */
 const COUNT_SLICE = 20_000;
 

@@ -14,7 +14,7 @@ import { decodeRecord, MAGIC_BYTES, MAX_RECORD_BYTES, type Record, recordBytes }
 /** Bytes read at a time; more than the longest record. */
 const WINDOW_BYTES = 4 * MAX_RECORD_BYTES;
 /** Records handed over between two turns of the event loop. */
-const TURN_RECORDS = 1000;
+const TURN_RECORDS = 500;
 
 /** What a replay saw. */
 export interface Replayed {

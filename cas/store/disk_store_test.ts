@@ -1,7 +1,7 @@
 // What only the disk leaf has: faults of the disk, damage, limits.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { BrokkrError, Code } from "@brokkr/common";
+import { BrokkrError, ByteBudget, Code } from "@brokkr/common";
 import { digestOf, SHA256 } from "../digest.ts";
 import {
   assertHolds,
@@ -175,6 +175,56 @@ for (const kind of ["ENOSPC", "ENOSPC after a short write"] as const) {
       assertEquals((await store.stat()).segments, 1);
     }));
 }
+
+Deno.test("DiskBlobStore refuses a large blob when a sync fails while it is still being written", () =>
+  withDir(async (dir) => {
+    const files = new FaultyFiles(systemFiles);
+    await using store = await openDiskBlobStore(dir, { files });
+    const large = blob(40 * MIB, 1);
+    let failed = 0;
+    // Once: the kernel reports a lost write to one sync only, and the next one succeeds.
+    files.fault = (operation, path) =>
+      operation === "syncData" && path.includes("/tmp/") && failed++ === 0 ? "EIO" : undefined;
+    for (const chunk of [MIB, 64 << 10]) {
+      failed = 0;
+      await rejectsWith(Code.UNAVAILABLE, async () => {
+        await using writer = await store.writer(SCOPE, large.digest);
+        for (let at = 0; at < large.data.length; at += chunk) {
+          await writer.write(large.data.subarray(at, at + chunk));
+        }
+        await writer.commit();
+      });
+      assert(failed >= 1);
+      assertEquals(await missing(store, [large]), [0]);
+      assertEquals((await Array.fromAsync(Deno.readDir(`${dir}/tmp`))).length, 0);
+    }
+    await put(store, large);
+    await assertHolds(store, [large]);
+  }));
+
+Deno.test("DiskBlobStore gives writers and readers their memory back, however they end", () =>
+  withDir(async (dir) => {
+    const budget = new ByteBudget(3 * MIB);
+    await using store = await openDiskBlobStore(dir, { budget });
+    const large = blob(3 * MIB, 1);
+    for (const one of [blob(MIB, 2), large]) {
+      for (let round = 0; round < 4; round++) {
+        const writer = await store.writer(SCOPE, one.digest);
+        await writer.write(one.data.subarray(0, 100));
+        await writer.abort();
+        const wrong = await store.writer(SCOPE, one.digest);
+        await wrong.write(one.data.subarray(1));
+        await rejectsWith(Code.INVALID_ARGUMENT, () => wrong.commit());
+      }
+      await Promise.all(Array.from({ length: 8 }, () => put(store, one)));
+      assertEquals(budget.usedBytes, 0);
+    }
+    const readers = Array.from({ length: 6 }, async (_, n) => {
+      for await (const piece of store.read(SCOPE, large.digest)) if (n % 2 === 0 && piece.length > 0) break;
+    });
+    await Promise.all(readers);
+    assertEquals(budget.usedBytes, 0);
+  }));
 
 Deno.test("DiskBlobStore survives any single failing operation while blobs are put, read and deleted", async () => {
   const blobs = [blob(50, 1), blob(60_000, 2), blob(MIB + 9, 3)];
