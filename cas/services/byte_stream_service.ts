@@ -187,17 +187,26 @@ class ByteStreamService implements AsyncDisposable {
     let interrupted = false;
     const before = writer.writtenBytes;
     try {
+      let offset = before;
       for (let message = first;;) {
-        checkMessage(message, first, writer.writtenBytes);
-        if (message.data.length > 0) await writer.write(message.data);
-        if (message.finishWrite) break;
+        checkMessage(message, first, offset);
+        offset += message.data.length;
+        const written = message.data.length > 0 ? writer.write(message.data) : undefined;
+        if (message.finishWrite) {
+          await written;
+          break;
+        }
+        // The next message arrives while this one is written.
+        const next = messages.next();
+        next.catch(() => undefined); // heard below, unless the writing fails first
+        await written;
         interrupted = true;
-        const { value, done } = await messages.next();
+        const { value, done } = await next;
         interrupted = false;
         if (done === true) {
           throw invalidArgument(
             "finish_write",
-            `The write ended after ${writer.writtenBytes} bytes without a message that finishes it`,
+            `The write ended after ${offset} bytes without a message that finishes it`,
           );
         }
         message = value;
