@@ -1,12 +1,25 @@
 /**
  * The client SDK: upload inputs, run commands on a grid, fetch what they made, look into its cache.
  *
- * ```ts no-eval
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { connectGrid } from "@brokkr/cli";
+ * import { startGrid } from "@brokkr/cli/up";
  *
- * await using client = connectGrid("grpc://127.0.0.1:8980");
- * const result = await client.run({ argv: ["gcc", "-c", "main.c"], inputs: ["main.c"], outputs: ["main.o"] });
- * await client.download(result.outputs, ".");
+ * await using grid = await startGrid(); // or one that runs already, such as grpc://127.0.0.1:8980
+ * await using client = connectGrid(grid.endpoint);
+ * const directory = await Deno.makeTempDir();
+ * await Deno.writeTextFile(`${directory}/words`, "b\na\n");
+ * const result = await client.run({
+ *   argv: ["sort", "-o", "sorted", "words"],
+ *   env: { PATH: "/usr/bin:/bin" },
+ *   inputs: [{ from: `${directory}/words` }],
+ *   outputs: ["sorted"],
+ * });
+ * await client.download(result.outputs, directory);
+ * assertEquals(await Deno.readTextFile(`${directory}/sorted`), "a\nb\n");
+ * await Deno.remove(directory, { recursive: true });
  * ```
  *
  * @module
