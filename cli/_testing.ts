@@ -38,7 +38,7 @@ export function brokkCommand(args: readonly string[], options: BrokkOptions = {}
     if (value !== undefined) env[name] = value;
   }
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", MAIN, ...args],
+    args: ["run", "-A", "--no-prompt", "--quiet", MAIN, ...args],
     cwd: options.cwd,
     env: { ...env, ...options.env },
     clearEnv: true,

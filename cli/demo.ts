@@ -39,6 +39,8 @@ async function brokk(grid: Grid, cwd: string, args: readonly string[], expected:
   const printed = await execute(Deno.execPath(), [
     "run",
     "-A",
+    // On a first start Deno tells of what it downloads, on standard error.
+    "--quiet",
     MAIN,
     command,
     "--endpoint",
