@@ -11,7 +11,6 @@ import {
   formatDigest,
   parseDigestText,
   SHA256,
-  type TransferProgress,
   type TransferStat,
   type UploadBlob,
 } from "@brokkr/cas/client";
@@ -21,15 +20,13 @@ import {
   ActionCache,
   type ActionResult,
   Admin,
-  type ExecutedActionMetadata,
   type GetActionResponse,
   type GetStatusResponse,
   RequestMetadataCodec,
   type WorkerInfo,
 } from "@brokkr/proto";
 import type { Channel, ClientTlsOptions, ConnectOptions } from "@brokkr/proto/rpc/client";
-import { type ActionSpec, buildAction } from "./_action.ts";
-import type { OnStage } from "./_execution.ts";
+import { buildAction } from "./_action.ts";
 import { buildInputs, type BuiltInputs, type Input } from "./_inputs.ts";
 import { type BlobSet, type BlobSource, readSource } from "./_local_tree.ts";
 import {
@@ -42,6 +39,7 @@ import {
 import { Cache } from "./cache.ts";
 import { awakeClock } from "./_clock.ts";
 import { quickCall, quickCallsWork } from "./_quick_call.ts";
+import type { RunOptions, RunResult } from "./run_types.ts";
 import { VERSION } from "./version.ts";
 
 /** How a {@linkcode Client} is set up. */
@@ -56,62 +54,6 @@ export interface GridOptions {
   readonly retries?: number;
   /** Name of the tool on whose behalf calls are made, for logs; `brokk` by default. */
   readonly toolName?: string;
-}
-
-/** What {@linkcode Client.run} is given. */
-export interface RunOptions extends ActionSpec {
-  /** Files, directories and links that the command finds below its root. */
-  readonly inputs?: readonly Input[];
-  /** Stops waiting; the grid then stops the action unless others wait for it. */
-  readonly signal?: AbortSignal;
-  /** Told each time the stage of the execution changes. */
-  readonly onStage?: OnStage;
-  /** Told how far the upload of inputs is. */
-  readonly onUpload?: (progress: TransferProgress) => void;
-  /** Told when the connection broke and the execution is joined again. */
-  readonly onResume?: (error: BrokkrError) => void;
-}
-
-/** Where the time of a run went, in milliseconds. */
-export interface RunTimings {
-  /** Reading and hashing inputs. */
-  readonly buildMs: number;
-  /** Asking the action cache. */
-  readonly cacheMs: number;
-  /** Finding out what the grid lacks and uploading it. */
-  readonly uploadMs: number;
-  /** From Execute to the result. */
-  readonly executeMs: number;
-  /** Fetching output streams that were too large for the result. */
-  readonly fetchMs: number;
-}
-
-/** What came of a run. */
-export interface RunResult {
-  /** The command's exit code; 128 + n when signal n ended it. */
-  readonly exitCode: number;
-  /** Its standard output. */
-  readonly stdout: Uint8Array;
-  /** Its standard error. */
-  readonly stderr: Uint8Array;
-  /** True when nothing was run for this call. */
-  readonly cacheHit: boolean;
-  /** What it left behind. */
-  readonly outputs: readonly Output[];
-  /** Names the action; `brokk action show` takes it. */
-  readonly actionDigest: Digest;
-  /** Names the operation; `""` when the action cache answered. */
-  readonly operationName: string;
-  /** Worker and timestamps. */
-  readonly metadata: ExecutedActionMetadata | undefined;
-  /** Set when the action did not come to its end, as when it timed out; the rest is then partial. */
-  readonly error: BrokkrError | undefined;
-  /** Words of the grid for a person. */
-  readonly message: string;
-  /** What was uploaded. */
-  readonly uploaded: TransferStat;
-  /** Where the time went. */
-  readonly timings: RunTimings;
 }
 
 /** What {@linkcode Client.upload} came to. */

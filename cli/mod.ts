@@ -26,15 +26,8 @@
  */
 
 export { Cache, type CacheEntry, type CacheOptions, type CacheStat, type PutResult } from "./cache.ts";
-export {
-  Client,
-  connectGrid,
-  type GridOptions,
-  type RunOptions,
-  type RunResult,
-  type RunTimings,
-  type UploadResult,
-} from "./client.ts";
+export { Client, connectGrid, type GridOptions, type UploadResult } from "./client.ts";
+export type { RunOptions, RunResult, RunTimings } from "./run_types.ts";
 export type { ActionSpec } from "./_action.ts";
 export type { OnStage, Stage } from "./_execution.ts";
 export type {

@@ -7,7 +7,8 @@
 import { asBrokkrError, BrokkrError, Code } from "@brokkr/common";
 import { parseDuration } from "@brokkr/common/units";
 import { Command, InvalidArgumentError } from "commander";
-import type { Client, RunOptions, RunResult } from "../client.ts";
+import type { Client } from "../client.ts";
+import type { RunOptions, RunResult } from "../run_types.ts";
 import { connectCommand, type ConnectionFlags } from "../_connection.ts";
 import type { Stage } from "../_execution.ts";
 import { ExitError, printError, USAGE_EXIT } from "../_exit.ts";

@@ -9,6 +9,8 @@ import { formatHostPort, parseHostPort } from "@brokkr/common/units";
 import { awakeClock } from "../_clock.ts";
 import { type ProcessEnd, type ProcessSpec, SupervisedProcess } from "./supervised_process.ts";
 
+export { type ProcessEnd, type ProcessSpec, type Ready, SupervisedProcess } from "./supervised_process.ts";
+
 /** What {@linkcode startGrid} is given. */
 export interface StartGridOptions {
   /** Holds `control/` and `worker/`; without it a temporary directory, removed at the end. */
