@@ -57,6 +57,15 @@ type LoadOutcome = { readonly kind: "ready" | "missing" | "again" } | {
   readonly error: BrokkrError;
 };
 
+interface Wait {
+  readonly digest: Digest;
+  readonly entry: CacheEntry;
+  readonly outcome: Promise<LoadOutcome>;
+}
+
+/** Blobs looked up in one go: about a millisecond. */
+const BLOCK = 1000;
+
 const READY: LoadOutcome = { kind: "ready" };
 const MISSING: LoadOutcome = { kind: "missing" };
 const AGAIN: LoadOutcome = { kind: "again" };
@@ -186,8 +195,27 @@ export class InputFetcher {
     source: BlobSource,
     signal: AbortSignal | undefined,
   ): Promise<Digest[]> {
-    const waits: { readonly digest: Digest; readonly entry: CacheEntry; outcome: Promise<LoadOutcome> }[] =
-      [];
+    const waits: Wait[] = [];
+    const slices = new Slices(signal);
+    for (let at = 0; at < wanted.length; at += BLOCK) {
+      this.#block(wanted.slice(at, at + BLOCK), held, source, waits);
+      if (slices.spent) await slices.next();
+    }
+    if (waits.length === 0) return [];
+    const outcomes = await unlessAborted(Promise.all(waits.map((wait) => wait.outcome)), signal);
+    const again: Digest[] = [];
+    outcomes.forEach((outcome, index) => {
+      const { digest, entry } = waits[index];
+      if (outcome.kind === "failed") throw outcome.error;
+      const sameSize = entry.digest.sizeBytes === digest.sizeBytes;
+      if (outcome.kind === "missing" && sameSize) held.missing.push(digest);
+      else if (outcome.kind !== "ready" || !sameSize) again.push(digest);
+    });
+    return again;
+  }
+
+  /** Holds some blobs and starts to load those that are not there. Between the two nobody else may look. */
+  #block(wanted: readonly Digest[], held: Held, source: BlobSource, waits: Wait[]): void {
     const fresh: CacheEntry[] = [];
     for (const digest of wanted) {
       let entry = this.#cache.find(digestKey(digest));
@@ -210,24 +238,11 @@ export class InputFetcher {
       const outcome = this.#loading.get(entry);
       if (outcome !== undefined) waits.push({ digest, entry, outcome });
     }
-    if (fresh.length > 0) {
-      this.#fetch(fresh, source);
-      for (const entry of fresh) {
-        const outcome = this.#loading.get(entry);
-        if (outcome !== undefined) waits.push({ digest: entry.digest, entry, outcome });
-      }
+    this.#fetch(fresh, source);
+    for (const entry of fresh) {
+      const outcome = this.#loading.get(entry);
+      if (outcome !== undefined) waits.push({ digest: entry.digest, entry, outcome });
     }
-    if (waits.length === 0) return [];
-    const outcomes = await unlessAborted(Promise.all(waits.map((wait) => wait.outcome)), signal);
-    const again: Digest[] = [];
-    outcomes.forEach((outcome, index) => {
-      const { digest, entry } = waits[index];
-      if (outcome.kind === "failed") throw outcome.error;
-      const sameSize = entry.digest.sizeBytes === digest.sizeBytes;
-      if (outcome.kind === "missing" && sameSize) held.missing.push(digest);
-      else if (outcome.kind !== "ready" || !sameSize) again.push(digest);
-    });
-    return again;
   }
 
   /** Checks an entry from before the machine last went down; a damaged one is fetched again. */

@@ -16,6 +16,7 @@ import {
 } from "@brokkr/cas/client";
 import type { BlobSource, HeldInputs, InputFetcher } from "./input_fetcher.ts";
 import type { InputBlobs, InputDirectory, InputTree } from "./materializer.ts";
+import { Slices } from "./_slices.ts";
 
 /** An input root with everything at hand. Disposing of it lets the cache forget the contents. */
 export interface ResolvedInputs extends Disposable {
@@ -85,11 +86,8 @@ export class InputResolver {
     const directories = new Map<string, InputDirectory>();
     const fetched = await this.#load(root, directories, missing, source, signal);
     const nodeCount = countNodes(digestKey(root), directories, this.#maxNodes, this.#maxDepth);
-    const files = new Map<string, Digest>();
-    for (const directory of directories.values()) {
-      for (const file of directory.files) files.set(`${file.key}/${file.digest.sizeBytes}`, file.digest);
-    }
-    const held = await this.#fetcher.hold([...files.values()], source, signal);
+    const files = await distinctFiles(directories, signal);
+    const held = await this.#fetcher.hold(files, source, signal);
     missing.push(...held.missing);
     if (missing.length > 0) {
       held[Symbol.dispose]();
@@ -101,7 +99,7 @@ export class InputResolver {
     return {
       tree: { rootKey: digestKey(root), directories, nodeCount },
       blobs: held,
-      wantedBlobs: directories.size + files.size,
+      wantedBlobs: directories.size + files.length,
       fetchedBlobs: fetched.blobs + held.fetchedBlobs,
       fetchedBytes: fetched.bytes + held.fetchedBytes,
       [Symbol.dispose]: () => held[Symbol.dispose](),
@@ -116,6 +114,7 @@ export class InputResolver {
     source: BlobSource,
     signal: AbortSignal | undefined,
   ): Promise<{ blobs: number; bytes: number }> {
+    const slices = new Slices(signal);
     const fetched = { blobs: 0, bytes: 0 };
     const seen = new Set<string>();
     let level = new Map<string, { readonly digest: Digest; readonly path: string }>([
@@ -141,6 +140,7 @@ export class InputResolver {
         const absent = new Set(held.missing.map(digestKey));
         for (const each of wanted) {
           if (!absent.has(each.key)) directories.set(each.key, await this.#decode(each, held));
+          if (slices.spent) await slices.next();
         }
       }
       const next = new Map<string, { readonly digest: Digest; readonly path: string }>();
@@ -223,6 +223,25 @@ function emptyInputs(rootKey: string): ResolvedInputs {
     fetchedBytes: 0,
     [Symbol.dispose]: () => {},
   };
+}
+
+/** Contents of all files, each once; both digests where one hash comes with two sizes. */
+async function distinctFiles(
+  directories: ReadonlyMap<string, InputDirectory>,
+  signal: AbortSignal | undefined,
+): Promise<Digest[]> {
+  const slices = new Slices(signal);
+  const files = new Map<string, Digest>();
+  const others: Digest[] = [];
+  for (const directory of directories.values()) {
+    for (const { key, digest } of directory.files) {
+      const known = files.get(key);
+      if (known === undefined) files.set(key, digest);
+      else if (known.sizeBytes !== digest.sizeBytes) others.push(digest);
+    }
+    if (slices.spent) await slices.next();
+  }
+  return [...files.values(), ...others];
 }
 
 /** What one directory amounts to, with all below it. */

@@ -238,17 +238,17 @@ for (const { name, open } of IMPLEMENTATIONS) {
       );
     }));
 
-  Deno.test(`${name} lays out 5,000 files without holding up the event loop`, () =>
+  Deno.test(`${name} lays out a thousand files without holding up the event loop`, () =>
     withMaterializer(open, async (materializer, inputs) => {
       const tree = new TreeBuilder();
-      for (let i = 0; i < 5000; i++) tree.addFile(`d${i % 50}/${i}`, inputs.put(encoder.encode(`file ${i}`)));
+      for (let i = 0; i < 1000; i++) tree.addFile(`d${i % 50}/${i}`, inputs.put(encoder.encode(`file ${i}`)));
       using resolved = await inputs.resolve(tree);
       let turns = 0;
       const ticking = setInterval(() => turns++, 1);
       try {
         await using root = await materializer.materialize({ ...resolved, extraDirectories: [] });
-        assertEquals([...Deno.readDirSync(`${root.rootPath}/d0`)].length, 100);
-        assert(turns >= 5, `Timers ran ${turns} times meanwhile`);
+        assertEquals([...Deno.readDirSync(`${root.rootPath}/d0`)].length, 20);
+        assert(turns >= 2, `Timers ran ${turns} times meanwhile`);
       } finally {
         clearInterval(ticking);
       }
