@@ -5,7 +5,7 @@
  */
 
 import type { DigestBatch } from "./blob_store.ts";
-import { type Digest, type DigestFunction, type HashHex } from "./digest.ts";
+import type { Digest, DigestFunction, HashHex } from "./digest.ts";
 import { invalidArgument } from "@brokkr/common";
 
 /**
