@@ -110,37 +110,34 @@ class Parser {
   #file(): void {
     const reader = this.#reader;
     let name = "";
-    let digest: Digest | undefined;
+    let digest: DigestFields | undefined;
     let executable = false;
     let nodeProperties: NodeProperties | undefined;
     while (!reader.done) {
       const tag = reader.tag();
       if (tag === 0x0a) name = this.#text("file");
-      else if (tag === 0x12) digest = inside(reader, () => readDigest(reader, this.#fn));
+      else if (tag === 0x12) digest = inside(reader, () => readDigestFields(reader));
       else if (tag === 0x20) executable = reader.bool();
       else if (tag === 0x32) nodeProperties = inside(reader, () => readNodeProperties(reader));
       else reader.skip(tag);
     }
     this.#take("file", name);
-    if (digest === undefined) throw unfit(this.#at, "file", JSON.stringify(name), "its digest is missing");
-    this.files.push(withProperties({ name, digest, executable }, nodeProperties));
+    const entry = { name, digest: this.#digest("file", name, digest), executable };
+    this.files.push(withProperties(entry, nodeProperties));
   }
 
   #directory(): void {
     const reader = this.#reader;
     let name = "";
-    let digest: Digest | undefined;
+    let digest: DigestFields | undefined;
     while (!reader.done) {
       const tag = reader.tag();
       if (tag === 0x0a) name = this.#text("directory");
-      else if (tag === 0x12) digest = inside(reader, () => readDigest(reader, this.#fn));
+      else if (tag === 0x12) digest = inside(reader, () => readDigestFields(reader));
       else reader.skip(tag);
     }
     this.#take("directory", name);
-    if (digest === undefined) {
-      throw unfit(this.#at, "directory", JSON.stringify(name), "its digest is missing");
-    }
-    this.directories.push({ name, digest });
+    this.directories.push({ name, digest: this.#digest("directory", name, digest) });
   }
 
   #symlink(): void {
@@ -159,6 +156,17 @@ class Parser {
     const problem = targetProblem(target);
     if (problem !== undefined) throw unfit(this.#at, "symbolic link", JSON.stringify(name), problem);
     this.symlinks.push(withProperties({ name, target }, nodeProperties));
+  }
+
+  /** A digest that is malformed is told with the entry it stands in. */
+  #digest(kind: string, name: string, fields: DigestFields | undefined): Digest {
+    const refuse = (problem: string) => unfit(this.#at, kind, JSON.stringify(name), problem);
+    if (fields === undefined) throw refuse("its digest is missing");
+    try {
+      return makeDigest(this.#fn, fields.hash, fields.sizeBytes);
+    } catch (error) {
+      throw refuse(error instanceof Error ? error.message : String(error));
+    }
   }
 
   #text(kind: string): string {
@@ -212,8 +220,12 @@ export function parseDirectory(bytes: Uint8Array, fn: DigestFunction, at = ""): 
   return new Parser(new WireReader(bytes, name), fn, at).run();
 }
 
-/** Reads the fields of a Digest message. */
-export function readDigest(reader: WireReader, fn: DigestFunction): Digest {
+interface DigestFields {
+  readonly hash: string;
+  readonly sizeBytes: number;
+}
+
+function readDigestFields(reader: WireReader): DigestFields {
   let hash = "";
   let sizeBytes = 0;
   while (!reader.done) {
@@ -222,6 +234,12 @@ export function readDigest(reader: WireReader, fn: DigestFunction): Digest {
     else if (tag === 0x10) sizeBytes = reader.int64();
     else reader.skip(tag);
   }
+  return { hash, sizeBytes };
+}
+
+/** Reads the fields of a Digest message. */
+export function readDigest(reader: WireReader, fn: DigestFunction): Digest {
+  const { hash, sizeBytes } = readDigestFields(reader);
   return makeDigest(fn, hash, sizeBytes);
 }
 
