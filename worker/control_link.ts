@@ -210,7 +210,7 @@ class Heartbeats {
     this.#timer?.cancel();
     this.#intervalMs = intervalMs;
     this.#ttlMs = ttlMs;
-    this.#schedule();
+    void this.#beat();
   }
 
   stop(): void {
