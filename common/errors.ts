@@ -94,6 +94,7 @@ export interface BrokkrErrorOptions {
  * ```
  */
 export class BrokkrError extends Error {
+  /** Always `BrokkrError`. */
   override readonly name = "BrokkrError";
   /** The canonical status code. */
   readonly code: Code;

@@ -4,10 +4,8 @@
  * @module
  */
 
-declare const BRAND: unique symbol;
-
-/** A `T` that only code naming the brand `B` can make. */
-export type Branded<T, B extends string> = T & { readonly [BRAND]: B };
+/** A `T` that only code naming the brand `B` can make. The brand exists for the compiler alone. */
+export type Branded<T, B extends string> = T & { readonly __brand: B };
 
 /** The name of one REAPI instance, `""` for the default; may hold slashes. */
 export type InstanceName = Branded<string, "InstanceName">;
