@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Socket } from "node:net";
 import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { BrokkrError, Code } from "@brokkr/common";
 
@@ -41,6 +42,7 @@ export interface H2Stream {
 interface H2Server {
   on(event: "session", listener: (session: H2Session) => void): unknown;
   on(event: "sessionError", listener: (error: Error) => void): unknown;
+  prependListener(event: "connection" | "secureConnection", listener: (socket: Socket) => void): unknown;
 }
 
 function changed(what: string): BrokkrError {

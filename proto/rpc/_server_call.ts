@@ -7,11 +7,11 @@
 
 import { Metadata, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import {
+  ANONYMOUS,
   BrokkrError,
   type ByteLease,
   cancelled,
   Code,
-  codeName,
   type Logger,
   type Principal,
   type Span,
@@ -23,6 +23,7 @@ import { ServerCallContext } from "./_call_context.ts";
 import { resetStream, streamOf, wasBrokenOff } from "./_grpc_internals.ts";
 import { Inbox } from "./_inbox.ts";
 import type { CallCore, RouteEntry } from "./_call_core.ts";
+import { logCall } from "./_call_log.ts";
 import { charge, CHARGE_FLOOR_BYTES, chargeNow } from "./_charge.ts";
 import { asBuffer, asPlain, Outbox } from "./_outbox.ts";
 import { MAX_SEND_MESSAGE_BYTES } from "./limits.ts";
@@ -75,8 +76,7 @@ export class ServerCall {
   }
 
   get principal(): Principal {
-    if (this.#principal === undefined) throw new BrokkrError(Code.INTERNAL, "The call has no principal yet");
-    return this.#principal;
+    return this.#principal ?? ANONYMOUS; // a call that was refused at the door
   }
 
   get peer(): string {
@@ -385,32 +385,11 @@ export class ServerCall {
       if (error !== undefined) this.#span.fail(error);
       this.#span.end();
     }
-    this.#logEnd(code, nowMs - this.#startedMs, error, thrown);
+    logCall(this.#core.log, this.#context, { code, ms: nowMs - this.#startedMs, error, thrown });
     if (error === undefined) return;
     this.#aborted = error;
     this.#context.abort(error);
     this.#inbox?.end(error);
     this.#stopResponses();
-  }
-
-  #logEnd(code: Code, ms: number, error: BrokkrError | undefined, thrown: unknown): void {
-    const context = this.#context;
-    const principal = this.#principal;
-    const fields = {
-      method: this.path,
-      code: codeName(code),
-      ms: Math.round(ms * 100) / 100,
-      // Read only when the line is written.
-      get trace() {
-        return context.trace.traceId;
-      },
-      get peer() {
-        return context.peer;
-      },
-      principal: principal?.name,
-    };
-    if (code === Code.INTERNAL) this.#core.log.warn("Call failed", { ...fields, error: thrown });
-    else if (error === undefined) this.#core.log.debug("Call ended", fields);
-    else this.#core.log.debug("Call ended", { ...fields, error: error.message });
   }
 }

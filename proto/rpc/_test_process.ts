@@ -1,5 +1,5 @@
 /**
- * A server (or, with an address as argument, a client) in a process of its own, for tests of what it survives.
+ * A server (`plain` or `coalesced`) or a client (`call <address>`) in a process of its own, for tests of what it survives.
  *
  * @module
  */
@@ -17,12 +17,13 @@ import {
 } from "./server.ts";
 import { Echo } from "./_test_service.ts";
 
-async function serve(): Promise<void> {
+async function serve(coalesceWrites: boolean): Promise<void> {
   const log = createLogger({ level: "info" });
   const server = createRpcServer({
     listen: ["127.0.0.1:0"],
     authorize: defaultPolicy({ anonymousAccess: ["public", "read"] }),
     log,
+    coalesceWrites,
     routes: [
       unary(Echo.unary, "read", (text) => text),
       serverStream(Echo.serverStream, "read", async function* (text, context) {
@@ -51,4 +52,7 @@ async function call(address: string): Promise<void> {
   console.log(`failed ${failed}`);
 }
 
-if (import.meta.main) await (Deno.args.length === 0 ? serve() : call(Deno.args[0]));
+if (import.meta.main) {
+  const [role, address] = Deno.args;
+  await (role === "call" ? call(address) : serve(role === "coalesced"));
+}

@@ -1,6 +1,6 @@
 /**
  * What this layer costs: an empty unary call through it against an empty handler of bare grpc-js, each server in a
- * process of its own. `deno run -A proto/rpc/rpc_bench.ts [seconds]`; with `--serve layer` or `--serve bare` it only
+ * process of its own. `deno run -A proto/rpc/rpc_bench.ts [seconds]`; with `--serve bare`, `layer` or `coalesced` it only
  * serves, for load generators such as h2load.
  *
  * @module
@@ -16,11 +16,12 @@ import { Echo } from "./_test_service.ts";
 
 const ANSWER = new Uint8Array(180);
 
-async function serveLayer(): Promise<string> {
+async function serveLayer(coalesceWrites: boolean): Promise<string> {
   const server = createRpcServer({
     routes: [unary(Echo.bytes, "read", () => ANSWER)],
     listen: ["127.0.0.1:0"],
     authorize: defaultPolicy({ anonymousAccess: ["public", "read"] }),
+    coalesceWrites,
     byteBudget: new ByteBudget(1 << 28),
   });
   return (await server.listen())[0].address;
@@ -73,7 +74,7 @@ async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
 async function compare(seconds: number): Promise<void> {
   for (const width of [1, 16, 64]) {
     const rates: Record<string, number> = {};
-    for (const kind of ["bare", "layer"]) {
+    for (const kind of ["bare", "layer", "coalesced"]) {
       const args = ["run", "-A", "--no-check", import.meta.url, "--serve", kind];
       const server = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
       rates[kind] = await measure(await firstLine(server.stdout), width, seconds);
@@ -89,7 +90,7 @@ async function compare(seconds: number): Promise<void> {
 
 if (import.meta.main) {
   if (Deno.args[0] === "--serve") {
-    console.log(await (Deno.args[1] === "bare" ? serveBare() : serveLayer()));
+    console.log(await (Deno.args[1] === "bare" ? serveBare() : serveLayer(Deno.args[1] === "coalesced")));
   } else {
     await compare(Number(Deno.args[0] ?? 3));
   }

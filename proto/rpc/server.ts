@@ -27,6 +27,7 @@ import {
   unavailable,
 } from "@brokkr/common";
 import { defaultAuthenticate } from "./auth.ts";
+import { coalesceWrites } from "./_coalesce.ts";
 import { callMeters } from "./_call_meter.ts";
 import { h2Servers, setH2Settings, streamOf } from "./_grpc_internals.ts";
 import { bind, checkExposure, formatHostPort, parseHostPort, serverCredentials } from "./_listen.ts";
@@ -253,6 +254,10 @@ class GrpcServer implements RpcServer {
   #watchSessions(): void {
     for (const server of h2Servers(this.#server)) {
       server.on("sessionError", (error) => this.#log.debug("A connection failed", { error: error.message }));
+      if (this.#options.coalesceWrites === true) {
+        const event = this.#options.tls === undefined ? "connection" : "secureConnection";
+        server.prependListener(event, coalesceWrites);
+      }
       server.on("session", (session) => {
         this.#connections++;
         session.once("close", () => this.#connections--);

@@ -30,12 +30,16 @@ export function onTermination(end: () => Promise<void>, options: TerminationOpti
   let ending = false;
   const first = async (signal: Deno.Signal) => {
     options.log?.info("Shutting down; a second signal ends at once", { signal });
+    // Neither signal listeners nor the system clock's timers keep a process alive; an orderly end must not be cut short.
+    const alive = setInterval(() => {}, 60_000);
     try {
       await end();
       exit(0);
     } catch (error) {
       options.log?.error("Shutdown failed", { error });
       exit(1);
+    } finally {
+      clearInterval(alive);
     }
   };
   for (const signal of options.signals ?? ["SIGTERM", "SIGINT"]) {

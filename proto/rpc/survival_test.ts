@@ -217,8 +217,12 @@ const ATTACKS: Record<string, (port: number) => Promise<void>> = {
     ),
 };
 
-Deno.test("A server process lives through everything its peers do to it", async () => {
-  const server = spawn();
+for (const kind of ["plain", "coalesced"]) {
+  Deno.test(`A ${kind} server process lives through everything its peers do to it`, () => survive(kind));
+}
+
+async function survive(kind: string): Promise<void> {
+  const server = spawn(kind);
   const log = new Response(server.stderr).text();
   let status: Deno.CommandStatus | undefined;
   void server.status.then((ended) => status = ended);
@@ -250,7 +254,7 @@ Deno.test("A server process lives through everything its peers do to it", async 
   assertEquals(status.code, 0, text);
   assertEquals(status.signal, null);
   assert(!/error|panic|abort|segfault|invalid pointer|Uncaught/i.test(text), text);
-});
+}
 
 Deno.test("A client process lives through GOAWAYs of its server", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -258,7 +262,7 @@ Deno.test("A client process lives through GOAWAYs of its server", async () => {
   const serving = (async () => {
     for await (const connection of listener) void serveBadly(connection, connections++);
   })();
-  const client = spawn(`127.0.0.1:${(listener.addr as Deno.NetAddr).port}`);
+  const client = spawn("call", `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`);
   const { success, signal, stdout, stderr } = await client.output();
   listener.close();
   await serving;
