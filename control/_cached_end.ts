@@ -16,8 +16,13 @@ const MAX_INLINE_BYTES = 4_000_000;
 
 /** The end of an operation whose result was in the action cache. */
 export function cachedEnd(result: Uint8Array): ExecuteEnd {
-  const response = encodeExecuteResponse({ result, cached: true, message: "" });
-  return { result, response, cached: true, code: Code.OK, message: "", exitCode: 0 };
+  return {
+    ...encodeExecuteResponse({ result, cached: true, message: "" }),
+    cached: true,
+    code: Code.OK,
+    message: "",
+    exitCode: 0,
+  };
 }
 
 /** `result` with the contents that a client asked for; undefined when it asked for none. */

@@ -38,27 +38,35 @@ export const RawExecution: {
   waitExecution: { ...Execution.waitExecution, response: BytesCodec },
 };
 
-/** An encoded ExecuteResponse. */
-export function encodeExecuteResponse(response: {
+/** An encoded ExecuteResponse, and the result where it lies in it. */
+export function encodeExecuteResponse(parts: {
   readonly result?: Uint8Array;
   readonly cached: boolean;
   readonly status?: Init<Status>;
   readonly message: string;
-}): Uint8Array {
-  const { result, cached, status, message } = response;
+}): { readonly response: Uint8Array; readonly result: Uint8Array | undefined } {
+  const { result, cached, status, message } = parts;
   const statusBytes = status === undefined ? undefined : StatusCodec.encode(status);
   const writer = new WireWriter(
     FRAME_BYTES + (result?.length ?? 0) + (statusBytes?.length ?? 0) + 3 * message.length,
   );
+  let resultStart = 0;
   if (result !== undefined) {
     // Also when it is empty: an ActionResult of defaults alone is a result.
     writer.header(1, result.length);
+    resultStart = writer.pos;
     writer.raw(result);
   }
   writer.intField(2, cached ? 1 : 0);
   if (statusBytes !== undefined) writer.bytesField(3, statusBytes);
   writer.stringField(5, message.toWellFormed());
-  return writer.finish();
+  const bytes = writer.finish();
+  // The writer's buffer may be larger than what was written, and what is made here is kept for minutes.
+  const response = bytes.length * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes;
+  return {
+    response,
+    result: result === undefined ? undefined : response.subarray(resultStart, resultStart + result.length),
+  };
 }
 
 /** What an operation's metadata tell. */

@@ -9,8 +9,7 @@ import { type ActionCache, MAX_ACTION_RESULT_BYTES } from "@brokkr/cas";
 import { asBrokkrError, BrokkrError, Code, type LeaseId, type Logger, type WorkerId } from "@brokkr/common";
 import { ActionResultCodec, type LeaseResult, type Status } from "@brokkr/proto";
 import { encodeExecuteResponse } from "./_messages.ts";
-import type { JobPayload, Verdict } from "./grid.ts";
-import type { ExecuteEnd } from "./operation_record.ts";
+import { failedEnd, type JobPayload, type Verdict } from "./grid.ts";
 
 /** A result to settle. */
 export interface Handin {
@@ -82,17 +81,10 @@ function finish(
   note: string,
 ): Verdict {
   const words = [message, note].filter((text) => text !== "").join("; ");
-  const response = encodeExecuteResponse({ result, cached: false, status, message: words });
+  const encoded = encodeExecuteResponse({ result, cached: false, status, message: words });
   const code = status?.code ?? Code.OK;
-  const outcome: ExecuteEnd = {
-    result,
-    response,
-    cached: false,
-    code,
-    message: status?.message ?? words,
-    exitCode,
-  };
-  return { kind: "finish", outcome, sizeBytes: response.length };
+  const outcome = { ...encoded, cached: false, code, message: status?.message ?? words, exitCode };
+  return { kind: "finish", outcome, sizeBytes: encoded.response.length };
 }
 
 function tooLarge(sizeBytes: number): Verdict {
@@ -101,15 +93,6 @@ function tooLarge(sizeBytes: number): Verdict {
     `The action's result has ${sizeBytes} bytes, more than the ${MAX_ACTION_RESULT_BYTES} that can be answered; ` +
       "let it write fewer outputs, or name directories instead of files",
   );
-  const status: Status = { code: error.code, message: error.message, details: [] };
-  const response = encodeExecuteResponse({ cached: false, status, message: error.message });
-  const outcome: ExecuteEnd = {
-    result: undefined,
-    response,
-    cached: false,
-    code: error.code,
-    message: error.message,
-    exitCode: 0,
-  };
-  return { kind: "finish", outcome, sizeBytes: response.length };
+  const outcome = failedEnd(error);
+  return { kind: "finish", outcome, sizeBytes: outcome.response.length };
 }

@@ -144,7 +144,7 @@ export class ExecutionService {
       files: request.inlineOutputFiles,
     };
     const clientMetadata = context.clientMetadataBytes;
-    return new OperationRecord({ name, scope, digest, inline, clientMetadata, span }, clock);
+    return new OperationRecord({ name, scope, digest, inline, clientMetadata, span, tracer }, clock);
   }
 
   /** The end of an operation whose result is in the cache, complete. */
@@ -262,11 +262,8 @@ export function inlineEnd(
   // A result with a status (a timeout, say) is told by its digests; putting its pieces together anew is not worth it.
   if (end.code !== Code.OK) return undefined;
   const inlined = inlineResult(blobs, scope, digest.fn, end.result, inline);
-  return inlined?.then((result) =>
-    result === end.result ? end : {
-      ...end,
-      result,
-      response: encodeExecuteResponse({ result, cached: end.cached, message: end.message }),
-    }
-  );
+  return inlined?.then((result) => {
+    if (result === end.result) return end;
+    return { ...end, ...encodeExecuteResponse({ result, cached: end.cached, message: end.message }) };
+  });
 }

@@ -312,15 +312,9 @@ export class Grid {
 
 /** The end of an operation that came to nothing. */
 export function failedEnd(error: BrokkrError): ExecuteEnd {
-  const response = encodeExecuteResponse({ cached: false, status: statusOf(error), message: error.message });
-  return {
-    result: undefined,
-    response,
-    cached: false,
-    code: error.code,
-    message: error.message,
-    exitCode: 0,
-  };
+  const { code, message } = error;
+  const encoded = encodeExecuteResponse({ cached: false, status: statusOf(error), message });
+  return { ...encoded, cached: false, code, message, exitCode: 0 };
 }
 
 function unsettled(error: unknown): Verdict {

@@ -12,6 +12,7 @@ import {
   type Scope,
   type Span,
   throwIfAborted,
+  type Tracer,
 } from "@brokkr/common";
 import { ExecutionStage } from "@brokkr/proto";
 import { assert } from "./_assert.ts";
@@ -19,7 +20,7 @@ import { encodeOperation } from "./_messages.ts";
 
 /** How an operation ended. Shared by all operations of one job. */
 export interface ExecuteEnd {
-  /** The encoded ActionResult as it came, if there is one. */
+  /** The encoded ActionResult as it came, if there is one; a view of the response. */
   readonly result: Uint8Array | undefined;
   /** The encoded ExecuteResponse with that result. */
   readonly response: Uint8Array;
@@ -41,7 +42,10 @@ export interface OperationInit {
   readonly inline: InlineRequest;
   /** Encoded RequestMetadata of the client. */
   readonly clientMetadata: Uint8Array | undefined;
+  /** The whole operation; ended with it. */
   readonly span: Span;
+  /** Makes the spans of its steps. */
+  readonly tracer: Tracer;
 }
 
 /** One operation: its stage, and a stream of it for each client that follows. */
@@ -59,6 +63,8 @@ export class OperationRecord {
   #stage: ExecutionStage = ExecutionStage.CACHE_CHECK;
   #end: ExecuteEnd | undefined;
   #refused: BrokkrError | undefined;
+  /** The step it is in. */
+  #step: Span | undefined;
   #version = 0;
   readonly #followers = new Set<() => void>();
   readonly #clock: Clock;
@@ -88,6 +94,7 @@ export class OperationRecord {
     this.queuedMs ??= this.#clock.monotonicMs();
     this.executingMs = undefined;
     this.attempts = attempts;
+    this.#begin("queued");
     this.#enter(ExecutionStage.QUEUED);
   }
 
@@ -97,6 +104,7 @@ export class OperationRecord {
     this.executingMs ??= this.#clock.monotonicMs();
     this.worker = worker;
     this.attempts = attempts;
+    this.#begin("on worker").set("worker", worker);
     this.#enter(ExecutionStage.EXECUTING);
   }
 
@@ -105,6 +113,7 @@ export class OperationRecord {
     assert(this.#end === undefined, "An operation's record finishes once");
     this.#end = end;
     this.finishedMs = this.#clock.monotonicMs();
+    this.#step?.end();
     this.init.span.set("cached", end.cached);
     this.init.span.set("status", end.code);
     this.init.span.end();
@@ -114,6 +123,7 @@ export class OperationRecord {
   /** It was never begun; those who follow get `error` as the status of their call. */
   refuse(error: BrokkrError): void {
     this.#refused = error;
+    this.#step?.end();
     this.init.span.fail(error);
     this.init.span.end();
     this.#tell();
@@ -157,6 +167,11 @@ export class OperationRecord {
       this.#followers.delete(changed);
       signal.removeEventListener("abort", changed);
     }
+  }
+
+  #begin(step: string): Span {
+    this.#step?.end();
+    return this.#step = this.init.tracer.start(step, this.init.span.context);
   }
 
   #enter(stage: ExecutionStage): void {

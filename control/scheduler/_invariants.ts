@@ -4,32 +4,22 @@
  * @module
  */
 
-import { compareFencingTokens, type WorkerId } from "@brokkr/common";
+import { compareFencingTokens } from "@brokkr/common";
 import { assert } from "../_assert.ts";
-import type { Job, Lease, WorkerState } from "./_state.ts";
+import type { Fleet } from "./_fleet.ts";
+import type { JobTable } from "./_jobs.ts";
+import type { Lease } from "./_state.ts";
 import type { SchedulerLimits } from "./types.ts";
 
-/** The tables. */
-export interface Tables<P> {
-  readonly limits: SchedulerLimits;
-  readonly workers: ReadonlyMap<WorkerId, WorkerState<P>>;
-  readonly leases: ReadonlyMap<string, Lease<P>>;
-  readonly jobs: ReadonlySet<Job<P>>;
-  readonly twins: ReadonlyMap<string, Job<P>>;
-  readonly delayed: ReadonlySet<Job<P>>;
-  readonly queued: number;
-  readonly settling: number;
-  readonly payloadBytes: number;
-}
-
 /** Throws INTERNAL for the first contradiction. */
-export function checkInvariants<P>(tables: Tables<P>): void {
-  checkJobs(tables);
-  checkLeases(tables);
-  checkWorkers(tables);
+export function checkInvariants<P>(limits: SchedulerLimits, fleet: Fleet<P>, jobs: JobTable<P>): void {
+  checkJobs(limits, jobs);
+  checkLeases(fleet, jobs);
+  checkWorkers(limits, fleet);
 }
 
-function checkJobs<P>({ jobs, twins, delayed, queued, settling, payloadBytes, limits }: Tables<P>): void {
+function checkJobs<P>(limits: SchedulerLimits, table: JobTable<P>): void {
+  const { all: jobs, twins, delayed, queues, settling, payloadBytes } = table;
   const count = { queued: 0, delayed: 0, leased: 0, settling: 0, ended: 0 };
   let bytes = 0;
   for (const job of jobs) {
@@ -46,13 +36,13 @@ function checkJobs<P>({ jobs, twins, delayed, queued, settling, payloadBytes, li
   }
   for (const job of twins.values()) assert(jobs.has(job), "A twin is a job");
   assert(count.ended === 0, "What ended is in no table");
-  assert(count.queued === queued, "All queued jobs are counted");
+  assert(count.queued === queues.size, "All queued jobs are counted");
   assert(count.delayed === delayed.size, "All delayed jobs are counted");
   assert(count.settling === settling, "All settling jobs are counted");
   assert(bytes === payloadBytes, "Payload bytes add up");
 }
 
-function checkLeases<P>({ leases, workers, jobs }: Tables<P>): void {
+function checkLeases<P>({ leases, workers }: Fleet<P>, { all: jobs }: JobTable<P>): void {
   let newest: Lease<P> | undefined;
   for (const [id, lease] of leases) {
     assert(id === lease.id, "A lease is found by its id");
@@ -74,7 +64,7 @@ function checkLeases<P>({ leases, workers, jobs }: Tables<P>): void {
   }
 }
 
-function checkWorkers<P>({ workers, leases, limits }: Tables<P>): void {
+function checkWorkers<P>(limits: SchedulerLimits, { workers, leases }: Fleet<P>): void {
   assert(workers.size <= limits.maxWorkers, "Workers are bounded");
   for (const worker of workers.values()) {
     let held = 0;

@@ -24,15 +24,17 @@
  * @module
  */
 
-import type { FencingToken, LeaseId, OperationName, WorkerId } from "@brokkr/common";
-import { BrokkrError, cancelled, Code, leaseIdOf, resourceExhausted, unavailable } from "@brokkr/common";
+import type { OperationName, WorkerId } from "@brokkr/common";
+import { BrokkrError, cancelled, Code, resourceExhausted, unavailable } from "@brokkr/common";
 import { assert } from "../_assert.ts";
 import { attemptsError, explainWaiting, faultsError, lossesError } from "./_errors.ts";
+import { Fleet } from "./_fleet.ts";
+import { checkInvariants } from "./_invariants.ts";
+import { JobTable } from "./_jobs.ts";
 import { OperationTable } from "./_operations.ts";
-import { platformKey, platformOffer } from "./platform.ts";
 import { type Group, Queues } from "./_queues.ts";
 import { freeSlots, type Job, type Lease, type Operation, type WorkerState } from "./_state.ts";
-import { checkInvariants } from "./_invariants.ts";
+import { platformOffer } from "./platform.ts";
 import * as t from "./types.ts";
 
 /** Bytes that a finished operation without a response is counted with. */
@@ -42,24 +44,13 @@ const CLOSING = "The control plane is shutting down; run the action again";
 
 /** The state of the grid. See the module's documentation. */
 export class Scheduler<P, R, O> {
-  readonly #epoch: number;
   readonly #limits: t.SchedulerLimits;
-  readonly #workers = new Map<WorkerId, WorkerState<P>>();
-  readonly #leases = new Map<string, Lease<P>>();
-  readonly #jobs = new Set<Job<P>>();
-  readonly #twins = new Map<string, Job<P>>();
-  readonly #delayed = new Set<Job<P>>();
+  readonly #fleet: Fleet<P>;
+  readonly #jobs: JobTable<P>;
   readonly #operations: OperationTable<P>;
   readonly #queues: Queues<P>;
-  /** Leases whose results were answered lately: a worker that missed the answer asks again. */
-  readonly #answered = new Map<string, { readonly accepted: boolean; readonly atMs: number }>();
-  readonly #needJobs = new Set<WorkerState<P>>();
   readonly #needWorkers = new Set<Group<P>>();
   #everyWorkerNeedsJobs = false;
-  #payloadBytes = 0;
-  #jobSeq = 0;
-  #leaseCounter = 0;
-  #settling = 0;
   #closing = false;
   #nowMs = 0;
   #effects: t.SchedulerEffect<P, R, O>[] = [];
@@ -67,10 +58,11 @@ export class Scheduler<P, R, O> {
   /** An empty grid. `epoch` is the boot epoch, synced to disk before the first lease. */
   constructor(epoch: number, limits: Partial<t.SchedulerLimits> = {}) {
     assert(Number.isSafeInteger(epoch) && epoch >= 0, "A boot epoch is a whole number");
-    this.#epoch = epoch;
     this.#limits = { ...t.DEFAULT_LIMITS, ...limits };
+    this.#fleet = new Fleet(epoch, this.#limits, (effect) => void this.#effects.push(effect));
     this.#operations = new OperationTable(this.#limits);
-    this.#queues = new Queues(this.#workers);
+    this.#queues = new Queues(this.#fleet.workers);
+    this.#jobs = new JobTable(this.#queues, this.#limits);
   }
 
   /** Takes in an event that happened at `nowMs` (monotonic) and returns what is to be done, in order. */
@@ -87,17 +79,17 @@ export class Scheduler<P, R, O> {
   /** Counts. */
   stat(): t.SchedulerStat {
     let workers = 0, slots = 0, slotsUsed = 0;
-    for (const worker of this.#workers.values()) {
+    for (const worker of this.#fleet.workers.values()) {
       slotsUsed += worker.slotsHeld;
       if (!worker.connected) continue;
       workers++;
       slots += worker.spec.slots;
     }
-    const queued = this.#queues.size + this.#delayed.size;
+    const { waiting: queued, settling, all } = this.#jobs;
     return {
       queued,
-      running: this.#jobs.size - queued - this.#settling,
-      settling: this.#settling,
+      running: all.size - queued - settling,
+      settling,
       operations: this.#operations.unfinished,
       finished: this.#operations.finished,
       workers,
@@ -108,7 +100,7 @@ export class Scheduler<P, R, O> {
 
   /** Every worker that is connected or was lately. */
   workers(nowMs: number): t.WorkerView[] {
-    return [...this.#workers.values()].map((worker) => ({
+    return [...this.#fleet.workers.values()].map((worker) => ({
       spec: worker.spec,
       connected: worker.connected,
       draining: worker.draining,
@@ -123,14 +115,13 @@ export class Scheduler<P, R, O> {
   operation(name: OperationName): t.OperationView | undefined {
     const job = this.#operations.get(name)?.job;
     if (job === undefined) return undefined;
+    const waits = job.state === "queued" || job.state === "delayed";
     return {
       stage: job.executing ? "executing" : "queued",
       worker: job.lease?.worker.spec.id,
       attempts: job.attempts,
       story: [...job.story],
-      waitingFor: job.state === "queued" || job.state === "delayed"
-        ? explainWaiting(job, this.#specs())
-        : undefined,
+      waitingFor: waits ? explainWaiting(job, this.#fleet.specs()) : undefined,
     };
   }
 
@@ -140,7 +131,7 @@ export class Scheduler<P, R, O> {
     for (const group of this.#queues.groups()) {
       const first = group.queue.peek();
       if (first === undefined || this.#queues.candidates(group).length > 0) continue;
-      list.push({ jobs: group.queue.size, why: explainWaiting(first, this.#specs()) });
+      list.push({ jobs: group.queue.size, why: explainWaiting(first, this.#fleet.specs()) });
     }
     return list;
   }
@@ -149,24 +140,13 @@ export class Scheduler<P, R, O> {
   check(): void {
     this.#operations.check();
     this.#queues.check();
-    checkInvariants({
-      limits: this.#limits,
-      workers: this.#workers,
-      leases: this.#leases,
-      jobs: this.#jobs,
-      twins: this.#twins,
-      delayed: this.#delayed,
-      queued: this.#queues.size,
-      settling: this.#settling,
-      payloadBytes: this.#payloadBytes,
-    });
+    checkInvariants(this.#limits, this.#fleet, this.#jobs);
   }
 
   /** Whether nothing is remembered at all: no job, operation, lease, worker or answer. For tests that look for leaks. */
   get empty(): boolean {
-    return this.#workers.size + this.#leases.size + this.#jobs.size + this.#twins.size + this.#delayed.size +
-        this.#operations.unfinished + this.#operations.finished + this.#queues.size + this.#queues.platforms +
-        this.#answered.size + this.#payloadBytes + this.#settling === 0;
+    return this.#fleet.empty && this.#jobs.empty &&
+      this.#operations.unfinished + this.#operations.finished === 0;
   }
 
   #handle(event: t.SchedulerEvent<P, R, O>): void {
@@ -175,23 +155,14 @@ export class Scheduler<P, R, O> {
         return this.#submit(event);
       case "cached":
         return this.#remember(this.#operations.add(event.operation, undefined), event.sizeBytes);
-      case "watch": {
-        const operation = this.#operations.get(event.operation);
-        return operation === undefined ? undefined : this.#operations.watch(operation);
-      }
-      case "unwatch": {
-        const operation = this.#operations.get(event.operation);
-        return operation === undefined ? undefined : this.#operations.unwatch(operation, this.#nowMs);
-      }
-      case "cancel": {
-        const operation = this.#operations.get(event.operation);
-        if (operation?.job !== undefined) this.#cancel(operation, event.reason);
-        return;
-      }
+      case "watch":
+      case "unwatch":
+      case "cancel":
+        return this.#client(event);
       case "connect":
         return this.#connect(event);
       case "disconnect": {
-        const worker = this.#current(event);
+        const worker = this.#fleet.current(event);
         return worker === undefined ? undefined : this.#disconnected(worker);
       }
       case "heartbeat":
@@ -211,6 +182,8 @@ export class Scheduler<P, R, O> {
     }
   }
 
+  // What clients do.
+
   #submit(event: t.SubmitEvent<P>): void {
     assert(this.#operations.get(event.operation) === undefined, "An operation is submitted once");
     const refuse = (error: BrokkrError) =>
@@ -219,69 +192,26 @@ export class Scheduler<P, R, O> {
     if (this.#operations.unfinished >= this.#limits.maxOperations) {
       return refuse(resourceExhausted(`${this.#limits.maxOperations} operations are under way`, RETRY_MS));
     }
-    const twin = event.twinKey === undefined ? undefined : this.#twins.get(event.twinKey);
-    if (twin !== undefined) return this.#join(twin, event);
-    const job = this.#newJob(event);
-    const overload = this.#overload(job);
+    const twin = event.twinKey === undefined ? undefined : this.#jobs.twins.get(event.twinKey);
+    if (twin !== undefined) {
+      assert(twin.state !== "ended", "A twin that ended is not in the table");
+      this.#jobs.raise(twin, event.priority);
+      return this.#tellStage(twin, this.#operations.add(event.operation, twin));
+    }
+    const job = this.#jobs.make(event, this.#nowMs);
+    const overload = this.#jobs.overload(job, this.#nowMs);
     if (overload !== undefined) return refuse(resourceExhausted(overload, RETRY_MS));
-    this.#jobs.add(job);
-    this.#payloadBytes += job.sizeBytes;
-    if (job.twinKey !== undefined) this.#twins.set(job.twinKey, job);
     this.#operations.add(event.operation, job);
-    this.#needWorkers.add(this.#queues.add(job, this.#nowMs));
+    this.#needWorkers.add(this.#jobs.admit(job, this.#nowMs));
     this.#tellStage(job);
   }
 
-  #newJob(event: t.SubmitEvent<P>): Job<P> {
-    return {
-      seq: ++this.#jobSeq,
-      queueIndex: -1,
-      priority: event.priority,
-      twinKey: event.twinKey,
-      platform: event.platform,
-      environments: event.environments,
-      platformKey: platformKey(event.platform),
-      timeoutMs: event.timeoutMs,
-      sizeBytes: event.sizeBytes,
-      payload: event.payload,
-      submittedAtMs: this.#nowMs,
-      operations: new Set(),
-      avoid: new Set(),
-      story: [],
-      state: "queued",
-      readyAtMs: 0,
-      executing: false,
-      attempts: 0,
-      losses: 0,
-      faults: 0,
-      lease: undefined,
-    };
-  }
-
-  /** Why one more job is too much, or undefined. */
-  #overload(job: Job<P>): string | undefined {
-    const { maxQueued, maxPayloadBytes, maxPlatforms } = this.#limits;
-    if (this.#queues.size + this.#delayed.size >= maxQueued) return `${maxQueued} actions wait for workers`;
-    if (this.#payloadBytes + job.sizeBytes > maxPayloadBytes) {
-      return `Actions and commands of ${this.#payloadBytes} bytes are held, of at most ${maxPayloadBytes}`;
-    }
-    if (this.#queues.platforms >= maxPlatforms && this.#queues.isNew(job)) {
-      this.#queues.prune(this.#nowMs);
-      if (this.#queues.platforms >= maxPlatforms) {
-        return `Actions for ${maxPlatforms} different platforms wait`;
-      }
-    }
-    return undefined;
-  }
-
-  #join(job: Job<P>, event: t.SubmitEvent<P>): void {
-    assert(job.state !== "ended", "A twin that ended is not in the table");
-    const operation = this.#operations.add(event.operation, job);
-    if (event.priority < job.priority) {
-      job.priority = event.priority;
-      if (job.state === "queued") this.#queues.raise(job);
-    }
-    this.#tellStage(job, operation);
+  #client(event: t.WatchEvent | t.UnwatchEvent | t.CancelEvent): void {
+    const operation = this.#operations.get(event.operation);
+    if (operation === undefined) return;
+    if (event.type === "watch") this.#operations.watch(operation);
+    else if (event.type === "unwatch") this.#operations.unwatch(operation, this.#nowMs);
+    else if (operation.job !== undefined) this.#cancel(operation, event.reason);
   }
 
   /** Tells the job's operations (or one of them) where it is. */
@@ -306,53 +236,36 @@ export class Scheduler<P, R, O> {
   /** Ends a job before its time; a worker that has it is told to stop and keeps the slot until it has. */
   #stopWork(job: Job<P>, reason: string): void {
     const lease = job.lease;
-    this.#end(job);
-    if (lease === undefined) return;
-    assert(lease.state === "active", "A job that is stopped has no result yet");
-    lease.state = "cancelling";
-    lease.job = undefined;
-    this.#sendCancel(lease.worker, lease.id, reason);
+    this.#jobs.end(job);
+    if (lease !== undefined) this.#fleet.stop(lease, reason);
   }
 
+  // What workers do.
+
   #connect(event: t.ConnectEvent): void {
-    const { worker: spec, session } = event;
+    const { worker: spec, session, liveLeases } = event;
     assert(spec.slots >= 1, "A worker has a slot");
-    let worker = this.#workers.get(spec.id);
+    let worker = this.#fleet.workers.get(spec.id);
     if (worker === undefined) {
-      if (this.#workers.size >= this.#limits.maxWorkers) {
+      if (this.#fleet.workers.size >= this.#limits.maxWorkers) {
         const error = resourceExhausted(`${this.#limits.maxWorkers} workers are known already`, 60_000);
-        this.#effects.push({ type: "close", session, worker: spec.id, error });
-        return;
+        return this.#fleet.sendClose(spec.id, session, error);
       }
-      worker = {
-        spec,
-        offer: new Map(),
-        session,
-        connected: false,
-        draining: false,
-        lastHeardMs: this.#nowMs,
-        completed: 0,
-        pausedUntilMs: undefined,
-        faultsInRow: 0,
-        leases: new Set(),
-        slotsHeld: 0,
-        strays: new Set(),
-      };
-      this.#workers.set(spec.id, worker);
+      worker = this.#fleet.add(spec, session, this.#nowMs);
     } else if (session <= worker.session) return this.#replaced(spec.id, session);
-    if (worker.connected && worker.session !== session) this.#replaced(spec.id, worker.session);
+    if (worker.connected) this.#replaced(spec.id, worker.session);
     // With live leases it is the same process that was told to drain, without it is a new one.
-    const draining = worker.draining && event.liveLeases.length > 0;
-    Object.assign(worker, { spec, session, connected: true, draining, pausedUntilMs: undefined });
-    worker.offer = platformOffer(spec.platform);
+    const draining = worker.draining && liveLeases.length > 0;
+    const offer = platformOffer(spec.platform);
+    Object.assign(worker, { spec, session, offer, connected: true, draining, pausedUntilMs: undefined });
     worker.lastHeardMs = this.#nowMs;
-    this.#takeStock(worker, new Set(event.liveLeases));
+    this.#takeStock(worker, new Set(liveLeases));
     this.#fleetChanged();
   }
 
   #replaced(worker: WorkerId, session: number): void {
     const error = new BrokkrError(Code.ABORTED, `Worker ${worker} has a newer stream than this one`);
-    this.#effects.push({ type: "close", session, worker, error });
+    this.#fleet.sendClose(worker, session, error);
   }
 
   /** Compares a reconnected worker's leases with ours: what it does not name it does not have any more. */
@@ -360,61 +273,46 @@ export class Scheduler<P, R, O> {
     for (const lease of [...worker.leases]) {
       if (lease.state === "settling") continue;
       if (named.has(lease.id)) {
-        this.#renew(lease);
-        if (lease.state === "cancelling") this.#sendCancel(worker, lease.id, "The action was cancelled");
+        this.#fleet.renew(lease, this.#nowMs);
+        if (lease.state === "cancelling") {
+          this.#fleet.sendCancel(worker, lease.id, "The action was cancelled");
+        }
       } else if (lease.state === "cancelling") {
-        this.#release(lease);
+        this.#fleet.release(lease);
       } else {
         this.#lose(lease, `worker ${worker.spec.id} came back without it`);
       }
     }
-    this.#setStrays(worker, named);
+    this.#fleet.setStrays(worker, named);
   }
 
   #heartbeat(event: t.HeartbeatEvent): void {
-    const worker = this.#current(event);
+    const worker = this.#fleet.current(event);
     if (worker === undefined) return;
     worker.lastHeardMs = this.#nowMs;
     const named = new Set(event.leases);
     for (const lease of [...worker.leases]) {
       if (lease.state === "settling") continue;
       if (named.has(lease.id)) {
-        this.#renew(lease);
+        this.#fleet.renew(lease, this.#nowMs);
       } else if (lease.renewedAtMs + this.#limits.absentGraceMs <= this.#nowMs) {
-        if (lease.state === "cancelling") this.#release(lease);
+        if (lease.state === "cancelling") this.#fleet.release(lease);
         else {
-          this.#sendCancel(worker, lease.id, "Heartbeats left the lease out");
+          this.#fleet.sendCancel(worker, lease.id, "Heartbeats left the lease out");
           this.#lose(lease, `worker ${worker.spec.id} stopped naming it in its heartbeats`);
         }
       }
     }
-    this.#setStrays(worker, named);
-  }
-
-  /** Answers leases that are not the worker's: with the result's acknowledgement it missed, or with Cancel. */
-  #setStrays(worker: WorkerState<P>, named: ReadonlySet<string>): void {
-    const had = worker.strays.size;
-    worker.strays = new Set();
-    for (const leaseId of named) {
-      if (this.#leases.get(leaseId)?.worker === worker) continue;
-      const answer = this.#answered.get(leaseId);
-      if (answer !== undefined) {
-        this.#sendAck(worker, leaseId, answer.accepted);
-      } else {
-        worker.strays.add(leaseId);
-        this.#sendCancel(worker, leaseId, "Control does not know this lease");
-      }
-    }
-    if (worker.strays.size < had) this.#needJobs.add(worker);
+    this.#fleet.setStrays(worker, named);
   }
 
   #stage(event: t.StageEvent): void {
-    const worker = this.#current(event);
+    const worker = this.#fleet.current(event);
     if (worker === undefined) return;
     worker.lastHeardMs = this.#nowMs;
-    const lease = this.#leases.get(event.leaseId);
+    const lease = this.#fleet.leases.get(event.leaseId);
     if (lease?.worker !== worker || lease.state !== "active") return;
-    this.#renew(lease);
+    this.#fleet.renew(lease, this.#nowMs);
     const job = lease.job;
     assert(job !== undefined, "An active lease has a job");
     if (job.executing) return;
@@ -423,129 +321,113 @@ export class Scheduler<P, R, O> {
   }
 
   #result(event: t.ResultEvent<R>): void {
-    const worker = this.#current(event);
+    const worker = this.#fleet.current(event);
     if (worker === undefined) return;
     worker.lastHeardMs = this.#nowMs;
-    const lease = this.#leases.get(event.leaseId);
-    if (lease?.worker !== worker) {
-      if (worker.strays.delete(event.leaseId)) this.#needJobs.add(worker);
-      this.#sendAck(worker, event.leaseId, this.#answered.get(event.leaseId)?.accepted ?? false);
-      return;
-    }
+    const lease = this.#fleet.leases.get(event.leaseId);
+    if (lease?.worker !== worker) return this.#fleet.answerAgain(worker, event.leaseId);
     if (lease.state === "settling") return; // Sent twice; the answer comes when the first has been kept.
     const job = lease.job;
-    if (job === undefined) {
-      assert(lease.state === "cancelling", "A lease without a job is being cancelled");
-      this.#release(lease);
-      this.#answer(lease, false);
-      return;
+    const { outcome, why } = event;
+    if (job !== undefined && (outcome === "completed" || outcome === "failed")) {
+      return this.#settle(lease, job, outcome, event.result);
     }
-    if (event.outcome === "declined") {
-      this.#release(lease);
-      this.#answer(lease, true);
-      this.#pause(worker, this.#limits.declinePauseMs);
-      job.story.push(`attempt ${job.attempts}: worker ${worker.spec.id} declined it: ${event.why}`);
-      this.#requeue(job, 0);
-      return;
-    }
-    if (event.outcome === "fault" || event.outcome === "cancelled") {
-      this.#release(lease);
-      this.#answer(lease, true);
-      this.#fault(job, worker, event.why);
-      return;
-    }
-    lease.state = "settling";
+    this.#fleet.release(lease);
+    this.#fleet.answer(lease, job !== undefined, this.#nowMs);
+    if (job === undefined) assert(lease.state === "cancelling", "A lease without a job is being cancelled");
+    else if (outcome === "declined") this.#declined(job, worker, why);
+    else this.#fault(job, worker, why);
+  }
+
+  #settle(lease: Lease<P>, job: Job<P>, outcome: "completed" | "failed", result: R): void {
+    this.#fleet.settle(lease);
     job.state = "settling";
-    this.#settling++;
-    worker.slotsHeld--;
-    this.#needJobs.add(worker);
+    this.#jobs.settling++;
     this.#effects.push({
       type: "settle",
       leaseId: lease.id,
-      worker: worker.spec.id,
-      environment: worker.spec.environment,
-      outcome: event.outcome,
+      worker: lease.worker.spec.id,
+      environment: lease.worker.spec.environment,
+      outcome,
       attempt: job.attempts,
       payload: job.payload,
-      result: event.result,
+      result,
     });
   }
 
   #settled({ leaseId, verdict }: t.SettledEvent<O>): void {
-    const lease = this.#leases.get(leaseId);
+    const lease = this.#fleet.leases.get(leaseId);
     const job = lease?.job;
     assert(
       lease !== undefined && job !== undefined && lease.state === "settling",
       "What settled was settling",
     );
-    this.#settling--;
-    this.#release(lease);
-    this.#answer(lease, verdict.kind === "finish");
+    this.#jobs.settling--;
+    this.#fleet.release(lease);
+    this.#fleet.answer(lease, verdict.kind === "finish", this.#nowMs);
     if (verdict.kind === "fault") return this.#fault(job, lease.worker, verdict.why);
     lease.worker.completed++;
     lease.worker.faultsInRow = 0;
     this.#finishAll(job, { outcome: verdict.outcome }, verdict.sizeBytes);
   }
 
+  // What goes wrong.
+
+  #declined(job: Job<P>, worker: WorkerState<P>, why: string): void {
+    this.#fleet.pause(worker, this.#limits.declinePauseMs, this.#nowMs);
+    job.story.push(`attempt ${job.attempts}: worker ${worker.spec.id} declined it: ${why}`);
+    this.#requeue(job, 0);
+  }
+
   #fault(job: Job<P>, worker: WorkerState<P>, why: string): void {
     const { id } = worker.spec;
-    const { faultsBeforePause, faultPauseMs } = this.#limits;
+    const { faultsBeforePause, faultPauseMs, maxFaults, faultBackoffMs } = this.#limits;
     const beyond = ++worker.faultsInRow - faultsBeforePause;
-    if (beyond >= 0) this.#pause(worker, faultPauseMs * 2 ** Math.min(beyond, 20));
+    if (beyond >= 0) this.#fleet.pause(worker, faultPauseMs * 2 ** Math.min(beyond, 20), this.#nowMs);
     job.faults++;
     job.avoid.add(id);
     job.story.push(`attempt ${job.attempts}: worker ${id} could not do its part: ${why}`);
-    if (job.faults >= this.#limits.maxFaults) return this.#fail(job, faultsError(job));
-    const others = [...this.#workers.values()].some((other) =>
-      !job.avoid.has(other.spec.id) && other.connected
-    );
-    this.#requeue(job, others ? 0 : this.#limits.faultBackoffMs * 2 ** (job.faults - 1));
-  }
-
-  #pause(worker: WorkerState<P>, forMs: number): void {
-    const untilMs = this.#nowMs + Math.min(forMs, this.#limits.maxPauseMs);
-    worker.pausedUntilMs = Math.max(worker.pausedUntilMs ?? 0, untilMs);
+    if (job.faults >= maxFaults) return this.#fail(job, faultsError(job));
+    const others = this.#fleet.specs().some((other) => !job.avoid.has(other.id));
+    this.#requeue(job, others ? 0 : faultBackoffMs * 2 ** (job.faults - 1));
   }
 
   /** A lease is gone without a result. */
   #lose(lease: Lease<P>, how: string): void {
     const job = lease.job;
     assert(job !== undefined && lease.state === "active", "Only an active lease is lost");
-    this.#release(lease);
+    this.#fleet.release(lease);
+    // A lease that never reached its worker says nothing about the action.
+    this.#lost(lease, job, how, lease.seen);
+  }
+
+  #lost(lease: Lease<P>, job: Job<P>, how: string, blame: boolean): void {
     this.#effects.push({ type: "lost", worker: lease.worker.spec.id, leaseId: lease.id, why: how });
     job.story.push(`attempt ${job.attempts}: ${how}`);
-    // A lease that never reached its worker says nothing about the action.
-    if (lease.seen) job.losses++;
-    if (job.losses >= this.#limits.maxLosses) return this.#fail(job, lossesError(job));
-    this.#requeue(job, 0);
+    if (blame) job.losses++;
+    if (job.losses >= this.#limits.maxLosses) this.#fail(job, lossesError(job));
+    else this.#requeue(job, 0);
   }
 
   #requeue(job: Job<P>, delayMs: number): void {
     assert(job.lease === undefined && job.queueIndex === -1, "A job that is queued again has no lease");
-    if (job.operations.size === 0) return this.#end(job);
+    if (job.operations.size === 0) return this.#jobs.end(job);
     if (this.#closing) return this.#fail(job, unavailable(CLOSING, RETRY_MS));
     if (job.attempts >= this.#limits.maxAttempts) return this.#fail(job, attemptsError(job));
     const told = job.executing;
     job.executing = false;
-    if (delayMs > 0) {
-      job.state = "delayed";
-      job.readyAtMs = this.#nowMs + delayMs;
-      this.#delayed.add(job);
-    } else {
-      job.state = "queued";
-      this.#needWorkers.add(this.#queues.add(job, this.#nowMs));
-    }
+    if (delayMs > 0) this.#jobs.delay(job, this.#nowMs + delayMs);
+    else this.#needWorkers.add(this.#jobs.enqueue(job, this.#nowMs));
     if (told) this.#tellStage(job);
   }
 
+  // What time does.
+
   #tick(): void {
-    for (const lease of [...this.#leases.values()]) this.#checkLease(lease);
-    for (const worker of [...this.#workers.values()]) this.#checkWorker(worker);
-    for (const job of [...this.#delayed]) {
-      if (job.readyAtMs > this.#nowMs) continue;
-      this.#delayed.delete(job);
-      job.state = "queued";
-      this.#needWorkers.add(this.#queues.add(job, this.#nowMs));
+    for (const lease of [...this.#fleet.leases.values()]) this.#checkLease(lease);
+    for (const worker of [...this.#fleet.workers.values()]) this.#checkWorker(worker);
+    for (const job of [...this.#jobs.delayed]) {
+      if (job.readyAtMs <= this.#nowMs) this.#needWorkers.add(this.#jobs.enqueue(job, this.#nowMs));
     }
     for (const operation of this.#operations.longUnwatched(this.#nowMs)) {
       this.#cancel(operation, `Nobody watched the operation for ${this.#limits.unwatchedMs / 1000} seconds`);
@@ -553,10 +435,7 @@ export class Scheduler<P, R, O> {
     for (const operation of this.#operations.expireFinished(this.#nowMs)) {
       this.#effects.push({ type: "forgetOperation", operation });
     }
-    for (const [leaseId, { atMs }] of this.#answered) {
-      if (atMs + 4 * this.#limits.leaseTtlMs > this.#nowMs) break;
-      this.#answered.delete(leaseId);
-    }
+    this.#fleet.expireAnswers(this.#nowMs);
     this.#queues.prune(this.#nowMs - this.#limits.unwatchedMs);
   }
 
@@ -565,57 +444,34 @@ export class Scheduler<P, R, O> {
     const { worker, job } = lease;
     const { leaseTtlMs, overrunMs } = this.#limits;
     if (lease.renewedAtMs + leaseTtlMs <= this.#nowMs) {
-      this.#sendCancel(worker, lease.id, "The lease was not renewed in time");
-      if (lease.state === "cancelling") this.#release(lease);
+      this.#fleet.sendCancel(worker, lease.id, "The lease was not renewed in time");
+      if (lease.state === "cancelling") this.#fleet.release(lease);
       else this.#lose(lease, `worker ${worker.spec.id} did not renew it for ${leaseTtlMs / 1000} seconds`);
     } else if (job !== undefined && lease.grantedAtMs + job.timeoutMs + overrunMs <= this.#nowMs) {
-      job.story.push(
-        `attempt ${job.attempts}: worker ${worker.spec.id} held it ${
-          overrunMs / 1000
-        } seconds past its timeout`,
-      );
-      this.#detach(lease, "The action is long past its timeout");
-      job.losses++;
-      if (job.losses >= this.#limits.maxLosses) this.#fail(job, lossesError(job));
-      else this.#requeue(job, 0);
+      // The worker still works on it, and its slot is free when it has let go.
+      this.#fleet.stop(lease, "The action is long past its timeout");
+      const how = `worker ${worker.spec.id} held it ${overrunMs / 1000} seconds past its timeout`;
+      this.#lost(lease, job, how, true);
     }
-  }
-
-  /** Takes the job off a lease whose worker still works on it. */
-  #detach(lease: Lease<P>, reason: string): void {
-    const job = lease.job;
-    assert(job !== undefined && lease.state === "active", "Only an active lease is detached");
-    lease.state = "cancelling";
-    lease.job = undefined;
-    job.lease = undefined;
-    this.#sendCancel(lease.worker, lease.id, reason);
-    this.#effects.push({ type: "lost", worker: lease.worker.spec.id, leaseId: lease.id, why: reason });
   }
 
   #checkWorker(worker: WorkerState<P>): void {
-    if (worker.pausedUntilMs !== undefined && worker.pausedUntilMs <= this.#nowMs) {
-      worker.pausedUntilMs = undefined;
-      this.#needJobs.add(worker);
-    }
-    if (worker.lastHeardMs + this.#limits.leaseTtlMs > this.#nowMs) return;
+    this.#fleet.unpause(worker, this.#nowMs);
+    const { leaseTtlMs } = this.#limits;
+    if (worker.lastHeardMs + leaseTtlMs > this.#nowMs) return;
     const { spec: { id }, session } = worker;
     if (worker.connected) {
-      const seconds = this.#limits.leaseTtlMs / 1000;
-      const error = new BrokkrError(
-        Code.DEADLINE_EXCEEDED,
-        `Worker ${id} sent nothing for ${seconds} seconds; it may connect again`,
-      );
-      this.#effects.push({ type: "close", session, worker: id, error });
+      const words = `Worker ${id} sent nothing for ${leaseTtlMs / 1000} seconds; it may connect again`;
+      this.#fleet.sendClose(id, session, new BrokkrError(Code.DEADLINE_EXCEEDED, words));
       this.#disconnected(worker);
     }
-    if (worker.leases.size > 0) return;
-    this.#workers.delete(id);
-    this.#needJobs.delete(worker);
-    this.#effects.push({ type: "forgetWorker", worker: id });
+    if (worker.leases.size === 0) this.#fleet.forget(worker);
   }
 
+  // What the operator does.
+
   #drainWorker({ worker: id, reason }: t.DrainWorkerEvent): void {
-    const worker = this.#workers.get(id);
+    const worker = this.#fleet.workers.get(id);
     if (worker === undefined || !worker.connected || worker.draining) return;
     worker.draining = true;
     this.#effects.push({ type: "drain", session: worker.session, worker: id, reason });
@@ -624,7 +480,7 @@ export class Scheduler<P, R, O> {
 
   #shutdown(abort: boolean): void {
     this.#closing = true;
-    for (const job of [...this.#jobs]) {
+    for (const job of [...this.#jobs.all]) {
       if (job.state === "settling" || (job.state === "leased" && !abort)) continue;
       this.#finishAll(
         job,
@@ -634,6 +490,8 @@ export class Scheduler<P, R, O> {
       );
     }
   }
+
+  // What follows.
 
   #disconnected(worker: WorkerState<P>): void {
     worker.connected = false;
@@ -668,61 +526,6 @@ export class Scheduler<P, R, O> {
     }
   }
 
-  /** Takes a job out of every table but that of its lease. */
-  #end(job: Job<P>): void {
-    assert(job.state !== "ended" && job.operations.size === 0, "A job ends once, after its operations");
-    if (job.state === "queued" && job.queueIndex >= 0) this.#queues.remove(job);
-    this.#delayed.delete(job);
-    if (job.twinKey !== undefined) this.#twins.delete(job.twinKey);
-    this.#jobs.delete(job);
-    this.#payloadBytes -= job.sizeBytes;
-    job.state = "ended";
-    job.lease = undefined;
-  }
-
-  #renew(lease: Lease<P>): void {
-    lease.renewedAtMs = this.#nowMs;
-    lease.seen = true;
-  }
-
-  /** Forgets a lease and frees its slot. */
-  #release(lease: Lease<P>): void {
-    const { worker, job } = lease;
-    assert(worker.leases.delete(lease) && this.#leases.delete(lease.id), "A lease is released once");
-    if (lease.state !== "settling") worker.slotsHeld--;
-    if (job !== undefined) job.lease = undefined;
-    lease.job = undefined;
-    this.#needJobs.add(worker);
-  }
-
-  /** Acknowledges a result and remembers the answer, for a worker that misses it. */
-  #answer(lease: Lease<P>, accepted: boolean): void {
-    this.#answered.set(lease.id, { accepted, atMs: this.#nowMs });
-    this.#sendAck(lease.worker, lease.id, accepted);
-  }
-
-  #sendAck(worker: WorkerState<P>, leaseId: string, accepted: boolean): void {
-    if (!worker.connected) return;
-    this.#effects.push({ type: "ack", session: worker.session, worker: worker.spec.id, leaseId, accepted });
-  }
-
-  #sendCancel(worker: WorkerState<P>, leaseId: string, reason: string): void {
-    if (!worker.connected) return;
-    this.#effects.push({
-      type: "cancelLease",
-      session: worker.session,
-      worker: worker.spec.id,
-      leaseId,
-      reason,
-    });
-  }
-
-  /** The worker that an event comes from, unless its stream was replaced. */
-  #current(event: { readonly worker: WorkerId; readonly session: number }): WorkerState<P> | undefined {
-    const worker = this.#workers.get(event.worker);
-    return worker?.connected && worker.session === event.session ? worker : undefined;
-  }
-
   #fleetChanged(): void {
     this.#queues.fleetChanged();
     this.#everyWorkerNeedsJobs = true;
@@ -733,8 +536,8 @@ export class Scheduler<P, R, O> {
    * changed in this step has to be looked at.
    */
   #dispatch(): void {
-    const workers = this.#everyWorkerNeedsJobs ? this.#workers.values() : this.#needJobs;
-    for (const worker of workers) {
+    const { workers: all, needJobs } = this.#fleet;
+    for (const worker of this.#everyWorkerNeedsJobs ? all.values() : needJobs) {
       while (this.#queues.size > 0 && freeSlots(worker) > 0) {
         const job = this.#queues.bestFor(worker);
         if (job === undefined) break;
@@ -749,48 +552,12 @@ export class Scheduler<P, R, O> {
       }
     }
     this.#everyWorkerNeedsJobs = false;
-    this.#needJobs.clear();
+    needJobs.clear();
     this.#needWorkers.clear();
   }
 
   #grant(job: Job<P>, worker: WorkerState<P>): void {
-    assert(job.state === "queued" && job.lease === undefined, "Only a queued job is leased");
-    assert(freeSlots(worker) > 0, "Only a free slot is filled");
     this.#queues.remove(job);
-    const token: FencingToken = { epoch: this.#epoch, counter: ++this.#leaseCounter };
-    const id: LeaseId = leaseIdOf(token);
-    const lease: Lease<P> = {
-      id,
-      token,
-      worker,
-      grantedAtMs: this.#nowMs,
-      renewedAtMs: this.#nowMs,
-      seen: false,
-      state: "active",
-      job,
-    };
-    job.state = "leased";
-    job.lease = lease;
-    job.attempts++;
-    worker.leases.add(lease);
-    worker.slotsHeld++;
-    this.#leases.set(id, lease);
-    this.#effects.push({
-      type: "lease",
-      session: worker.session,
-      worker: worker.spec.id,
-      leaseId: id,
-      attempt: job.attempts,
-      queuedForMs: this.#nowMs - job.submittedAtMs,
-      payload: job.payload,
-    });
-  }
-
-  #specs(): t.WorkerSpec[] {
-    const specs: t.WorkerSpec[] = [];
-    for (const worker of this.#workers.values()) {
-      if (worker.connected && !worker.draining) specs.push(worker.spec);
-    }
-    return specs;
+    this.#fleet.grant(job, worker, this.#nowMs);
   }
 }
