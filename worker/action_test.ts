@@ -340,6 +340,31 @@ const CASES: readonly Case[] = [
     check: failsWith(Code.FAILED_PRECONDITION, "removed its own input root"),
   },
   {
+    name: "a failure naming an output that the worker may not read, unless it is root",
+    command: sh("echo x > f; chmod 000 f", { outputPaths: ["f"] }),
+    check: (finished, grid, worker) =>
+      Deno.uid() === 0
+        ? assertEquals(finished.action.outputFiles.map(({ path }) => path), ["f"])
+        : failsWith(Code.FAILED_PRECONDITION, "may not be read", "/f")(finished, grid, worker),
+  },
+  {
+    name: "a failure for an output directory deeper than any input could be",
+    command: sh("mkdir d; cd d; for i in $(seq 300); do mkdir n && cd n; done", { outputPaths: ["d"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, "more than 256 directories below one another"),
+  },
+  {
+    name: "more outputs than are kept in memory until they are uploaded",
+    command: sh("mkdir o; for i in $(seq 12); do (echo $i; head -c 900000 /dev/zero) > o/$i; done", {
+      outputPaths: ["o"],
+    }),
+    check: async ({ result, action }, grid) => {
+      assertEquals(result.outcome, COMPLETED, result.status?.message);
+      const listed = await listTree(grid, action.outputDirectories[0].treeDigest);
+      assertEquals(listed.length, 12);
+      for (const line of listed) assert(line.replaceAll("\0", "").match(/^(\d+)=\1\n$/) !== null);
+    },
+  },
+  {
     name: "links to the outside inside an output directory, kept and not followed",
     command: sh("mkdir d; ln -s /etc d/etc; ln -s /proc/self/root d/root", { outputPaths: ["d"] }),
     check: async ({ action }, grid) => {
