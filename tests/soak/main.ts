@@ -1,0 +1,101 @@
+/**
+ * `deno task soak`: the randomised tests over and over, each round with new seeds, for as long as is asked. A failure ends
+ * it and shows what the test printed, its seed included.
+ *
+ * Flags: `--minutes=N` (10 by default), `--only=NAME[,NAME]`.
+ *
+ * @module
+ */
+
+/** One kind of test that gains from repetition. */
+interface Suite {
+  readonly name: string;
+  /** What it repeats, for the report. */
+  readonly about: string;
+  readonly files: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const SUITES: readonly Suite[] = [
+  {
+    name: "scheduler",
+    about: "seeded simulations of workers that crash, delay, reorder and repeat (1,000 a round)",
+    files: ["control/scheduler/simulation_test.ts"],
+    env: { BROKKR_SIM_RUNS: "1000" },
+  },
+  {
+    name: "codecs",
+    about: "mutated and truncated messages against both codecs",
+    files: ["proto/raw", "proto/codec_test.ts", "proto/oracle_test.ts"],
+  },
+  { name: "trees", about: "hostile names and trees", files: ["cas/tree", "cas/resource_name_test.ts"] },
+  {
+    name: "store",
+    about: "the store against its model, through crashes, faults and kill -9",
+    files: ["cas/store", "cas/metadata"],
+  },
+  {
+    name: "rpc",
+    about: "abrupt GOAWAYs, resets and half-closed connections at a server process",
+    files: ["proto/rpc"],
+  },
+  {
+    name: "launcher",
+    about: "process trees killed at random moments, with and without root",
+    files: ["sandbox"],
+  },
+  { name: "bazel", about: "real Bazel, cold and warm", files: ["tests/bazel"] },
+];
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+function flag(name: string): string | undefined {
+  return Deno.args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+}
+
+/** Runs one suite once; the counts of Deno's last line. */
+async function round(suite: Suite): Promise<{ readonly passed: number; readonly ms: number }> {
+  const start = performance.now();
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "-A", "--no-check", "--no-prompt", ...suite.files],
+    cwd: ROOT,
+    env: { ...suite.env, NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  const passed = Number(/^ok \| (\d+) passed/m.exec(text)?.[1] ?? 0);
+  if (!success || passed === 0) {
+    console.error(text);
+    console.error(`Soak failed in ${suite.name}`);
+    Deno.exit(1);
+  }
+  return { passed, ms: performance.now() - start };
+}
+
+const minutes = Number(flag("minutes") ?? 10);
+const only = flag("only")?.split(",");
+const suites = SUITES.filter(({ name }) => only === undefined || only.includes(name));
+if (suites.length === 0 || !(minutes > 0)) {
+  console.error(`Usage: soak [--minutes=N] [--only=${SUITES.map(({ name }) => name).join(",")}]`);
+  Deno.exit(2);
+}
+const totals = suites.map((suite) => ({ suite, rounds: 0, passed: 0, ms: 0 }));
+const end = performance.now() + minutes * 60_000;
+while (performance.now() < end) {
+  for (const total of totals) {
+    if (performance.now() >= end && total.rounds > 0) break;
+    const { passed, ms } = await round(total.suite);
+    total.rounds++;
+    total.passed += passed;
+    total.ms += ms;
+    console.error(`${total.suite.name}: round ${total.rounds}, ${passed} tests, ${(ms / 1000).toFixed(1)} s`);
+  }
+}
+console.log(`Deno ${Deno.version.deno}, Linux ${Deno.osRelease()}, ${navigator.hardwareConcurrency} cores\n`);
+console.log("| suite | what is repeated | rounds | tests passed | failed | minutes |");
+console.log("| --- | --- | --- | --- | --- | --- |");
+for (const { suite, rounds, passed, ms } of totals) {
+  console.log(`| ${suite.name} | ${suite.about} | ${rounds} | ${passed} | 0 | ${(ms / 60_000).toFixed(1)} |`);
+}
