@@ -66,6 +66,8 @@ export function transferLine(what: string, done: number, total: number): string 
 }
 
 const REDRAW_MS = 60;
+/** Where a terminal does not tell how wide it is. */
+const UNKNOWN_WIDTH = 79;
 
 /** One line at the foot of a terminal that is drawn over and over; nothing at all elsewhere. */
 export class ProgressLine {
@@ -85,7 +87,8 @@ export class ProgressLine {
     this.#drawnAt = atMs;
     this.#drawn = true;
     const { columns } = Deno.consoleSize();
-    Deno.stderr.writeSync(encoder.encode(`\r\x1b[2K${text.slice(0, Math.max(10, columns - 1))}`));
+    const width = columns > 1 ? columns - 1 : UNKNOWN_WIDTH;
+    Deno.stderr.writeSync(encoder.encode(`\r\x1b[2K${text.slice(0, width)}`));
   }
 
   /** Takes the line away. */

@@ -11,6 +11,16 @@ interface Place {
   readonly run: (...args: string[]) => Promise<Printed>;
 }
 
+const MAIN = decodeURIComponent(new URL("./main.ts", import.meta.url).pathname);
+
+async function hasScript(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("script", { args: ["--version"] }).output()).success;
+  } catch {
+    return false;
+  }
+}
+
 async function place<T>(use: (place: Place) => Promise<T>): Promise<T> {
   await using grid = await startGrid({ slots: 2, controlFlags: ["--unwatched-ttl=1s"] });
   return await inTempDir((cwd) =>
@@ -144,6 +154,39 @@ Deno.test("brokk run against a grid", async (t) => {
     await t.step("names inputs that are not there", async () => {
       const { code, stderr } = await run("run", "-i", "nowhere", "--", "/bin/true");
       assertEquals([code, stderr], [125, "brokk: Input nowhere does not exist\n"]);
+    });
+    await t.step({
+      name: "draws its progress on a terminal",
+      ignore: !await hasScript(), // script(1) makes the terminal
+      fn: async () => {
+        await Deno.writeFile(`${cwd}/big`, crypto.getRandomValues(new Uint8Array(65536)));
+        const args = [
+          "run",
+          "-A",
+          MAIN,
+          "run",
+          "--endpoint",
+          grid.endpoint,
+          "-i",
+          "big",
+          "--",
+          "/bin/echo",
+          "seen",
+        ];
+        const line = [Deno.execPath(), ...args].join(" ");
+        const { stdout } = await new Deno.Command("script", {
+          args: ["-qec", line, "/dev/null"],
+          cwd,
+          stdin: "null",
+        }).output();
+        const drawn = new TextDecoder().decode(stdout).split("\r\x1b[2K");
+        assertEquals(
+          drawn.some((text) => /^brokk: uploading [█░]+ .+ of 64\.\d KiB$/.test(text)),
+          true,
+          drawn.join("\n"),
+        );
+        assertEquals(drawn.at(-1), "seen\r\n[brokk] exit=0 cache_hit=false\r\n");
+      },
     });
     await t.step("ends quietly when nobody reads its output", async () => {
       const child = brokkCommand([

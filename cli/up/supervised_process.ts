@@ -147,7 +147,7 @@ export class SupervisedProcess {
     this.#recent.length = 0;
     const child = new Deno.Command(program, {
       args: [...args()],
-      env: { ...env, [PARENT_PIPE_VARIABLE]: "1" },
+      env: { ...env, [PARENT_PIPE_VARIABLE]: "1", NO_COLOR: "1" },
       clearEnv: true,
       cwd,
       stdin: "piped",
