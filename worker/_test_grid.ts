@@ -324,3 +324,21 @@ export function processesNamed(mark: string): string[] {
   }
   return found;
 }
+
+/** Waits until a condition holds; what it waits for is another process or the other side of a socket. */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`Waited 5 s in vain until ${what}`);
+}
+
+/** Input roots that are there. */
+export function leftovers(dataDir: string): string[] {
+  return [...Deno.readDirSync(`${dataDir}/work`)].flatMap(({ name }) =>
+    [...Deno.readDirSync(`${dataDir}/work/${name}`)].map((entry) => entry.name).filter((entry) =>
+      entry === "root"
+    )
+  );
+}

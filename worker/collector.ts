@@ -56,6 +56,7 @@ export interface Collector {
 
 /** Most files, directories and links in one output directory. */
 const MAX_TREE_ENTRIES = 1_000_000;
+const NANOS_PER_SECOND = 1_000_000_000n;
 /** Most directories below one another in an output directory. */
 const MAX_TREE_DEPTH = 256;
 
@@ -207,8 +208,9 @@ class Collection {
   }
 
   #propertiesOf(stat: FileStat): NodeProperties {
-    const seconds = stat.mtimeNs / 1_000_000_000n;
-    const mtime = { seconds: Number(seconds), nanos: Number(stat.mtimeNs - seconds * 1_000_000_000n) };
+    // A timestamp counts nanoseconds forward, before 1970 too; division of bigints rounds towards zero.
+    const nanos = (stat.mtimeNs % NANOS_PER_SECOND + NANOS_PER_SECOND) % NANOS_PER_SECOND;
+    const mtime = { seconds: Number((stat.mtimeNs - nanos) / NANOS_PER_SECOND), nanos: Number(nanos) };
     return {
       properties: [],
       ...(this.#plan.reportMtime ? { mtime } : {}),
