@@ -144,6 +144,13 @@ export class ExecutionService {
       files: request.inlineOutputFiles,
     };
     const clientMetadata = context.clientMetadataBytes;
+    const told = context.clientMetadata;
+    if (told !== undefined) {
+      span.set("tool", told.toolName);
+      span.set("invocation", told.toolInvocationId);
+      span.set("mnemonic", told.actionMnemonic);
+      span.set("target", told.targetId);
+    }
     return new OperationRecord({ name, scope, digest, inline, clientMetadata, span, tracer }, clock);
   }
 
