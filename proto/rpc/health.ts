@@ -1,91 +1,122 @@
 /**
- * grpc.health.v1.Health over {@linkcode Health}: through the same door as every other call, so that it is counted,
- * checked and drained like them.
+ * grpc.health.v1.Health by npm's `grpc-health-check`, fed from {@linkcode Health}. Its handlers are called through the
+ * same door as every other call, so that they are counted, checked and drained like them.
  *
  * @module
  */
 
 import { BrokkrError, Code, type Health, unavailable } from "@brokkr/common";
+import { HealthImplementation } from "grpc-health-check";
 import { HealthCheckResponse_ServingStatus as Status } from "../gen/messages.ts";
 import { HealthService } from "../gen/services.ts";
 import { serverStream, unary } from "./route.ts";
 import type { Route } from "./types.ts";
 
+type StatusName = keyof typeof Status;
+
+interface StatusMessage {
+  readonly status: StatusName;
+}
+
+/** The handlers that the library registers, as far as they are served here. */
+interface Handlers {
+  check(
+    call: { readonly request: { readonly service: string } },
+    done: (error: { readonly details: string } | null, response?: StatusMessage) => void,
+  ): void;
+  watch(call: {
+    readonly request: { readonly service: string };
+    write(message: StatusMessage): void;
+    on(event: "cancelled", listener: () => void): void;
+  }): void;
+}
+
+/** The library gives its handlers to a server only: this one does nothing but take them. */
+function handlersOf(implementation: HealthImplementation): Handlers {
+  let handlers: Handlers | undefined;
+  implementation.addToServer({
+    addService: (_service: unknown, given: unknown) => {
+      handlers = given as Handlers;
+    },
+  });
+  if (handlers === undefined) throw new BrokkrError(Code.INTERNAL, "grpc-health-check registered nothing");
+  return handlers;
+}
+
 /** The health of a server as its clients see it. */
 export class HealthState {
   readonly #health: Health | undefined;
   readonly #services: ReadonlySet<string>;
-  readonly #listeners = new Set<() => void>();
-  #draining = false;
+  readonly #implementation = new HealthImplementation();
+  readonly #handlers = handlersOf(this.#implementation);
+  readonly #draining = new AbortController();
 
   /** Answers for `""` and each of `services`, all with the readiness of `health`. */
   constructor(health: Health | undefined, services: Iterable<string>) {
     this.#health = health;
     this.#services = new Set(services).add("");
+    this.#tell();
     health?.onChange(() => this.#tell());
   }
 
   /** Says NOT_SERVING from now on, whatever the parts say. */
   drain(): void {
-    this.#draining = true;
+    this.#draining.abort();
     this.#tell();
   }
 
-  /** The status of a service, undefined if the server has none of that name. */
-  status(service: string): number | undefined {
-    if (!this.#services.has(service)) return undefined;
-    const ready = !this.#draining && (this.#health?.report().ready ?? true);
-    return ready ? Status.SERVING : Status.NOT_SERVING;
-  }
-
-  /** Calls `listener` after changes until the result is called. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
   #tell(): void {
-    for (const listener of this.#listeners) listener();
+    const ready = !this.#draining.signal.aborted && (this.#health?.report().ready ?? true);
+    for (const service of this.#services) {
+      this.#implementation.setStatus(service, ready ? "SERVING" : "NOT_SERVING");
+    }
+  }
+
+  #check(service: string): { readonly status: number } {
+    let answer: { readonly status: number } | undefined;
+    this.#handlers.check({ request: { service } }, (_error, response) => {
+      if (response !== undefined) answer = { status: Status[response.status] };
+    });
+    if (answer !== undefined) return answer;
+    throw new BrokkrError(Code.NOT_FOUND, `This server has no service "${service}"`);
   }
 
   async *#watch(service: string, signal: AbortSignal): AsyncGenerator<{ status: number }, void, undefined> {
     let wake = () => {};
-    const stop = this.onChange(() => wake());
-    const onAbort = () => wake();
-    signal.addEventListener("abort", onAbort, { once: true });
+    let latest: StatusName | undefined;
+    const left = new AbortController();
+    const over = AbortSignal.any([signal, this.#draining.signal]);
+    over.addEventListener("abort", () => wake(), { once: true, signal: left.signal });
+    this.#handlers.watch({
+      request: { service },
+      // A peer that is slow gets the newest status, not all of them.
+      write: ({ status }) => {
+        latest = status;
+        wake();
+      },
+      on: (_event, listener) => left.signal.addEventListener("abort", listener, { once: true }),
+    });
     try {
-      let told: number | undefined;
+      let told: StatusName | undefined;
       while (!signal.aborted) {
-        const status = this.status(service) ?? Status.SERVICE_UNKNOWN;
-        if (status !== told) {
-          told = status;
-          yield { status };
+        if (latest !== undefined && latest !== told) {
+          told = latest;
+          yield { status: Status[told] };
           continue; // what changed while the peer took this is looked at before sleeping
         }
-        if (this.#draining) throw unavailable("The server is shutting down");
+        if (this.#draining.signal.aborted) throw unavailable("The server is shutting down");
         await new Promise<void>((resolve) => wake = resolve);
       }
     } finally {
-      stop();
-      signal.removeEventListener("abort", onAbort);
+      left.abort();
     }
   }
 
   /** The routes of the health service, open to everyone that has `public` access. */
   routes(): Route[] {
     return [
-      unary(HealthService.check, "public", ({ service }) => {
-        const status = this.status(service);
-        if (status === undefined) {
-          throw new BrokkrError(Code.NOT_FOUND, `This server has no service "${service}"`);
-        }
-        return { status };
-      }),
-      serverStream(
-        HealthService.watch,
-        "public",
-        ({ service }, context) => this.#watch(service, context.signal),
-      ),
+      unary(HealthService.check, "public", ({ service }) => this.#check(service)),
+      serverStream(HealthService.watch, "public", ({ service }, { signal }) => this.#watch(service, signal)),
     ];
   }
 }
