@@ -260,32 +260,6 @@ export class Loader {
     pair("client", client.tlsCert, client.tlsKey);
     pair("control", control.tlsCert, control.tlsKey);
     pair("worker", worker.tlsCert, worker.tlsKey);
-    const plainClient = !client.endpoint.startsWith("grpcs:");
-    rule(
-      !plainClient || client.tlsCa === "",
-      "client",
-      "tlsCa",
-      "has no use unless endpoint begins with grpcs://",
-    );
-    rule(
-      !plainClient || client.tlsCert === "",
-      "client",
-      "tlsCert",
-      "has no use unless endpoint begins with grpcs://",
-    );
-    const plainWorker = !worker.control.startsWith("grpcs:");
-    rule(
-      !plainWorker || worker.tlsCa === "",
-      "worker",
-      "tlsCa",
-      "has no use unless control begins with grpcs://",
-    );
-    rule(
-      !plainWorker || worker.tlsCert === "",
-      "worker",
-      "tlsCert",
-      "has no use unless control begins with grpcs://",
-    );
     rule(
       control.tlsClientCa === "" || control.tlsCert !== "",
       "control",

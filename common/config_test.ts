@@ -164,11 +164,6 @@ const BAD: readonly (readonly [name: string, toml: string | Uint8Array, message:
     "brokkr.toml:2: control.tls_cert: needs tls_key beside it",
   ],
   [
-    "a client's certificate without TLS",
-    '[client]\ntls_cert = "a"\ntls_key = "b"',
-    "brokkr.toml:2: client.tls_cert: has no use unless endpoint begins with grpcs://",
-  ],
-  [
     "a lease shorter than two heartbeats",
     '[control]\nlease_ttl = "5s"\n\nheartbeat_interval = "4s"',
     "brokkr.toml:2: control.lease_ttl: must be at least twice heartbeat_interval, or one lost heartbeat ends a lease",

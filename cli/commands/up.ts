@@ -5,7 +5,6 @@
  */
 
 import { type Config, type ConfigFlag, configFlags, loadConfig } from "@brokkr/common/config";
-import { DEFAULT_ENDPOINT } from "@brokkr/common/units";
 import { Command, Option } from "commander";
 import { writeErr, writeOut } from "../_terminal.ts";
 import { type Grid, startGrid } from "../up/mod.ts";
@@ -103,9 +102,9 @@ function log(process: string, line: string): void {
 /** What a person needs to know of a grid that has come up. */
 export function greeting(
   grid: Pick<Grid, "endpoint" | "httpUrl" | "dataDir">,
-  config: Pick<Config, "worker">,
+  config: Pick<Config, "worker" | "client">,
 ): string {
-  const flag = grid.endpoint === DEFAULT_ENDPOINT ? "" : ` --endpoint ${grid.endpoint}`;
+  const flag = grid.endpoint === config.client.endpoint ? "" : ` --endpoint ${grid.endpoint}`;
   const slots = config.worker.slots === 0 ? "one slot for each processor" : `${config.worker.slots} slots`;
   return [
     `Brokkr is up on ${grid.endpoint}, one worker with ${slots}`,
