@@ -27,8 +27,8 @@ export interface ActionSpec {
   readonly workingDirectory?: string;
 }
 
-/** An output path as REAPI wants it: `""` for the working directory, no `.` and no slash too many. */
-function outputPath(path: string): string {
+/** A path below `base` as REAPI wants it: `""` for `base` itself, no `.` and no slash too many. */
+function relativePath(what: string, base: string, path: string): string {
   const names = path.split("/").filter((name, index) => name !== "." && (name !== "" || index === 0));
   const clean = names.join("/");
   try {
@@ -36,7 +36,7 @@ function outputPath(path: string): string {
   } catch (error) {
     throw invalidArgument(
       "",
-      `Output ${JSON.stringify(path)} must be a path below the working directory`,
+      `${what} ${JSON.stringify(path)} must be a path below ${base}`,
       error,
     );
   }
@@ -92,11 +92,16 @@ export function buildAction(
     throw invalidArgument("", `A timeout must be a positive whole number of ms, not ${timeoutMs}`);
   }
   const platform = platformOf(spec.platform ?? {});
-  const workingDirectory = outputPath(spec.workingDirectory ?? "");
+  const outputs = (spec.outputs ?? []).map((path) => relativePath("Output", "the working directory", path));
+  const workingDirectory = relativePath(
+    "Working directory",
+    "the root of the inputs",
+    spec.workingDirectory ?? "",
+  );
   const command = CommandCodec.encode({
     arguments: spec.argv.map((argument) => checkText("argument", argument)),
     environmentVariables: environment(spec.env ?? {}),
-    outputPaths: [...new Set((spec.outputs ?? []).map(outputPath))].sort(compareUtf8),
+    outputPaths: [...new Set(outputs)].sort(compareUtf8),
     workingDirectory,
     // Old servers look for it here, new ones in the action.
     platform,

@@ -5,7 +5,7 @@
  */
 
 import { onTermination } from "@brokkr/proto/rpc/server"; // mends http2, so it comes before anything that uses it
-import { asBrokkrError, createLogger } from "@brokkr/common";
+import { asBrokkrError, createLogger, invalidArgument } from "@brokkr/common";
 import { type Config, loadProcessConfig } from "@brokkr/common/config";
 import { otelTracer } from "@brokkr/common/otel";
 import { type ControlHandle, type ControlOptions, startControl } from "./control.ts";
@@ -22,12 +22,20 @@ function print(text: string): void {
   for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
 }
 
+async function readPem(key: string, path: string): Promise<string | undefined> {
+  if (path === "") return undefined;
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    throw invalidArgument("", `${key}: ${path} cannot be read: ${asBrokkrError(error).message}`, error);
+  }
+}
+
 async function optionsOf({ control, log }: Config): Promise<ControlOptions> {
-  const pem = async (path: string) => path === "" ? undefined : await Deno.readTextFile(path);
   const [cert, key, clientCa] = await Promise.all([
-    pem(control.tlsCert),
-    pem(control.tlsKey),
-    pem(control.tlsClientCa),
+    readPem("control.tls_cert", control.tlsCert),
+    readPem("control.tls_key", control.tlsKey),
+    readPem("control.tls_client_ca", control.tlsClientCa),
   ]);
   const { tlsCert: _cert, tlsKey: _key, tlsClientCa: _ca, shutdownGraceMs: _grace, ...rest } = control;
   const tls = cert === undefined || key === undefined

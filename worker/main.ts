@@ -5,7 +5,7 @@
  */
 
 import { onTermination } from "@brokkr/proto/rpc/server"; // mends http2, so it comes before anything that uses it
-import { asBrokkrError, createLogger } from "@brokkr/common";
+import { asBrokkrError, createLogger, invalidArgument } from "@brokkr/common";
 import { type Config, loadProcessConfig } from "@brokkr/common/config";
 import { otelTracer } from "@brokkr/common/otel";
 import { startWorker, type WorkerHandle, type WorkerOptions } from "./worker.ts";
@@ -22,10 +22,22 @@ function print(text: string): void {
   for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
 }
 
+async function readPem(key: string, path: string): Promise<string | undefined> {
+  if (path === "") return undefined;
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    throw invalidArgument("", `${key}: ${path} cannot be read: ${asBrokkrError(error).message}`, error);
+  }
+}
+
 async function optionsOf(config: Config): Promise<WorkerOptions> {
   const { worker, log } = config;
-  const pem = async (path: string) => path === "" ? undefined : await Deno.readTextFile(path);
-  const [ca, cert, key] = await Promise.all([pem(worker.tlsCa), pem(worker.tlsCert), pem(worker.tlsKey)]);
+  const [ca, cert, key] = await Promise.all([
+    readPem("worker.tls_ca", worker.tlsCa),
+    readPem("worker.tls_cert", worker.tlsCert),
+    readPem("worker.tls_key", worker.tlsKey),
+  ]);
   const tls = ca === undefined && cert === undefined && key === undefined ? undefined : { ca, cert, key };
   return {
     control: worker.control,

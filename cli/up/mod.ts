@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
+import { asBrokkrError, BrokkrError, Code, invalidArgument } from "@brokkr/common";
 import { formatHostPort, parseHostPort } from "@brokkr/common/units";
 import { awakeClock } from "../_clock.ts";
 import { type ProcessEnd, type ProcessSpec, SupervisedProcess } from "./supervised_process.ts";
@@ -172,7 +172,7 @@ export async function startGrid(options: StartGridOptions = {}): Promise<Grid> {
   }
   const temporary = options.dataDir === undefined;
   const dataDir = options.dataDir ?? await Deno.makeTempDir({ prefix: "brokkr-grid-" });
-  await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await makeDataDir(dataDir);
   const started: SupervisedProcess[] = [];
   const start = async (spec: ProcessSpec) => {
     const process = new SupervisedProcess(spec);
@@ -222,6 +222,20 @@ export async function startGrid(options: StartGridOptions = {}): Promise<Grid> {
     const [control, ...workers] = started;
     if (control !== undefined) await stopAll(workers, control, temporary ? dataDir : undefined);
     throw error;
+  }
+}
+
+async function makeDataDir(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new BrokkrError(
+      Code.PERMISSION_DENIED,
+      `Cannot use ${path} as a data directory: ${
+        asBrokkrError(error).message
+      }; name one that this user may write`,
+      { cause: error },
+    );
   }
 }
 
