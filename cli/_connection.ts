@@ -53,8 +53,11 @@ async function pem(what: string, path: string): Promise<string | undefined> {
   }
 }
 
+/** Named by a variable: what a literal names Deno reads before anything runs. */
+const CONFIG = "@brokkr/common/config" as string;
+
 async function loaded(flags: ConnectionFlags, env: Readonly<Record<string, string>>): Promise<Connection> {
-  const { loadConfig } = await import("@brokkr/common/config");
+  const { loadConfig }: typeof import("@brokkr/common/config") = await import(CONFIG);
   const texts: Record<string, string> = {};
   if (flags.endpoint !== undefined) texts["client.endpoint"] = flags.endpoint;
   if (flags.instance !== undefined) texts["client.instance"] = flags.instance;

@@ -240,9 +240,12 @@ function showBytes(bytes: Uint8Array): string {
   return text;
 }
 
+/** Named by a variable: what a literal names Deno reads before anything runs. */
+const SANDBOX = "@brokkr/sandbox" as string;
+
 /** Looks at a directory's names as bytes, for which libc is needed: loaded only where a name looks garbled. */
 async function refuseGarbledNames(path: string): Promise<void> {
-  const { Beneath } = await import("@brokkr/sandbox");
+  const { Beneath }: typeof import("@brokkr/sandbox") = await import(SANDBOX);
   using directory = Beneath.open(path);
   for (const { name, nameBytes } of await directory.list("")) {
     if (name !== undefined) continue;
@@ -259,7 +262,7 @@ async function readTarget(path: string): Promise<string> {
   } catch (error) {
     if (!(error instanceof Deno.errors.InvalidData)) throw describe(path, error);
   }
-  const { Beneath } = await import("@brokkr/sandbox");
+  const { Beneath }: typeof import("@brokkr/sandbox") = await import(SANDBOX);
   const at = path.lastIndexOf("/") + 1;
   using directory = Beneath.open(at === 0 ? "." : path.slice(0, at));
   const target = showBytes(directory.readLink(path.slice(at)));

@@ -64,6 +64,14 @@ export interface UploadResult extends TransferStat {
 
 const NOTHING: TransferStat = { blobs: 0, bytes: 0, skippedBlobs: 0, skippedBytes: 0 };
 
+/** Named by variables: what a literal names Deno reads before anything runs, and a cached run has no time for that. */
+const RPC_CLIENT = "@brokkr/proto/rpc/client" as string;
+const EXECUTION = "./_execution.ts" as string;
+
+async function loadRpcClient(): Promise<typeof import("@brokkr/proto/rpc/client")> {
+  return await import(RPC_CLIENT);
+}
+
 interface Opened {
   readonly channel: Channel;
   readonly cas: CasClient;
@@ -95,7 +103,7 @@ export class Client implements AsyncDisposable {
   /** The RPC layer is loaded when it is needed: a cached run does without. */
   #open(): Promise<Opened> {
     if (this.#closed) throw new BrokkrError(Code.CANCELLED, `The client of ${this.endpoint} was closed`);
-    return this.#opened ??= import("@brokkr/proto/rpc/client").then(({ connect }) => {
+    return this.#opened ??= loadRpcClient().then(({ connect }) => {
       const channel = connect(this.endpoint, this.#connect);
       const instance = this.#instance;
       return {
@@ -182,7 +190,7 @@ export class Client implements AsyncDisposable {
 
   async #execute(options: RunOptions, actionDigest: Digest, blobs: BlobSet) {
     const { channel, cas } = await this.#open();
-    const { runToEnd, statusOf } = await import("./_execution.ts");
+    const { runToEnd, statusOf }: typeof import("./_execution.ts") = await import(EXECUTION);
     const end = await runToEnd({
       channel,
       instance: this.#instance,

@@ -1,4 +1,4 @@
-/** What `brokk run` loads before it has an answer: each heavy module would cost a cached run more than it takes. */
+/** What Deno reads before `brokk run` has an answer: each heavy module would cost a cached run more than it takes. */
 
 import { assertEquals } from "@std/assert";
 
@@ -7,36 +7,64 @@ interface Graph {
   readonly redirects: Readonly<Record<string, string>>;
   readonly modules: readonly {
     readonly specifier: string;
-    readonly dependencies?: readonly {
-      readonly code?: { readonly specifier: string };
-      readonly isDynamic?: boolean;
-    }[];
+    readonly dependencies?: readonly { readonly code?: { readonly specifier: string } }[];
   }[];
 }
 
-async function loadedBy(file: string): Promise<Set<string>> {
+/** Every module that Deno reads for `file`: those of imports with a literal name are, evaluated or not; types are not. */
+async function readFor(file: string): Promise<string[]> {
   const path = decodeURIComponent(new URL(file, import.meta.url).pathname);
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json", path] }).output();
-  const graph: Graph = JSON.parse(new TextDecoder().decode(stdout));
-  const modules = new Map(graph.modules.map((module) => [module.specifier, module]));
+  const { roots, redirects, modules }: Graph = JSON.parse(new TextDecoder().decode(stdout));
+  const bySpecifier = new Map(modules.map((module) => [module.specifier, module]));
   const seen = new Set<string>();
   const visit = (name: string) => {
-    const specifier = graph.redirects[name] ?? name;
+    const specifier = redirects[name] ?? name;
     if (seen.has(specifier)) return;
     seen.add(specifier);
-    for (const { code, isDynamic } of modules.get(specifier)?.dependencies ?? []) {
-      if (code !== undefined && isDynamic !== true) visit(code.specifier);
+    for (const { code } of bySpecifier.get(specifier)?.dependencies ?? []) {
+      if (code !== undefined) visit(code.specifier);
     }
   };
-  graph.roots.forEach(visit);
-  return seen;
+  roots.forEach(visit);
+  return [...seen];
 }
 
-for (const file of ["./program.ts", "./commands/run.ts"]) {
-  Deno.test(`${file} loads no heavy module by itself`, async () => {
-    const packages = [...await loadedBy(file)].filter((specifier) => specifier.startsWith("npm:"));
+async function filesIn(directory: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(new URL(directory, import.meta.url))) names.push(name);
+  return names;
+}
+
+for (const file of ["./main.ts", "./commands/run.ts"]) {
+  Deno.test(`Deno reads no heavy module for ${file}`, async () => {
+    const modules = await readFor(file);
+    const packages = modules.filter((specifier) => specifier.startsWith("npm:"));
     assertEquals(packages.map((specifier) => /^npm:\/?((?:@[^/]+\/)?[^@/]+)/.exec(specifier)?.[1]), [
       "commander",
     ]);
+    assertEquals(
+      modules.filter((specifier) => /\/(control|worker|sandbox)\/|\/rpc\/client\.ts/.test(specifier)),
+      [],
+    );
   });
 }
+
+Deno.test("The compiled executable holds every command and every module that is loaded by a computed name", async () => {
+  const held = await readFor("./up/compiled.ts");
+  const commands = (await filesIn("./commands")).filter((name) => !name.startsWith("_"));
+  for (const name of commands) {
+    assertEquals(held.some((specifier) => specifier.endsWith(`/cli/commands/${name}`)), true, name);
+  }
+  for (
+    const part of [
+      "control/main.ts",
+      "worker/main.ts",
+      "cli/_execution.ts",
+      "common/config.ts",
+      "proto/rpc/client.ts",
+    ]
+  ) {
+    assertEquals(held.some((specifier) => specifier.endsWith(`/${part}`)), true, part);
+  }
+});

@@ -12,18 +12,19 @@ import { VERSION } from "./version.ts";
 
 interface Entry {
   readonly summary: string;
-  readonly load: () => Promise<{ readonly command: () => Command }>;
+  /** Read only when it is asked for: a literal in an import would have Deno read every command each time. */
+  readonly module: string;
 }
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
-  run: { summary: "run a command on the grid", load: () => import("./commands/run.ts") },
-  up: { summary: "start a grid on this machine", load: () => import("./commands/up.ts") },
-  cache: { summary: "put into the grid's store and get from it", load: () => import("./commands/cache.ts") },
-  action: { summary: "look at what became of an action", load: () => import("./commands/action.ts") },
-  workers: { summary: "list the grid's workers", load: () => import("./commands/workers.ts") },
-  status: { summary: "show the grid in one look", load: () => import("./commands/status.ts") },
-  init: { summary: "write a commented brokkr.toml", load: () => import("./commands/init.ts") },
-  version: { summary: "show the version", load: () => import("./commands/version.ts") },
+  run: { summary: "run a command on the grid", module: "./commands/run.ts" },
+  up: { summary: "start a grid on this machine", module: "./commands/up.ts" },
+  cache: { summary: "put into the grid's store and get from it", module: "./commands/cache.ts" },
+  action: { summary: "look at what became of an action", module: "./commands/action.ts" },
+  workers: { summary: "list the grid's workers", module: "./commands/workers.ts" },
+  status: { summary: "show the grid in one look", module: "./commands/status.ts" },
+  init: { summary: "write a commented brokkr.toml", module: "./commands/init.ts" },
+  version: { summary: "show the version", module: "./commands/version.ts" },
 };
 
 const EXAMPLES = `
@@ -46,6 +47,10 @@ function adopt(command: Command): Command {
   return command;
 }
 
+async function load(module: string): Promise<{ readonly command: () => Command }> {
+  return await import(module);
+}
+
 /** The program with `asked` loaded and the other commands by name only. */
 export async function program(asked: string | undefined): Promise<Command> {
   const root = new Command("brokk")
@@ -55,9 +60,11 @@ export async function program(asked: string | undefined): Promise<Command> {
     .helpCommand("help [command]", "show the help of a command")
     .enablePositionalOptions()
     .addHelpText("after", EXAMPLES);
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+  for (const [name, { summary, module }] of Object.entries(COMMANDS)) {
     root.addCommand(
-      name === asked ? (await load()).command() : new Command(name).summary(summary).description(summary),
+      name === asked
+        ? (await load(module)).command()
+        : new Command(name).summary(summary).description(summary),
     );
   }
   return adopt(root);
