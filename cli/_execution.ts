@@ -110,14 +110,23 @@ class Run {
     }
   }
 
-  /** Follows one stream to the operation's end. */
+  /**
+   * Follows one stream to the operation's end, and then to its own: HTTP/2 servers close a connection whose client breaks
+   * off streams too often (CVE-2023-44487), and the end is only a frame away.
+   */
   async #watch(): Promise<ExecutionEnd> {
-    for await (const operation of this.#open()) {
-      this.#name = operation.name;
-      this.#breaks = 0;
-      this.#tell(operation);
-      if (operation.done) return { operationName: operation.name, response: responseOf(operation) };
+    let end: ExecutionEnd | undefined;
+    try {
+      for await (const operation of this.#open()) {
+        this.#name = operation.name;
+        this.#breaks = 0;
+        this.#tell(operation);
+        if (operation.done) end ??= { operationName: operation.name, response: responseOf(operation) };
+      }
+    } catch (error) {
+      if (end === undefined) throw error;
     }
+    if (end !== undefined) return end;
     throw new BrokkrError(Code.UNAVAILABLE, "The grid ended the stream before the action was done");
   }
 

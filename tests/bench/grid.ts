@@ -42,20 +42,17 @@ async function prepare(client: CasClient, count: number, tag: string): Promise<D
 }
 
 async function execute(channel: Channel, action: Digest): Promise<void> {
-  for await (
-    const { done, response } of channel.serverStream(Execution.execute, {
-      instanceName: INSTANCE,
-      actionDigest: wire(action),
-    })
-  ) {
-    if (!done) continue;
-    const { result, status } = ExecuteResponseCodec.decode(response?.value ?? new Uint8Array());
-    if ((status?.code ?? 0) !== 0 || result?.exitCode !== 0 || result.outputFiles.length !== 1) {
-      throw new Error(`An action failed: ${JSON.stringify(status)} ${JSON.stringify(result)}`);
-    }
-    return;
+  const request = { instanceName: INSTANCE, actionDigest: wire(action) };
+  let last: Uint8Array | undefined;
+  // To the end of the stream: one that is broken off costs the connection.
+  for await (const { response } of channel.serverStream(Execution.execute, request)) {
+    last = response?.value ?? last;
   }
-  throw new Error("An operation ended without a result");
+  if (last === undefined) throw new Error("An operation ended without a result");
+  const { result, status } = ExecuteResponseCodec.decode(last);
+  if ((status?.code ?? 0) !== 0 || result?.exitCode !== 0 || result.outputFiles.length !== 1) {
+    throw new Error(`An action failed: ${JSON.stringify(status)} ${JSON.stringify(result)}`);
+  }
 }
 
 async function runAll(channel: Channel, actions: readonly Digest[]): Promise<number> {
