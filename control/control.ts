@@ -284,6 +284,7 @@ class Control implements ControlHandle {
       ...(options.tls === undefined ? {} : { tls: options.tls }),
       allowInsecureRemote: options.allowInsecureRemote ?? false,
       byteBudget: budget,
+      coalesceWrites: true,
       health: this.#health,
       clock: this.#clock,
       log: this.#log,
