@@ -26,6 +26,7 @@ import {
   type WorkerInfo,
 } from "@brokkr/proto";
 import type { Channel, ClientTlsOptions, ConnectOptions } from "@brokkr/proto/rpc/client";
+import { quickCall, quickCallsWork } from "@brokkr/proto/rpc/quick";
 import { buildAction } from "./_action.ts";
 import { buildInputs, type BuiltInputs, type Input } from "./_inputs.ts";
 import { type BlobSet, type BlobSource, readSource } from "./_local_tree.ts";
@@ -38,7 +39,6 @@ import {
 } from "./_outputs.ts";
 import { Cache } from "./cache.ts";
 import { awakeClock } from "./_clock.ts";
-import { quickCall, quickCallsWork } from "./_quick_call.ts";
 import type { RunOptions, RunResult } from "./run_types.ts";
 import { VERSION } from "./version.ts";
 

@@ -6,11 +6,14 @@
  * answer that is whole, or a status that came without one, counts; whatever else happens, the caller asks again through
  * the RPC layer, which is the one that knows how to retry and what to say.
  *
+ * It imports nothing of grpc-js, directly or through others; a test of `brokk run` sees to that.
+ *
  * @module
  */
 
 import { Code } from "@brokkr/common";
-import type { Method } from "@brokkr/proto";
+import type { Method } from "../codec.ts";
+import { REQUEST_METADATA_KEY } from "./request_metadata.ts";
 
 /** What a quick call came to. */
 export type QuickAnswer<T> =
@@ -71,7 +74,9 @@ export async function quickCall<Req, Res, ReqInit, ResInit>(
       headers: {
         "content-type": "application/grpc",
         te: "trailers",
-        ...(clientMetadataBytes === undefined ? {} : { [METADATA_KEY]: clientMetadataBytes.toBase64() }),
+        ...(clientMetadataBytes === undefined
+          ? {}
+          : { [REQUEST_METADATA_KEY]: clientMetadataBytes.toBase64() }),
       },
       body: framed(method.request.encode(request)),
     });
@@ -87,5 +92,3 @@ export async function quickCall<Req, Res, ReqInit, ResInit>(
     return { kind: "unclear" }; // asked again in the usual way, which says what is wrong
   }
 }
-
-const METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin";

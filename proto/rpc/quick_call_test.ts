@@ -1,8 +1,8 @@
 import { BrokkrError, Code } from "@brokkr/common";
-import { ActionCache, type ActionResult, type Init } from "@brokkr/proto";
-import { createRpcServer, defaultPolicy, unary } from "@brokkr/proto/rpc/server";
 import { assertEquals } from "@std/assert";
-import { quickCall, quickCallsWork } from "./_quick_call.ts";
+import { ActionCache, type ActionResult, type Init } from "../mod.ts";
+import { quickCall, quickCallsWork } from "./quick_call.ts";
+import { createRpcServer, defaultPolicy, unary } from "./server.ts";
 
 type Answer = () => Init<ActionResult> | Promise<Init<ActionResult>>;
 
