@@ -162,7 +162,7 @@ export class SegmentLog {
     encodeRecord(group.buffer, group.used, record, this.#options.salt);
     group.entries.push({ record, at: group.used, length });
     group.used += length;
-    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    this.#running ??= this.#run();
     await group.done.promise;
   }
 
@@ -197,7 +197,11 @@ export class SegmentLog {
     await Promise.resolve();
     for (;;) {
       const group = this.#groups.shift();
-      if (group === undefined) return;
+      if (group === undefined) {
+        // In the same breath: a record that comes after this look must begin another run.
+        this.#running = undefined;
+        return;
+      }
       try {
         await this.#commit(group);
         group.done.resolve();
