@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AsyncQueue, type Logger, noLog, scopeOf } from "@brokkr/common";
+import { AsyncQueue, idTracer, type Logger, noLog, scopeOf, type Tracer } from "@brokkr/common";
 import { type Digest, digestOf, MemoryBlobStore, SHA256, TreeBuilder } from "@brokkr/cas";
 import { byteStreamRoutes, casRoutes } from "@brokkr/cas/services";
 import {
@@ -61,6 +61,8 @@ export class TestGrid implements AsyncDisposable {
   /** Calls that the store got, by method. */
   readonly calls = new Map<string, number>();
   readonly acked: string[] = [];
+  /** Traces that calls belong to: method and trace id as the caller named it, `""` where it named none. */
+  readonly traces: (readonly [method: string, traceId: string])[] = [];
   readonly endpoint: string;
   readonly #server: RpcServer;
   readonly #disposables: AsyncDisposable[];
@@ -107,6 +109,13 @@ export class TestGrid implements AsyncDisposable {
         };
       },
     });
+    const ids = idTracer();
+    const tracer: Tracer = {
+      start(name, parent) {
+        own().traces.push([name.slice(name.lastIndexOf("/") + 1), parent?.traceId ?? ""]);
+        return ids.start(name, parent);
+      },
+    };
     const byteStream = byteStreamRoutes({ store: counting });
     const server = createRpcServer({
       routes: [
@@ -116,6 +125,7 @@ export class TestGrid implements AsyncDisposable {
       ],
       listen: ["127.0.0.1:0"],
       authorize: defaultPolicy({ anonymousAccess: ["public", "read", "write", "worker"] }),
+      tracer,
     });
     const [{ address }] = await server.listen();
     return started.grid = new TestGrid(`grpc://${address}`, server, store, [byteStream, store], options);
@@ -140,7 +150,7 @@ export class TestGrid implements AsyncDisposable {
           welcome: {
             protocolVersion: 1,
             heartbeatInterval: durationOf(this.#options.heartbeatMs ?? 100),
-            leaseTtl: durationOf(this.#options.ttlMs ?? 10_000),
+            leaseTtl: durationOf(this.#options.ttlMs ?? 60_000),
             bootEpoch: 1,
           },
         });
@@ -327,11 +337,12 @@ export function processesNamed(mark: string): string[] {
 
 /** Waits until a condition holds; what it waits for is another process or the other side of a socket. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
+  const limitMs = 60_000;
+  for (const startMs = performance.now(); performance.now() - startMs < limitMs;) {
     if (holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  throw new Error(`Waited 5 s in vain until ${what}`);
+  throw new Error(`Waited ${limitMs} ms in vain until ${what}`);
 }
 
 /** Input roots that are there. */

@@ -12,6 +12,7 @@ import {
   type Logger,
   parseTraceparent,
   type Span,
+  type TraceContext,
   type Tracer,
 } from "@brokkr/common";
 import { type Digest, type DigestFunction, parseDigest, resolveDigestFunction } from "@brokkr/cas/client";
@@ -49,8 +50,8 @@ export interface ActionExecutorOptions {
   readonly runner: Runner;
   /** Collects what it left. */
   readonly collector: Collector;
-  /** The store of an instance, for digests of one function. */
-  readonly store: (instance: string, fn: DigestFunction) => ActionStore;
+  /** The store of an instance, for digests of one function; its calls name the span `trace` as what causes them. */
+  readonly store: (instance: string, fn: DigestFunction, trace: TraceContext) => ActionStore;
   /** Most bytes kept of standard output and standard error each. */
   readonly outputLimitBytes: number;
   /** Time. */
@@ -139,13 +140,13 @@ export class ActionExecutor {
   ): Promise<OutputFields> {
     const { resolver, materializer, collector } = this.#options;
     const { inputRoot, plan, fn } = readLease(lease);
-    const store = this.#options.store(lease.instanceName, fn);
+    const storeFor = (trace: TraceContext) => this.#options.store(lease.instanceName, fn, trace);
     progress.fn = fn;
-    progress.store = store;
+    progress.store = storeFor(span.context);
 
     if (inputRoot.sizeBytes > 0) onStage(Stage.FETCHING_INPUTS);
-    const root = await this.#phase(progress, "inputFetch", span, async () => {
-      using inputs = await resolver.resolve(inputRoot, store, signal);
+    const root = await this.#phase(progress, "inputFetch", span, async (trace) => {
+      using inputs = await resolver.resolve(inputRoot, storeFor(trace), signal);
       progress.fetchedBlobs = inputs.fetchedBlobs;
       progress.fetchedBytes = inputs.fetchedBytes;
       this.#options.onFetched?.(inputs.wantedBlobs, inputs.fetchedBlobs, inputs.fetchedBytes);
@@ -166,7 +167,7 @@ export class ActionExecutor {
     );
     progress.outcome = outcome;
 
-    return await this.#phase(progress, "outputUpload", span, async () => {
+    return await this.#phase(progress, "outputUpload", span, async (trace) => {
       const captured = await captureOutput(root.scratchPath, fn, outcome, this.#options.outputLimitBytes);
       progress.captured = captured;
       using collected = await this.#timed(
@@ -175,7 +176,7 @@ export class ActionExecutor {
       );
       const blobs = [...captured.blobs, ...collected.blobs];
       if (!isSmallUpload(blobs)) onStage(Stage.UPLOADING_OUTPUTS);
-      if (blobs.length > 0) await store.upload(blobs, signal);
+      if (blobs.length > 0) await storeFor(trace).upload(blobs, signal);
       return collected.fields;
     });
   }
@@ -198,11 +199,16 @@ export class ActionExecutor {
     });
   }
 
-  async #phase<T>(progress: Progress, phase: Phase, parent: Span, run: () => Promise<T>): Promise<T> {
+  async #phase<T>(
+    progress: Progress,
+    phase: Phase,
+    parent: Span,
+    run: (trace: TraceContext) => Promise<T>,
+  ): Promise<T> {
     using span = this.#options.tracer.start(`brokkr.worker.${phase}`, parent.context);
     progress.times.begin(phase);
     try {
-      return await run();
+      return await run(span.context);
     } catch (error) {
       span.fail(error);
       throw error;

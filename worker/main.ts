@@ -5,9 +5,8 @@
  */
 
 import { onTermination } from "@brokkr/proto/rpc/server"; // mends http2, so it comes before anything that uses it
-import { asBrokkrError, createLogger, invalidArgument } from "@brokkr/common";
+import { asBrokkrError, createLogger, invalidArgument, type Tracer } from "@brokkr/common";
 import { type Config, loadProcessConfig } from "@brokkr/common/config";
-import { otelTracer } from "@brokkr/common/otel";
 import { startWorker, type WorkerHandle, type WorkerOptions } from "./worker.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -31,6 +30,14 @@ async function readPem(key: string, path: string): Promise<string | undefined> {
   }
 }
 
+/** Spans where Deno exports them; the library is not even loaded where it does not. */
+async function processTracer(): Promise<Tracer | undefined> {
+  const exporting = Deno.env.get("OTEL_DENO");
+  if (exporting !== "true" && exporting !== "1") return undefined;
+  const { otelTracer } = await import("@brokkr/common/otel");
+  return otelTracer(NAME);
+}
+
 async function optionsOf(config: Config): Promise<WorkerOptions> {
   const { worker, log } = config;
   const [ca, cert, key] = await Promise.all([
@@ -39,6 +46,7 @@ async function optionsOf(config: Config): Promise<WorkerOptions> {
     readPem("worker.tls_key", worker.tlsKey),
   ]);
   const tls = ca === undefined && cert === undefined && key === undefined ? undefined : { ca, cert, key };
+  const tracer = await processTracer();
   return {
     control: worker.control,
     ...(tls === undefined ? {} : { tls }),
@@ -50,7 +58,7 @@ async function optionsOf(config: Config): Promise<WorkerOptions> {
     outputLimitBytes: worker.stdoutLimitBytes,
     memoryBudgetBytes: worker.memoryBudgetBytes,
     log: createLogger(log),
-    tracer: otelTracer(NAME),
+    ...(tracer === undefined ? {} : { tracer }),
   };
 }
 

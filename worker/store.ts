@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BrokkrError, Code } from "@brokkr/common";
+import { BrokkrError, Code, type TraceContext } from "@brokkr/common";
 import { blobSubject, type CasClient, type Digest, digestKey, type UploadBlob } from "@brokkr/cas/client";
 import type { BlobSource } from "./input_fetcher.ts";
 
@@ -27,23 +27,31 @@ export function isSmallUpload(blobs: readonly UploadBlob[]): boolean {
   return bytes <= UNASKED_BYTES;
 }
 
-/** The store behind a {@linkcode CasClient}. */
-export function casStore(client: CasClient): ActionStore {
+/** The store behind a {@linkcode CasClient}; its calls name the span `trace` as what causes them. */
+export function casStore(client: CasClient, trace?: TraceContext): ActionStore {
+  const options = (signal: AbortSignal | undefined) => ({
+    signal,
+    ...(trace === undefined ? {} : { trace }),
+  });
   return {
     async getMany(digests, signal) {
       const found = new Map<string, Uint8Array>();
       try {
-        await client.getMany(digests, (digest, data) => void found.set(digestKey(digest), data), { signal });
+        await client.getMany(
+          digests,
+          (digest, data) => void found.set(digestKey(digest), data),
+          options(signal),
+        );
       } catch (error) {
         if (!isMissing(error, digests)) throw error;
       }
       return digests.map((digest) => found.get(digestKey(digest)));
     },
-    read: (digest, signal) => client.read(digest, {}, { signal }),
+    read: (digest, signal) => client.read(digest, {}, options(signal)),
     async upload(blobs, signal) {
       if (blobs.length === 0) return;
-      if (isSmallUpload(blobs)) await client.uploadKnownMissing(blobs, { signal });
-      else await client.upload(blobs, { signal });
+      if (isSmallUpload(blobs)) await client.uploadKnownMissing(blobs, options(signal));
+      else await client.upload(blobs, options(signal));
     },
   };
 }

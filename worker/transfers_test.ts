@@ -154,3 +154,20 @@ Deno.test("Worker uploads many outputs after asking which are missing", async ()
   assertEquals(grid.calls.get("put"), 51, "Fifty files and a tree; what the store had did not travel");
   assertEquals(grid.stages.map(({ stage }) => stage), [Stage.EXECUTING, Stage.UPLOADING_OUTPUTS]);
 });
+
+Deno.test("Worker tells the store which trace its calls belong to", async () => {
+  await using grid = await TestGrid.start();
+  await using _worker = await startTestWorker(grid);
+  const root = await grid.tree({ small: "x", large: new Uint8Array(3_000_000).fill(1) });
+  const script = "head -c 3000000 /dev/zero > big; echo printed";
+  const lease = grid.lease(sh(script, { outputPaths: ["big"] }), root);
+  const traceId = "0af7651916cd43dd8448eb211c80319c";
+  grid.send({ lease: { ...lease, traceparent: `00-${traceId}-b7ad6b7169203331-01` } });
+  const { result } = await grid.finished(lease.leaseId);
+  assertEquals(result.outcome, Outcome.COMPLETED as number, result.status?.message);
+  const transfers = ["BatchReadBlobs", "Read", "FindMissingBlobs", "BatchUpdateBlobs", "Write"];
+  for (const method of transfers) {
+    const traces = new Set(grid.traces.filter(([name]) => name === method).map(([, trace]) => trace));
+    assertEquals([...traces], [traceId], method);
+  }
+});

@@ -20,6 +20,7 @@ import {
   sleep,
   systemClock,
   systemRandom,
+  type TraceContext,
   type Tracer,
 } from "@brokkr/common";
 import { CasClient, type DigestFunction } from "@brokkr/cas/client";
@@ -254,21 +255,21 @@ function openChannel(endpoint: string, options: WorkerOptions, clock: Clock, ran
   return connect(endpoint, { ...(options.tls === undefined ? {} : { tls: options.tls }), clock, random });
 }
 
-/** Stores by instance and function, made when first asked for. Instance names are control's; their number is bounded. */
+/** Clients by instance and function, made when first asked for. Instance names are control's; their number is bounded. */
 function storesOf(
   channel: Channel,
   clock: Clock,
   random: Random,
-): (instance: string, fn: DigestFunction) => ActionStore {
-  const maxStores = 1000;
-  const stores = new Map<string, ActionStore>();
-  return (instance, fn) => {
+): (instance: string, fn: DigestFunction, trace: TraceContext) => ActionStore {
+  const maxClients = 1000;
+  const clients = new Map<string, CasClient>();
+  return (instance, fn, trace) => {
     const key = `${fn.value}:${instance}`;
-    const known = stores.get(key);
-    if (known !== undefined) return known;
-    if (stores.size >= maxStores) stores.clear();
-    const store = casStore(new CasClient({ channel, instance, fn, clock, random }));
-    stores.set(key, store);
-    return store;
+    let client = clients.get(key);
+    if (client === undefined) {
+      if (clients.size >= maxClients) clients.clear();
+      clients.set(key, client = new CasClient({ channel, instance, fn, clock, random }));
+    }
+    return casStore(client, trace);
   };
 }
