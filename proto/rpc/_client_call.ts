@@ -49,6 +49,7 @@ export class ClientCall {
   #halfClosing = false;
   #ended = false;
   #error: BrokkrError | undefined;
+  #onOver: (() => void) | undefined;
   #cancelReason: BrokkrError | undefined;
 
   /** Starts a call on `channel`; `onEnd` is told when it is over. */
@@ -77,6 +78,22 @@ export class ClientCall {
   /** Resolves when its status is known; never rejects. */
   get settled(): Promise<void> {
     return this.#settled.promise;
+  }
+
+  /**
+   * What comes of `work`, or undefined when the call is over before that. One at a time. A race against
+   * {@linkcode ClientCall.settled} would keep every value it was run with for as long as the call lives.
+   */
+  async unlessOver<T>(work: Promise<T>): Promise<T | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
+    work.then(resolve, reject);
+    if (this.#ended) resolve(undefined);
+    this.#onOver = () => resolve(undefined);
+    try {
+      return await promise;
+    } finally {
+      this.#onOver = undefined;
+    }
   }
 
   /** What it failed with, once it has ended. */
@@ -141,6 +158,7 @@ export class ClientCall {
     this.#outbox.close();
     this.#inbox.end(this.#error);
     this.#settled.resolve();
+    this.#onOver?.();
     this.#onEnd(this);
   }
 

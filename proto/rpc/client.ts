@@ -173,10 +173,9 @@ class GrpcClientChannel implements Channel {
     const answer = this.#single(method, call);
     answer.catch(() => {}); // awaited below; a failure while sending must not count as unhandled until then
     const iterator = requests[Symbol.asyncIterator]();
-    const over = call.settled.then(() => undefined);
     try {
       while (!call.ended) {
-        const step = await Promise.race([iterator.next(), over]);
+        const step = await call.unlessOver(iterator.next());
         if (step === undefined) break;
         if (step.done === true) {
           call.halfClose();

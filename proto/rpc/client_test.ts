@@ -168,6 +168,27 @@ Deno.test("A producer that fails ends its call", async () => {
   assert(await seen.promise instanceof BrokkrError);
 });
 
+Deno.test("An upload lets go of what it has sent", async () => {
+  const route = clientStream(Echo.bytesUp, "read", async (requests) => {
+    for await (const _ of requests);
+    return new Uint8Array();
+  });
+  await using pair = await startPair([route]);
+  let sent = 0;
+  let watched: WeakRef<Uint8Array> | undefined;
+  // Goes on until the garbage collector has taken a chunk, which it does sooner or later unless it may not. (Not the
+  // first one: grpc-js keeps what it was given before it had a connection.)
+  async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    while (sent < 1500 && (watched === undefined || watched.deref() !== undefined)) {
+      const chunk = new Uint8Array(1 << 20);
+      if (++sent === 10) watched = new WeakRef(chunk);
+      yield chunk;
+    }
+  }
+  await pair.channel.clientStream(Echo.bytesUp, chunks());
+  assert(sent < 1500, "a chunk that was sent long ago is still in memory");
+});
+
 Deno.test("Messages keep their order, however fast they are sent", async () => {
   const route = bidi(Echo.bidi, "read", (requests) => requests);
   await using pair = await startPair([route]);
