@@ -48,7 +48,8 @@ export function coalesceWrites(socket: Socket): void {
       scheduled = true;
       nextTick(onTick);
     }
-    return true;
+    // What the tick wrote may have filled the socket, and nobody was told: the next writer is, and waits for "drain".
+    return !socket.writableNeedDrain;
   }) as Write;
   socket.end = ((...args: unknown[]) => {
     flush();

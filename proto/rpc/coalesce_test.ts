@@ -61,6 +61,32 @@ Deno.test("Coalesced writes arrive complete and in order", async () => {
   );
 });
 
+Deno.test("Coalesced writes are held back when the peer reads nothing, and go on when it does", async () => {
+  const server = createServer({ pauseOnConnect: true });
+  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  const { port } = server.address() as { port: number };
+  const socket: Socket = connectSocket(port, "127.0.0.1");
+  await new Promise<void>((ready) => socket.once("connect", ready));
+  coalesceWrites(socket);
+  const chunk = new Uint8Array(16 << 10);
+  let sent = 0;
+  // Each in its own turn, so that no write fills the queue by itself.
+  while (socket.write(chunk) && ++sent < 10_000) await new Promise((turn) => setTimeout(turn, 0));
+  assert(sent < 10_000, "a socket that nobody reads took everything");
+  const drained = new Promise<void>((resolve) => socket.once("drain", resolve));
+  const peer = await accepted;
+  let got = 0;
+  peer.on("data", (bytes: Uint8Array) => got += bytes.length);
+  const closed = new Promise<void>((resolve) => peer.once("close", () => resolve()));
+  peer.resume();
+  await drained;
+  socket.end();
+  await closed;
+  assertEquals(got, (sent + 1) * chunk.length); // the write that was answered with false counts too
+  await new Promise((done) => server.close(done));
+});
+
 async function exercise(
   options: Partial<RpcServerOptions>,
   client: Parameters<typeof startPair>[2],
