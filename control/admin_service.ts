@@ -41,6 +41,7 @@ import {
   ResourceUsageCodec,
 } from "@brokkr/proto";
 import { type CallContext, type Route, unary } from "@brokkr/proto/rpc/server";
+import { MAX_COMMAND_BYTES } from "./action_check.ts";
 import type { Environments } from "./environments.ts";
 import type { Grid } from "./grid.ts";
 import type { GridMetrics } from "./_grid_metrics.ts";
@@ -63,7 +64,6 @@ export interface AdminOptions {
 
 /** Records in one answer. */
 const MAX_RECORDS = 100;
-/** Operations looked through for them. */
 const RESOURCE_USAGE = "/brokkr.v1.ResourceUsage";
 
 /** Answers operators. */
@@ -227,7 +227,7 @@ export class AdminService {
     const { blobs } = this.#options;
     try {
       const { commandDigest } = ActionCodec.decode(await blobs.get(scope, digest));
-      if (commandDigest === undefined) return [];
+      if (commandDigest === undefined || commandDigest.sizeBytes > MAX_COMMAND_BYTES) return [];
       const command = await blobs.get(scope, parseDigest(commandDigest, digest.fn.value));
       return CommandCodec.decode(command).arguments;
     } catch (error) {

@@ -24,6 +24,7 @@ import {
 import {
   asBrokkrError,
   BrokkrError,
+  cancelled,
   type Clock,
   Code,
   formatTraceparent,
@@ -63,8 +64,6 @@ export interface ExecutionOptions extends TimeoutLimits {
 }
 
 const MAX_INLINE_PATHS = 10_000;
-/** What a finished operation takes beside its response, about. */
-const RECORD_BYTES = 600;
 
 /** Runs actions for clients. */
 export class ExecutionService {
@@ -100,9 +99,15 @@ export class ExecutionService {
       if (cached !== undefined) this.#finishAtOnce(record, cached);
       else await this.#submit(record, request);
       for await (const operation of record.follow(context.signal)) yield operation;
+    } catch (error) {
+      // Before it was handed to the grid nobody else ends it.
+      if (this.#options.grid.record(record.name) !== record) record.refuse(asBrokkrError(error));
+      throw error;
     } finally {
       if (this.#options.grid.record(record.name) === record) {
         this.#options.grid.post({ type: "unwatch", operation: record.name });
+      } else {
+        record.refuse(cancelled("The client left before the action was taken in"));
       }
     }
   }
@@ -157,14 +162,15 @@ export class ExecutionService {
   /** The end of an operation whose result is in the cache, complete. */
   async #lookup(record: OperationRecord): Promise<ExecuteEnd | undefined> {
     const { cache, environments, metrics, blobs, tracer } = this.#options;
-    const { scope, digest, inline, span } = record.init;
+    const { scope, digest, span } = record.init;
     using lookup = tracer.start("cache check", span.context);
     try {
       const answer = await cache.get(scope, digest, ...environments.current);
       metrics.lookup(answer.hit);
       lookup.set("hit", answer.hit);
       if (!answer.hit) return undefined;
-      const result = await (inlineResult(blobs, scope, digest.fn, answer.bytes, inline) ?? answer.bytes);
+      const result =
+        await (inlineResult(blobs, scope, digest.fn, answer.bytes, record.inline) ?? answer.bytes);
       return cachedEnd(result);
     } catch (error) {
       // A cache that fails must not fail the action.
@@ -179,11 +185,7 @@ export class ExecutionService {
     grid.add(record);
     record.finish(end);
     metrics.finished(end, clock.monotonicMs() - record.createdMs);
-    grid.post({
-      type: "cached",
-      operation: record.name,
-      sizeBytes: RECORD_BYTES + end.response.length,
-    });
+    grid.post({ type: "cached", operation: record.name, sizeBytes: record.sizeBytes });
   }
 
   async #submit(record: OperationRecord, request: ExecuteRequest): Promise<void> {
@@ -206,7 +208,7 @@ export class ExecutionService {
       platform,
       priority: request.executionPolicy?.priority ?? 0,
       timeoutMs: payload.timeoutMs,
-      sizeBytes: RECORD_BYTES + payload.action.length + payload.command.length,
+      sizeBytes: record.sizeBytes + payload.action.length + payload.command.length,
       payload,
     });
   }
@@ -265,10 +267,10 @@ export function inlineEnd(
   record: OperationRecord,
   end: ExecuteEnd,
 ): Promise<ExecuteEnd> | undefined {
-  const { scope, digest, inline } = record.init;
+  const { scope, digest } = record.init;
   // A result with a status (a timeout, say) is told by its digests; putting its pieces together anew is not worth it.
   if (end.code !== Code.OK) return undefined;
-  const inlined = inlineResult(blobs, scope, digest.fn, end.result, inline);
+  const inlined = inlineResult(blobs, scope, digest.fn, end.result, record.inline);
   return inlined?.then((result) => {
     if (result === end.result) return end;
     return { ...end, ...encodeExecuteResponse({ result, cached: end.cached, message: end.message }) };

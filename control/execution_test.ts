@@ -284,3 +284,21 @@ Deno.test("Operations are done if and only if they are COMPLETED", async () => {
   for (const operation of seen) assertEquals(operation.done, metadataOf(operation).stage === 4);
   assertEquals(seen.at(-1)?.done, true);
 });
+
+Deno.test("Contents put into responses count towards what is remembered of finished operations", async () => {
+  await using grid = await TestGrid.start({ schedulerLimits: { maxFinishedBytes: 100_000 } });
+  const worker = await grid.worker();
+  const stdoutDigest = wire(await grid.put(new Uint8Array(60_000).fill(120)));
+  const names: string[] = [];
+  for (const program of ["a", "b", "c"]) {
+    const followed = grid.execute(await grid.action(program), { inlineStdout: true });
+    await worker.run({ stdoutDigest });
+    assertEquals((await followed.response()).result?.stdoutRaw.length, 60_000);
+    names.push(followed.name);
+  }
+  assertEquals((await grid.wait(names[2]).response()).result?.stdoutRaw.length, 60_000);
+  for (const name of names.slice(0, 2)) {
+    const error = await assertRejects(() => grid.wait(name).response(), BrokkrError);
+    assertEquals(error.code, Code.NOT_FOUND, name);
+  }
+});

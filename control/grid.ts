@@ -88,6 +88,8 @@ export interface GridOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
+/** What an operation may cost to remember beyond its job's response before the scheduler is told. */
+const UNCOUNTED_BYTES = 4096;
 /** How often time passes for the scheduler. */
 const TICK_MS = 250;
 
@@ -161,9 +163,9 @@ export class Grid {
     if (this.#sessions.delete(number)) this.post({ type: "disconnect", session: number, worker });
   }
 
-  /** Notes what a worker says of its machine. */
-  setLoad(worker: WorkerId, load: Load): void {
-    this.#loads.set(worker, load);
+  /** Notes what a worker says of its machine, on a stream that it still has. */
+  setLoad(session: number, worker: WorkerId, load: Load): void {
+    if (this.#scheduler.isCurrent(session, worker)) this.#loads.set(worker, load);
   }
 
   /** Takes in an event and carries out what follows from it, also from what that causes. */
@@ -302,6 +304,11 @@ export class Grid {
     const finish = (last: ExecuteEnd) => {
       record.finish(last);
       this.#options.metrics.finished(last, this.#options.clock.monotonicMs() - record.createdMs);
+      const { sizeBytes } = record;
+      // The scheduler knows what all operations of the job share; little more is not worth an event.
+      if (sizeBytes > known.response.length + UNCOUNTED_BYTES) {
+        this.post({ type: "grown", operation: name, sizeBytes });
+      }
     };
     const inlined = this.#options.inline(record, known);
     if (inlined === undefined) return finish(known);

@@ -48,9 +48,15 @@ export interface OperationInit {
   readonly tracer: Tracer;
 }
 
+/** What a record takes beside what it holds, about. */
+const RECORD_BYTES = 600;
+const NO_CONTENTS: InlineRequest = { stdout: false, stderr: false, files: [] };
+
 /** One operation: its stage, and a stream of it for each client that follows. */
 export class OperationRecord {
-  readonly init: OperationInit;
+  readonly init: Omit<OperationInit, "inline">;
+  /** Contents that its client wants in the result; nothing once it has finished. */
+  inline: InlineRequest;
   readonly createdMs: number;
   readonly createdWallMs: number;
   /** When it came to the queue, was begun by its last worker, and ended; monotonic milliseconds. */
@@ -69,8 +75,9 @@ export class OperationRecord {
   readonly #followers = new Set<() => void>();
   readonly #clock: Clock;
 
-  constructor(init: OperationInit, clock: Clock) {
+  constructor({ inline, ...init }: OperationInit, clock: Clock) {
     this.init = init;
+    this.inline = inline;
     this.#clock = clock;
     this.createdMs = clock.monotonicMs();
     this.createdWallMs = clock.wallMs();
@@ -87,6 +94,13 @@ export class OperationRecord {
   /** How it ended; undefined before. */
   get end(): ExecuteEnd | undefined {
     return this.#end;
+  }
+
+  /** What remembering it costs, in bytes. */
+  get sizeBytes(): number {
+    let bytes = RECORD_BYTES + (this.init.clientMetadata?.length ?? 0) + (this.#end?.response.length ?? 0);
+    for (const path of this.inline.files) bytes += 2 * path.length;
+    return bytes;
   }
 
   /** It waits for a worker. */
@@ -112,6 +126,7 @@ export class OperationRecord {
   finish(end: ExecuteEnd): void {
     assert(this.#end === undefined, "An operation's record finishes once");
     this.#end = end;
+    this.inline = NO_CONTENTS;
     this.finishedMs = this.#clock.monotonicMs();
     this.#step?.end();
     this.init.span.set("cached", end.cached);
@@ -120,8 +135,9 @@ export class OperationRecord {
     this.#enter(ExecutionStage.COMPLETED);
   }
 
-  /** It was never begun; those who follow get `error` as the status of their call. */
+  /** It was never begun; those who follow get `error` as the status of their call. Harmless once it has ended. */
   refuse(error: BrokkrError): void {
+    if (this.#refused !== undefined || this.#end !== undefined) return;
     this.#refused = error;
     this.#step?.end();
     this.init.span.fail(error);

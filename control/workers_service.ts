@@ -156,7 +156,7 @@ export class WorkersService {
         if (heartbeat.leases.length > spec.slots + MAX_EXTRA_LEASES) {
           throw invalidArgument("heartbeat.leases", `${heartbeat.leases.length} leases are more than can be`);
         }
-        if (heartbeat.load !== undefined) grid.setLoad(worker, heartbeat.load);
+        if (heartbeat.load !== undefined) grid.setLoad(session, worker, heartbeat.load);
         grid.post({ type: "heartbeat", session, worker, leases: heartbeat.leases });
       } else if (stage !== undefined) {
         grid.post({ type: "stage", session, worker, leaseId: stage.leaseId });

@@ -66,10 +66,15 @@ export class OperationTable<P> {
     this.#unwatched.delete(operation);
     this.#finished.add(operation);
     this.#finishedBytes += sizeBytes;
-    const { maxFinished, maxFinishedBytes } = this.#limits;
-    return this.#forgetWhile(() =>
-      this.#finished.size > maxFinished || this.#finishedBytes > maxFinishedBytes
-    );
+    return this.#forgetBeyondLimits();
+  }
+
+  /** Notes what a finished operation costs; returns the names that are pushed out of memory by it. */
+  resize(operation: Operation<P>, sizeBytes: number): OperationName[] {
+    assert(this.#finished.has(operation), "Only a finished operation is resized");
+    this.#finishedBytes += sizeBytes - operation.sizeBytes;
+    operation.sizeBytes = sizeBytes;
+    return this.#forgetBeyondLimits();
   }
 
   /** Names of finished operations whose time is over; they are forgotten. */
@@ -101,6 +106,13 @@ export class OperationTable<P> {
     }
     assert(finishedBytes === this.#finishedBytes, "Bytes of finished operations add up");
     assert(this.#finished.size <= this.#limits.maxFinished, "Finished operations are bounded");
+  }
+
+  #forgetBeyondLimits(): OperationName[] {
+    const { maxFinished, maxFinishedBytes } = this.#limits;
+    return this.#forgetWhile(() =>
+      this.#finished.size > maxFinished || this.#finishedBytes > maxFinishedBytes
+    );
   }
 
   #forgetWhile(condition: (oldest: Operation<P>) => boolean): OperationName[] {

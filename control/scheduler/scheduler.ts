@@ -111,6 +111,11 @@ export class Scheduler<P, R, O> {
     }));
   }
 
+  /** Whether a worker is connected by this stream and no newer one. */
+  isCurrent(session: number, worker: WorkerId): boolean {
+    return this.#fleet.current({ session, worker }) !== undefined;
+  }
+
   /** An unfinished operation; undefined for one that is finished or unknown. */
   operation(name: OperationName): t.OperationView | undefined {
     const job = this.#operations.get(name)?.job;
@@ -155,6 +160,8 @@ export class Scheduler<P, R, O> {
         return this.#submit(event);
       case "cached":
         return this.#remember(this.#operations.add(event.operation, undefined), event.sizeBytes);
+      case "grown":
+        return this.#grown(event);
       case "watch":
       case "unwatch":
       case "cancel":
@@ -432,9 +439,7 @@ export class Scheduler<P, R, O> {
     for (const operation of this.#operations.longUnwatched(this.#nowMs)) {
       this.#cancel(operation, `Nobody watched the operation for ${this.#limits.unwatchedMs / 1000} seconds`);
     }
-    for (const operation of this.#operations.expireFinished(this.#nowMs)) {
-      this.#effects.push({ type: "forgetOperation", operation });
-    }
+    this.#forget(this.#operations.expireFinished(this.#nowMs));
     this.#fleet.expireAnswers(this.#nowMs);
     this.#queues.prune(this.#nowMs - this.#limits.unwatchedMs);
   }
@@ -521,9 +526,17 @@ export class Scheduler<P, R, O> {
   }
 
   #remember(operation: Operation<P>, sizeBytes: number): void {
-    for (const name of this.#operations.finish(operation, sizeBytes, this.#nowMs)) {
-      this.#effects.push({ type: "forgetOperation", operation: name });
-    }
+    this.#forget(this.#operations.finish(operation, sizeBytes, this.#nowMs));
+  }
+
+  #grown(event: t.GrownEvent): void {
+    const operation = this.#operations.get(event.operation);
+    // It may be forgotten by now.
+    if (operation !== undefined) this.#forget(this.#operations.resize(operation, event.sizeBytes));
+  }
+
+  #forget(names: readonly OperationName[]): void {
+    for (const operation of names) this.#effects.push({ type: "forgetOperation", operation });
   }
 
   #fleetChanged(): void {

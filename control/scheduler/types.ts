@@ -67,6 +67,14 @@ export interface CachedEvent {
   readonly sizeBytes: number;
 }
 
+/** A finished operation turned out to cost more to remember than was known when it finished. */
+export interface GrownEvent {
+  readonly type: "grown";
+  readonly operation: OperationName;
+  /** What holding it costs now. */
+  readonly sizeBytes: number;
+}
+
 /** A client began to watch an operation. */
 export interface WatchEvent {
   readonly type: "watch";
@@ -165,6 +173,7 @@ export interface ShutdownEvent {
 export type SchedulerEvent<P, R, O> =
   | SubmitEvent<P>
   | CachedEvent
+  | GrownEvent
   | WatchEvent
   | UnwatchEvent
   | CancelEvent
