@@ -11,33 +11,13 @@ import {
   type DigestFunction,
   digestFunctionBySegment,
   digestKey,
-  digestOf,
   formatDigest,
 } from "@brokkr/cas/client";
 import { createFile, removeTree } from "@brokkr/sandbox";
+import { type CacheEntry, newEntry } from "./cache_entry.ts";
 import { INPUT_FILE_MODE, INPUT_MTIME_NS } from "./materializer.ts";
-import { Slices } from "./_slices.ts";
+import { Slices, yieldToEventLoop } from "./_slices.ts";
 import { unshared } from "./_unshared.ts";
-
-/** One blob of the cache. Only the cache and what loads into it change it. */
-export interface CacheEntry {
-  /** {@linkcode digestKey} of the blob. */
-  readonly key: string;
-  /** What the blob is called. */
-  readonly digest: Digest;
-  /** The file that holds it. */
-  readonly path: string;
-  /** How many hold it now; it is not evicted before this is 0. */
-  pins: number;
-  /** Whether the content is there. */
-  ready: boolean;
-  /** Whether this process has seen that the content has its digest, or the machine has not gone down since one did. */
-  proven: boolean;
-  /** The content, while it is kept in memory. */
-  memory: Uint8Array | undefined;
-  /** Called when the last one that held it lets go while it is still loading. */
-  onAbandoned: (() => void) | undefined;
-}
 
 /** How a {@linkcode BlobCache} is set up. */
 export interface BlobCacheOptions {
@@ -60,8 +40,6 @@ const UNPROVEN_MODE = 0o400;
 /** Bytes read at a time when a file is checked: hashing them takes about 0.25 ms. */
 const CHECK_CHUNK_BYTES = 512 * 1024;
 
-const EMPTY = new Uint8Array();
-
 /** A blob cache on disk and in memory, least recently used first out. */
 export class BlobCache {
   readonly #path: string;
@@ -74,6 +52,9 @@ export class BlobCache {
   readonly #inMemory = new Set<CacheEntry>();
   readonly #knownDirectories = new Set<string>();
   #bytes = 0;
+  /** Of these, bytes of entries that are held. */
+  #heldBytes = 0;
+  #evicting = false;
   #memoryBytes = 0;
   #temporaryFiles = 0;
 
@@ -140,16 +121,7 @@ export class BlobCache {
   begin(digest: Digest): CacheEntry {
     const key = digestKey(digest);
     if (this.#entries.has(key)) throw new BrokkrError(Code.INTERNAL, `Blob ${key} is already cached`);
-    const entry: CacheEntry = {
-      key,
-      digest,
-      path: this.#pathOf(digest.fn, digest.hash),
-      pins: 0,
-      ready: false,
-      proven: false,
-      memory: undefined,
-      onAbandoned: undefined,
-    };
+    const entry = newEntry(digest, this.#pathOf(digest.fn, digest.hash));
     this.#entries.set(key, entry);
     return entry;
   }
@@ -157,8 +129,14 @@ export class BlobCache {
   /** Keeps the content of an entry. The bytes are copied, so that they may be a view into a message. */
   fill(entry: CacheEntry, content: Uint8Array): void {
     const temporary = this.temporaryPath();
-    createFile(temporary, unshared(content), { mode: INPUT_FILE_MODE, mtimeNs: INPUT_MTIME_NS });
-    this.adopt(entry, temporary);
+    try {
+      createFile(temporary, unshared(content), { mode: INPUT_FILE_MODE, mtimeNs: INPUT_MTIME_NS });
+      this.adopt(entry, temporary);
+    } catch (error) {
+      // On a full disk half a file would make it fuller with every try.
+      removeFile(temporary);
+      throw error;
+    }
     if (entry.ready && content.length <= MEMORY_BLOB_BYTES) this.#remember(entry, content);
   }
 
@@ -178,15 +156,23 @@ export class BlobCache {
 
   /** Holds an entry: it stays until it is let go as often as it was held. */
   pin(entry: CacheEntry): void {
-    entry.pins++;
+    if (entry.pins++ === 0 && entry.ready) this.#heldBytes += entry.digest.sizeBytes;
   }
 
   /** Lets go of an entry. */
   unpin(entry: CacheEntry): void {
-    if (entry.pins <= 0) throw new BrokkrError(Code.INTERNAL, `Blob ${entry.key} was let go too often`);
-    if (--entry.pins > 0) return;
-    if (!entry.ready) entry.onAbandoned?.();
-    else this.#evict();
+    this.unpinAll([entry]);
+  }
+
+  /** Lets go of entries, then makes room if there is too little: not after each of them. */
+  unpinAll(entries: Iterable<CacheEntry>): void {
+    for (const entry of entries) {
+      if (entry.pins <= 0) throw new BrokkrError(Code.INTERNAL, `Blob ${entry.key} was let go too often`);
+      if (--entry.pins > 0) continue;
+      if (entry.ready) this.#heldBytes -= entry.digest.sizeBytes;
+      else entry.onAbandoned?.();
+    }
+    this.#evict();
   }
 
   /** Forgets an entry that could not be loaded, or whose content proved wrong, and removes its file. */
@@ -197,6 +183,7 @@ export class BlobCache {
     if (!entry.ready) return;
     entry.ready = false;
     this.#bytes -= entry.digest.sizeBytes;
+    if (entry.pins > 0) this.#heldBytes -= entry.digest.sizeBytes;
     removeFile(entry.path);
   }
 
@@ -220,7 +207,7 @@ export class BlobCache {
     const hasher = entry.digest.fn.hasher();
     try {
       using file = await Deno.open(entry.path);
-      const buffer = new Uint8Array(CHECK_CHUNK_BYTES);
+      const buffer = new Uint8Array(Math.min(CHECK_CHUNK_BYTES, entry.digest.sizeBytes + 1));
       for (let n = await file.read(buffer); n !== null; n = await file.read(buffer)) {
         hasher.update(buffer.subarray(0, n));
       }
@@ -238,6 +225,7 @@ export class BlobCache {
     entry.proven = true;
     entry.onAbandoned = undefined;
     this.#bytes += entry.digest.sizeBytes;
+    if (entry.pins > 0) this.#heldBytes += entry.digest.sizeBytes;
     this.#evict();
   }
 
@@ -259,12 +247,34 @@ export class BlobCache {
     this.#inMemory.delete(entry);
   }
 
+  /** Makes room: at once as far as one slice goes, the rest while others have their turns. */
   #evict(): void {
-    if (this.#bytes <= this.#limitBytes) return;
+    if (this.#evicting || this.#evictSlice()) return;
+    this.#evicting = true;
+    void this.#evictRest();
+  }
+
+  async #evictRest(): Promise<void> {
+    do await yieldToEventLoop(); while (!this.#evictSlice());
+    this.#evicting = false;
+  }
+
+  /** Drops the oldest entries that nobody holds; false when the slice was over before there was room. */
+  #evictSlice(): boolean {
+    if (this.#bytes <= this.#limitBytes || this.#bytes <= this.#heldBytes) return true;
+    const slice = new Slices();
     for (const entry of this.#entries.values()) {
-      if (this.#bytes <= this.#limitBytes) return;
-      if (entry.pins === 0 && entry.ready) this.drop(entry);
+      if (entry.pins > 0 || !entry.ready) continue;
+      try {
+        this.drop(entry);
+      } catch (error) {
+        this.#log.error("A file of the input cache cannot be removed", { path: entry.path, error });
+      }
+      if (this.#bytes <= this.#limitBytes) return true;
+      // Looked at only here, so that each slice gets on by one entry at least.
+      if (slice.spent) return false;
     }
+    return true;
   }
 
   #pathOf(fn: DigestFunction, hash: string): string {
@@ -289,7 +299,9 @@ export class BlobCache {
       if (fits) {
         const proven = sameBoot && ((stat.mode ?? 0) & 0o777) === INPUT_FILE_MODE;
         if (!proven) Deno.chmodSync(path, UNPROVEN_MODE);
-        found.push({ entry: listed(fn, name, stat, path, proven), since: stat.ctime?.getTime() ?? 0 });
+        const digest = { fn, hash: name as Digest["hash"], sizeBytes: stat.size };
+        const entry: CacheEntry = { ...newEntry(digest, path), ready: true, proven };
+        found.push({ entry, since: stat.ctime?.getTime() ?? 0 });
       } else {
         strangers++;
         await removeTree(path);
@@ -325,26 +337,6 @@ export class BlobCache {
   }
 }
 
-function listed(
-  fn: DigestFunction,
-  hash: string,
-  stat: Deno.FileInfo,
-  path: string,
-  proven: boolean,
-): CacheEntry {
-  const digest = { fn, hash: hash as Digest["hash"], sizeBytes: stat.size };
-  return {
-    key: digestKey(digest),
-    digest,
-    path,
-    pins: 0,
-    ready: true,
-    proven,
-    memory: undefined,
-    onAbandoned: undefined,
-  };
-}
-
 function removeFile(path: string): void {
   try {
     Deno.removeSync(path);
@@ -360,19 +352,4 @@ async function readText(path: string): Promise<string | undefined> {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-}
-
-/** An entry for the empty blob, which is always there and never on disk. */
-export function emptyEntry(fn: DigestFunction): CacheEntry {
-  const digest = digestOf(fn, EMPTY);
-  return {
-    key: digestKey(digest),
-    digest,
-    path: "/dev/null",
-    pins: 0,
-    ready: true,
-    proven: true,
-    memory: EMPTY,
-    onAbandoned: undefined,
-  };
 }

@@ -133,3 +133,37 @@ Deno.test("BlobCache gives no file to an entry that was dropped while it was on 
     assertEquals([cache.size, cache.sizeBytes, cache.memoryBytes, entry.ready], [0, 0, 0, false]);
     assertEquals([...Deno.readDirSync(`${path}/tmp`)], []);
   }));
+
+Deno.test("BlobCache leaves nothing behind when a blob cannot be kept", () =>
+  withCache(async (open, path) => {
+    const cache = await open();
+    const content = bytes(10, 1);
+    const digest = digestOf(SHA256, content);
+    await Deno.mkdir(`${path}/sha256`, { recursive: true });
+    await Deno.writeTextFile(`${path}/sha256/${digest.hash.slice(0, 2)}`, "in the way");
+    const entry = cache.begin(digest);
+    assertThrows(() => cache.fill(entry, content));
+    assertEquals([[...Deno.readDirSync(`${path}/tmp`)], entry.ready, cache.sizeBytes], [[], false, 0]);
+  }));
+
+Deno.test("BlobCache makes room in slices when many blobs are let go at once", () =>
+  withCache(async (open, path) => {
+    const cache = await open();
+    const entries = Array.from({ length: 3000 }, (_, i) => {
+      const content = new TextEncoder().encode(`blob ${String(i).padStart(5, "0")}`);
+      const entry = cache.begin(digestOf(SHA256, content));
+      cache.pin(entry);
+      cache.fill(entry, content);
+      return entry;
+    });
+    assertEquals(cache.sizeBytes, 30_000, "All are held");
+    cache.unpinAll(entries);
+    assert(cache.sizeBytes > 1000, "Not all of it in one go");
+    while (cache.sizeBytes > 1000) await new Promise((resolve) => setTimeout(resolve, 0));
+    assertEquals([cache.size, cache.sizeBytes], [100, 1000]);
+    let files = 0;
+    for (const { name } of Deno.readDirSync(`${path}/sha256`)) {
+      files += [...Deno.readDirSync(`${path}/sha256/${name}`)].length;
+    }
+    assertEquals(files, 100);
+  }));

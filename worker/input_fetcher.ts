@@ -7,7 +7,8 @@
 
 import { asBrokkrError, BrokkrError, type ByteBudget, Code, Semaphore, throwIfAborted } from "@brokkr/common";
 import { type Digest, digestKey } from "@brokkr/cas/client";
-import { type BlobCache, type CacheEntry, emptyEntry } from "./blob_cache.ts";
+import type { BlobCache } from "./blob_cache.ts";
+import { type CacheEntry, emptyEntry } from "./cache_entry.ts";
 import type { InputBlobs } from "./materializer.ts";
 import { INPUT_FILE_MODE, INPUT_MTIME_NS } from "./materializer.ts";
 import { setMtime } from "@brokkr/sandbox";
@@ -63,6 +64,8 @@ interface Wait {
   readonly outcome: Promise<LoadOutcome>;
 }
 
+/** Files from before the machine went down that are checked at once: all of them would take every descriptor. */
+const PARALLEL_CHECKS = 4;
 /** Blobs looked up in one go: about a millisecond. */
 const BLOCK = 1000;
 
@@ -116,7 +119,7 @@ class Held implements HeldInputs {
 
   [Symbol.dispose](): void {
     this.#entries.clear();
-    for (const entry of this.#pinned.splice(0)) this.#cache.unpin(entry);
+    this.#cache.unpinAll(this.#pinned.splice(0));
   }
 }
 
@@ -127,6 +130,7 @@ export class InputFetcher {
   readonly #batchBytes: number;
   readonly #batchCount: number;
   readonly #transfers: Semaphore;
+  readonly #checks = new Semaphore(PARALLEL_CHECKS);
   readonly #budget: ByteBudget | undefined;
   readonly #loading = new Map<CacheEntry, Promise<LoadOutcome>>();
 
@@ -247,12 +251,15 @@ export class InputFetcher {
 
   /** Checks an entry from before the machine last went down; a damaged one is fetched again. */
   #prove(entry: CacheEntry): void {
-    const outcome = this.#cache.prove(entry).then((good): LoadOutcome => {
-      if (good) return READY;
-      this.#cache.drop(entry);
-      return AGAIN;
-    }, (error): LoadOutcome => ({ kind: "failed", error: asBrokkrError(error) }));
-    this.#track([entry], outcome.then((each) => [each]));
+    const check = async (): Promise<readonly LoadOutcome[]> => {
+      try {
+        using _turn = await this.#checks.acquire();
+        return [await this.#cache.prove(entry) ? READY : AGAIN];
+      } catch (error) {
+        return [{ kind: "failed", error: asBrokkrError(error) }];
+      }
+    };
+    this.#track([entry], check());
   }
 
   #fetch(entries: readonly CacheEntry[], source: BlobSource): void {
@@ -359,6 +366,7 @@ export class InputFetcher {
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(asBrokkrError(signal.reason, Code.CANCELLED));
     const onAbort = () => reject(asBrokkrError(signal.reason, Code.CANCELLED));
     signal.addEventListener("abort", onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));

@@ -171,3 +171,25 @@ Deno.test("InputFetcher fetches anew what proved damaged after the machine went 
   assert(await second.read(digestKey(good)));
   await Deno.remove(path, { recursive: true });
 });
+
+Deno.test("InputFetcher checks few files at a time after the machine went down", async () => {
+  const path = await Deno.makeTempDir({ prefix: "brokkr-fetch-" });
+  const source = new GatedSource();
+  const digests = Array.from({ length: 50 }, (_, i) => source.put(content(10, i)));
+  const open = (bootId: string) => BlobCache.open({ path, limitBytes: 1e6, memoryLimitBytes: 0, bootId });
+  using _first = await new InputFetcher(await open("a")).hold(digests, source);
+  const cache = await open("b");
+  const prove = cache.prove.bind(cache);
+  let [running, most] = [0, 0];
+  cache.prove = async (entry) => {
+    most = Math.max(most, ++running);
+    const good = await prove(entry);
+    running--;
+    return good;
+  };
+  source.batches.length = 0;
+  using second = await new InputFetcher(cache).hold(digests, source);
+  assertEquals([second.missing, source.batches], [[], []]);
+  assert(most <= 4, `${most} at once`);
+  await Deno.remove(path, { recursive: true });
+});

@@ -8,6 +8,7 @@
 
 export * from "./action_executor.ts";
 export * from "./blob_cache.ts";
+export * from "./cache_entry.ts";
 export * from "./collector.ts";
 export * from "./command_plan.ts";
 export * from "./control_link.ts";
