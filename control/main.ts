@@ -5,9 +5,8 @@
  */
 
 import { onTermination } from "@brokkr/proto/rpc/server"; // mends http2, so it comes before anything that uses it
-import { asBrokkrError, createLogger, invalidArgument } from "@brokkr/common";
+import { asBrokkrError, createLogger, invalidArgument, type Tracer } from "@brokkr/common";
 import { type Config, loadProcessConfig } from "@brokkr/common/config";
-import { otelTracer } from "@brokkr/common/otel";
 import { type ControlHandle, type ControlOptions, startControl } from "./control.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -31,6 +30,15 @@ async function readPem(key: string, path: string): Promise<string | undefined> {
   }
 }
 
+/** Spans when Deno exports them; without one, calls and actions have ids all the same, for the log. */
+async function processTracer(): Promise<Tracer | undefined> {
+  const exporting = Deno.env.get("OTEL_DENO");
+  // Loaded only then: the library and a span for every call are not free.
+  if (exporting !== "true" && exporting !== "1") return undefined;
+  const { otelTracer } = await import("@brokkr/common/otel");
+  return otelTracer(NAME);
+}
+
 async function optionsOf({ control, log }: Config): Promise<ControlOptions> {
   const [cert, key, clientCa] = await Promise.all([
     readPem("control.tls_cert", control.tlsCert),
@@ -41,7 +49,8 @@ async function optionsOf({ control, log }: Config): Promise<ControlOptions> {
   const tls = cert === undefined || key === undefined
     ? {}
     : { tls: { cert, key, ...(clientCa === undefined ? {} : { clientCa }) } };
-  return { ...rest, ...tls, log: createLogger(log), tracer: otelTracer(NAME) };
+  const tracer = await processTracer();
+  return { ...rest, ...tls, log: createLogger(log), ...(tracer === undefined ? {} : { tracer }) };
 }
 
 /** Calls `end` when the parent that holds our standard input goes away, however it does. */
