@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BrokkrError, Code, resourceExhausted, seededRandom, unavailable } from "@brokkr/common";
 import { connect } from "./client.ts";
-import { connectionError, parseEndpoint } from "./_endpoint.ts";
+import { connectionError, droppedError, parseEndpoint } from "./_endpoint.ts";
 import { retryDelayMs } from "./_retry.ts";
 import { bidi, clientStream, unary } from "./server.ts";
 import { startPair, until } from "./_test_server.ts";
@@ -54,6 +54,21 @@ Deno.test("connectionError says what to do", () => {
     );
   }
   assertEquals(connectionError(endpoint, "The server is shutting down"), undefined);
+});
+
+Deno.test("droppedError tells a connection that broke under a write from a server's own INTERNAL", () => {
+  const endpoint = parseEndpoint("grpc://a:1");
+  const reset = "Received RST_STREAM with code 2";
+  for (const errno of ["EPIPE", "ECONNABORTED", "ENETDOWN", "EHOSTUNREACH"]) {
+    const error = droppedError(endpoint, `${reset} triggered by internal client error: write ${errno}`);
+    assertEquals(error?.code, Code.UNAVAILABLE);
+    assertEquals(error?.message, `The connection to grpc://a:1 dropped: write ${errno}`);
+  }
+  for (
+    const other of [`${reset} (Internal server error)`, "write EPIPE", "internal client error: EXPONENT"]
+  ) {
+    assertEquals(droppedError(endpoint, other), undefined);
+  }
 });
 
 Deno.test("A refused connection says that nothing runs there", async () => {
