@@ -14,6 +14,7 @@ import { type Digest, digestFunctionByValue, digestKey, formatDigest } from "../
 import { checkBatch, checkHash, checkMaxSize, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
 import { BlobReader } from "./_blob_reader.ts";
 import { MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
+import { Room } from "./_room.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
 import { LARGE_WRITER_BYTES, LargeWriter, SmallWriter } from "./_writers.ts";
@@ -55,10 +56,10 @@ class DiskBlobStore implements BlobStore {
   readonly #state: Recovered;
   readonly #log: SegmentLog;
   readonly #reader: BlobReader;
+  readonly #room: Room;
   /** Operations that change a blob, by its key: one at a time for each. */
   readonly #busy = new Map<string, Promise<void>>();
   readonly #writers = new Set<BlobWriter>();
-  #reservedBytes = 0;
   #operations = 0;
   #idle: (() => void) | undefined;
   #closed = false;
@@ -93,6 +94,7 @@ class DiskBlobStore implements BlobStore {
         grouped.add({}, records);
       },
     });
+    this.#room = new Room({ ...options, dir, usedBytes: () => this.#diskBytes });
     this.#reader = new BlobReader({
       state,
       segments: this.#log,
@@ -267,7 +269,7 @@ class DiskBlobStore implements BlobStore {
     await this.#alone(digest, async () => {
       if (this.#state.catalog.locate(digest) !== undefined) return;
       const reserved = recordBytes(fn.hashBytes, sizeBytes);
-      this.#reserve(digest, reserved);
+      await this.#room.reserve(digest, reserved);
       try {
         await this.#log.append(fn.hashBytes, data.length, () => {
           checkHash(digest, fn.hash(data));
@@ -275,7 +277,7 @@ class DiskBlobStore implements BlobStore {
           return { kind: RecordKind.BLOB, fnValue: fn.value, hash, sizeBytes, data };
         });
       } finally {
-        this.#reservedBytes -= reserved;
+        this.#room.release(reserved);
       }
     });
   }
@@ -318,10 +320,19 @@ class DiskBlobStore implements BlobStore {
   async #largeWriter(digest: Digest): Promise<BlobWriter> {
     const lease = await this.#options.budget.acquire(LARGE_WRITER_BYTES);
     try {
-      this.#checkOpen();
-      this.#reserve(digest, digest.sizeBytes);
+      await this.#room.reserve(digest, digest.sizeBytes);
     } catch (error) {
       lease.release();
+      throw error;
+    }
+    const release = () => {
+      lease.release();
+      this.#room.release(digest.sizeBytes);
+    };
+    try {
+      this.#checkOpen();
+    } catch (error) {
+      release();
       throw error;
     }
     const { blobs } = this.#state;
@@ -331,8 +342,7 @@ class DiskBlobStore implements BlobStore {
       discard: (path) => this.#discardFile(path),
       failure: (error) => this.#failure(`write blob ${formatDigest(digest)}`, error),
       release: () => {
-        lease.release();
-        this.#reservedBytes -= digest.sizeBytes;
+        release();
         this.#writers.delete(writer);
       },
     });
@@ -359,21 +369,6 @@ class DiskBlobStore implements BlobStore {
     } catch (error) {
       this.#options.log.warn("Cannot remove a temporary file; the next start does", { path, error });
     }
-  }
-
-  #reserve(digest: Digest, bytes: number): void {
-    const { maxBytes } = this.#options;
-    const used = this.#diskBytes + this.#reservedBytes;
-    if (used + bytes > maxBytes) {
-      throw new BrokkrError(
-        Code.RESOURCE_EXHAUSTED,
-        `No room for blob ${
-          formatDigest(digest)
-        }: the store in ${this.#dir} takes ${used} of the ${maxBytes} ` +
-          "bytes it may; raise its limit",
-      );
-    }
-    this.#reservedBytes += bytes;
   }
 
   #failure(what: string, error: unknown): BrokkrError {

@@ -37,6 +37,8 @@ export interface DiskBlobStoreOptions {
   readonly maxBlobBytes?: number;
   /** Most bytes it takes on disk; no limit but the disk's by default. */
   readonly maxBytes?: number;
+  /** Left free on the disk for what must be written even when blobs find no room; 32 MiB by default, 0 for none. */
+  readonly headroomBytes?: number;
   /** A segment that would grow beyond this is followed by another; 256 MiB by default. */
   readonly segmentBytes?: number;
   /** Memory for the contents of small blobs read lately; 64 MiB by default. */
@@ -58,6 +60,7 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     log: options.log ?? noLog,
     maxBlobBytes: Math.min(options.maxBlobBytes ?? 2 ** 34, MAX_TABLE_SIZE),
     maxBytes: options.maxBytes ?? Infinity,
+    headroomBytes: options.headroomBytes ?? 32 << 20,
     segmentBytes: options.segmentBytes ?? 256 << 20,
     cacheBytes: options.cacheBytes ?? 64 << 20,
     files: options.files ?? systemFiles,

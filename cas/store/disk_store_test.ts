@@ -20,7 +20,7 @@ import {
 } from "./_disk_testing.ts";
 import { FaultyFiles } from "./_faulty_files.ts";
 import { openDiskBlobStore } from "./disk_store.ts";
-import { systemFiles } from "./file_layer.ts";
+import { type FileLayer, systemFiles } from "./file_layer.ts";
 
 const SOME = [blob(10, 1), blob(5000, 2), blob(MIB, 3), blob(MIB + 1, 4), blob(2 * MIB, 5), blob(100, 6)];
 
@@ -176,6 +176,25 @@ for (const kind of ["ENOSPC", "ENOSPC after a short write"] as const) {
     }));
 }
 
+Deno.test("DiskBlobStore leaves headroom on the disk, and takes blobs again as soon as there is more", () =>
+  withDir(async (dir) => {
+    let freeBytes = 10 * MIB;
+    const files: FileLayer = { ...systemFiles, freeBytes: () => Promise.resolve(freeBytes) };
+    await using store = await openDiskBlobStore(dir, still({ files, headroomBytes: 8 * MIB }));
+    const kept = [blob(MIB, 1), blob(512 * 1024, 2)];
+    for (const one of kept) await put(store, one);
+    freeBytes -= 1.5 * MIB;
+    for (const one of [blob(MIB, 3), blob(3 * MIB, 4)]) {
+      const error = await rejectsWith(Code.RESOURCE_EXHAUSTED, () => put(store, one));
+      assertStringIncludes(error.message, `(${8 * MIB} bytes are kept free)`);
+      assert(error.retryDelayMs !== undefined);
+    }
+    await put(store, blob(1000, 5));
+    freeBytes += 20 * MIB;
+    for (const one of [blob(MIB, 3), blob(3 * MIB, 4)]) await put(store, one);
+    await assertHolds(store, [...kept, blob(MIB, 3), blob(3 * MIB, 4), blob(1000, 5)]);
+  }));
+
 Deno.test("DiskBlobStore refuses a large blob when a sync fails while it is still being written", () =>
   withDir(async (dir) => {
     const files = new FaultyFiles(systemFiles);
@@ -302,7 +321,8 @@ Deno.test({
         await Deno.writeFile(`${dir}/ballast`, new Uint8Array(2 * MIB));
         const kept: Blob[] = [];
         {
-          await using store = await openDiskBlobStore(`${dir}/store`);
+          // Without headroom, so that it is the disk that says it is full.
+          await using store = await openDiskBlobStore(`${dir}/store`, { headroomBytes: 0 });
           const error = await rejectsWith(Code.RESOURCE_EXHAUSTED, async () => {
             for (let i = 0; i < 200; i++) {
               const one = blob(90_000, i + 1);
