@@ -58,12 +58,18 @@ export class Followed {
   }
 
   /** Resolves when the stage was seen; rejects when the stream ends before. */
-  async until(stage: StageName): Promise<void> {
-    while (!this.stages.includes(stage)) {
+  until(stage: StageName): Promise<void> {
+    return this.untilCount(stage, 1);
+  }
+
+  /** Resolves when the stage was entered so often; rejects when the stream ends before. */
+  async untilCount(stage: StageName, count: number): Promise<void> {
+    const seen = () => this.stages.filter((each) => each === stage).length >= count;
+    while (!seen()) {
       const change = new Promise<void>((resolve) => this.#waiters.add(resolve));
       await Promise.race([change, this.#end]);
-      if (!this.stages.includes(stage) && this.stages.at(-1) === "COMPLETED") {
-        throw new Error(`Stage ${stage} never came; seen: ${this.stages}`);
+      if (!seen() && this.stages.at(-1) === "COMPLETED") {
+        throw new Error(`Stage ${stage} never came ${count} times; seen: ${this.stages}`);
       }
     }
   }
