@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { exists, openDescriptors, TestDir } from "./_testing.ts";
 import { SyscallError } from "./errno.ts";
 import { removeTree } from "./remove_tree.ts";
@@ -21,7 +21,7 @@ Deno.test("removeTree removes everything, read-only directories included, and fo
   await removeTree(dir.file("t"));
   assertEquals(exists(dir.file("t")), false);
   assertEquals(exists(dir.file("keep/file")), true);
-  assertEquals(openDescriptors(), before);
+  assert(openDescriptors() <= before);
 });
 
 Deno.test("removeTree removes files and links, and is content with nothing", async () => {

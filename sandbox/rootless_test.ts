@@ -29,8 +29,9 @@ async function furnish(home: string): Promise<void> {
 }
 
 Deno.test({
-  name: "Launcher and removeTree work for a user without privileges",
-  ignore: Deno.uid() !== 0, // Without root the other tests are this test.
+  name: "Launcher and removeTree work for a user without privileges" +
+    (Deno.uid() === 0 ? "" : " (skipped: without root all the other tests show it)"),
+  ignore: Deno.uid() !== 0,
   fn: async (t) => {
     const home = await Deno.makeTempDir({ prefix: "brokkr_rootless_" });
     try {

@@ -263,8 +263,10 @@ Deno.test("LmdbMetadataStore loses no acknowledged write and splits none when it
   }));
 
 Deno.test({
-  name: "LmdbMetadataStore says RESOURCE_EXHAUSTED when the disk is full and writes again when there is room",
-  ignore: Deno.uid() !== 0, // Only root can mount a small tmpfs.
+  name:
+    "LmdbMetadataStore says RESOURCE_EXHAUSTED when the disk is full and writes again when there is room" +
+    (Deno.uid() === 0 ? "" : " (skipped: mounting a small tmpfs needs root)"),
+  ignore: Deno.uid() !== 0,
   fn: () =>
     withDir(async (dir) => {
       const mount = await new Deno.Command("mount", { args: ["-t", "tmpfs", "-o", "size=3m", "tmpfs", dir] })
