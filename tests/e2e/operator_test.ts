@@ -154,7 +154,7 @@ async function assertMistake(mistake: Mistake, path: string): Promise<void> {
   else if (toml !== undefined) await Deno.writeFile(file, toml);
   // Whoever has the standard port on this machine must not be in the way of the mistake that is meant.
   const free = entry === "control" && !args.some((arg) => arg.startsWith("--http-listen"));
-  const all = [...args, ...(free && toml === undefined ? ["--http-listen=127.0.0.1:0"] : [])];
+  const all = [...(free && toml === undefined ? ["--http-listen=127.0.0.1:0"] : []), ...args];
   const ended = await run(entry, { args: all.map((each) => each.replace(DIR, path)), env, cwd: path });
   if (toml !== undefined) await Deno.remove(file);
   const told = `${ended.stdout}\n${ended.stderr}`;
