@@ -27,7 +27,7 @@ import {
 } from "@brokkr/proto";
 import type { GridMetrics } from "./_grid_metrics.ts";
 import { encodeExecuteResponse } from "./_messages.ts";
-import { statusOf } from "./_status.ts";
+import { statusOf } from "@brokkr/proto/rpc/status";
 import { durationOf } from "./_times.ts";
 import type { ExecuteEnd, OperationRecord } from "./operation_record.ts";
 import {

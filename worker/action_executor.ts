@@ -29,7 +29,7 @@ import {
   StageUpdate_Stage as Stage,
 } from "@brokkr/proto";
 import { type CapturedOutput, captureOutput, STDERR_NAME, STDOUT_NAME } from "./_captured_output.ts";
-import { statusOf } from "./_status.ts";
+import { statusOf } from "@brokkr/proto/rpc/status";
 import type { Collector, OutputFields } from "./collector.ts";
 import { type CommandPlan, planCommand, planDirectories } from "./command_plan.ts";
 import type { InputResolver } from "./input_tree.ts";

@@ -25,7 +25,7 @@ import {
   type StageUpdate_Stage,
   type Welcome,
 } from "@brokkr/proto";
-import { statusOf } from "./_status.ts";
+import { statusOf } from "@brokkr/proto/rpc/status";
 import type { ActionExecutor } from "./action_executor.ts";
 import { ControlLink } from "./control_link.ts";
 import { LeaseTable } from "./lease_table.ts";

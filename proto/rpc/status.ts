@@ -6,12 +6,14 @@
  */
 
 import { asBrokkrError, BrokkrError, Code, type ErrorDetail } from "@brokkr/common";
+import type { Init } from "../codec.ts";
 import {
   BadRequestCodec,
   ErrorInfoCodec,
   PreconditionFailureCodec,
   ResourceInfoCodec,
   RetryInfoCodec,
+  type Status,
   StatusCodec,
 } from "../gen/messages.ts";
 import { MAX_TRAILER_BYTES } from "./limits.ts";
@@ -42,8 +44,13 @@ const OVERHEAD_BYTES = 160;
 const MAX_MESSAGE_BYTES = 1536;
 /** Longest message inside the details, where it repeats the other. */
 const MAX_INNER_MESSAGE_BYTES = 512;
-/** Longest description of one violation when a list is cut; subjects, which clients parse, stay whole. */
+/** Stands where a text was cut. */
 const ELLIPSIS = "…";
+
+/** Most violations of one detail inside a message: together about 1 MB, so that it stays below every limit. */
+const MAX_VIOLATIONS = 10_000;
+/** Longest message of a status inside a message. */
+const MAX_STATUS_MESSAGE_BYTES = 8192;
 
 const encoder = new TextEncoder();
 
@@ -145,6 +152,26 @@ function packInto(detail: ErrorDetail, roomBytes: number): Packed | undefined {
     else high = middle - 1;
   }
   return low === 0 ? undefined : pack(detail, low);
+}
+
+/**
+ * An error as the google.rpc.Status that travels inside a message, such as an ExecuteResponse or a LeaseResult. There it
+ * need not fit into trailers, and every missing blob is named.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { notFound } from "@brokkr/common";
+ * import { statusOf } from "@brokkr/proto/rpc/status";
+ * assertEquals(statusOf(notFound("No such blob")), { code: 5, message: "No such blob", details: [] });
+ * ```
+ */
+export function statusOf(error: BrokkrError): Init<Status> {
+  return {
+    code: error.code,
+    message: cut(error.message, MAX_STATUS_MESSAGE_BYTES, byteLength),
+    details: error.details.map((detail) => pack(detail, MAX_VIOLATIONS)),
+  };
 }
 
 /** The wire form of an error. What does not fit is cut: long lists first, then whole details from the last on. */

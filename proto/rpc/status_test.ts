@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { BrokkrError, Code, type ErrorDetail } from "@brokkr/common";
+import { StatusCodec } from "../gen/messages.ts";
 import { MAX_TRAILER_BYTES } from "./limits.ts";
-import { fromWireStatus, publicError, toWireStatus, type WireStatus } from "./status.ts";
+import { fromWireStatus, publicError, statusOf, toWireStatus, type WireStatus } from "./status.ts";
 
 /** Bytes of the trailers as HTTP/2 counts them: names, values, and 32 for each. */
 function trailerBytes(wire: WireStatus): number {
@@ -110,6 +111,26 @@ Deno.test("Any error goes over the wire within its limits", () => {
 
 Deno.test("A message with broken Unicode still goes out", () => {
   assertEquals(roundTrip(new BrokkrError(Code.INTERNAL, "a\ud800b")).message, "a\ufffdb");
+});
+
+Deno.test("A status inside a message names every missing blob and stays bounded", () => {
+  const violations = Array.from({ length: 12_000 }, (_, i) => ({
+    type: "MISSING",
+    subject: `blobs/${i}/1`,
+    description: "",
+  }));
+  const detail: ErrorDetail = { kind: "preconditionFailure", violations: violations.slice(0, 5000) };
+  const missing = new BrokkrError(Code.FAILED_PRECONDITION, "Gone", { details: [detail] });
+  assertEquals(fromWireStatus(9, "Gone", StatusCodec.encode(statusOf(missing))).details, [detail]);
+  const more = new BrokkrError(Code.FAILED_PRECONDITION, "x".repeat(100_000), {
+    details: [{ kind: "preconditionFailure", violations }],
+  });
+  const status = statusOf(more);
+  assertEquals(status.message?.length, 8190); // and the ellipsis of three bytes
+  const [cut] = fromWireStatus(9, "", StatusCodec.encode(status)).details;
+  assert(cut.kind === "preconditionFailure");
+  assertEquals(cut.violations.length, 10_000);
+  assertEquals(cut.violations[9999].description, "2000 more did not fit into this message");
 });
 
 Deno.test("Details that cannot be read do not hide the status", () => {
