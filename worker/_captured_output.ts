@@ -5,8 +5,10 @@
  */
 
 import type { Digest, DigestFunction, UploadBlob } from "@brokkr/cas/client";
+import { BrokkrError, Code } from "@brokkr/common";
 import { Beneath } from "@brokkr/sandbox";
 import { BlobHasher } from "./_blob_hasher.ts";
+import { asRefusal } from "./_refusal.ts";
 import type { RunOutcome } from "./runner.ts";
 
 /** Name of the file that takes standard output, beside the input root. */
@@ -24,19 +26,31 @@ export interface CapturedOutput extends Disposable {
   readonly blobs: readonly UploadBlob[];
 }
 
-/** Reads what an action printed. What was cut off is told in a last line. */
+/**
+ * Reads what an action printed. What was cut off is told in a last line.
+ *
+ * @throws {BrokkrError} FAILED_PRECONDITION when the action put something else in the place of these files, or made them
+ * unreadable: without a sandbox it can.
+ */
 export async function captureOutput(
   scratchPath: string,
   fn: DigestFunction,
   outcome: RunOutcome,
   limitBytes: number,
+  signal?: AbortSignal,
 ): Promise<CapturedOutput> {
   const scratch = Beneath.open(scratchPath);
   try {
-    const hasher = new BlobHasher(scratch, fn);
+    const hasher = new BlobHasher(scratch, fn, signal);
     const read = async (name: string, what: string, droppedBytes: number): Promise<Digest | undefined> => {
       const stat = scratch.tryStat(name);
       if (stat?.type !== "file" || stat.sizeBytes === 0) return undefined;
+      if (stat.sizeBytes > limitBytes) {
+        throw new BrokkrError(
+          Code.FAILED_PRECONDITION,
+          `The file that takes ${what} was replaced: it has ${stat.sizeBytes} bytes, and at most ${limitBytes} are kept`,
+        );
+      }
       if (droppedBytes > 0) {
         const note =
           `\n[brokkr] ${droppedBytes} bytes of ${what} were dropped; at most ${limitBytes} are kept\n`;
@@ -49,6 +63,6 @@ export async function captureOutput(
     return { stdout, stderr, blobs: hasher.blobs, [Symbol.dispose]: () => scratch.close() };
   } catch (error) {
     scratch.close();
-    throw error;
+    throw asRefusal(error);
   }
 }

@@ -168,7 +168,8 @@ export class ActionExecutor {
     progress.outcome = outcome;
 
     return await this.#phase(progress, "outputUpload", span, async (trace) => {
-      const captured = await captureOutput(root.scratchPath, fn, outcome, this.#options.outputLimitBytes);
+      const { outputLimitBytes } = this.#options;
+      const captured = await captureOutput(root.scratchPath, fn, outcome, outputLimitBytes, signal);
       progress.captured = captured;
       using collected = await this.#timed(
         "collect",
@@ -230,11 +231,17 @@ export class ActionExecutor {
   #completed(lease: Lease, progress: Progress, fields: OutputFields): Init<LeaseResult> {
     const { outcome } = progress;
     const actionResult = ActionResultCodec.encode({ ...this.#partial(progress), ...fields });
+    const fits = actionResult.length <= MAX_RESULT_BYTES;
     const { leaseId } = lease;
     if (outcome?.timedOut) {
-      return { leaseId, outcome: Outcome.FAILED, status: statusOf(timeoutError(lease)), actionResult };
+      return {
+        leaseId,
+        outcome: Outcome.FAILED,
+        status: statusOf(timeoutError(lease)),
+        actionResult: fits ? actionResult : ActionResultCodec.encode(this.#partial(progress)),
+      };
     }
-    if (actionResult.length > MAX_RESULT_BYTES) {
+    if (!fits) {
       const error = new BrokkrError(
         Code.FAILED_PRECONDITION,
         `The result names so many outputs that it has ${actionResult.length} bytes; at most ${MAX_RESULT_BYTES} fit a message`,

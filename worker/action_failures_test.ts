@@ -112,6 +112,30 @@ const CASES: readonly Case[] = [
     check: failsWith(Code.FAILED_PRECONDITION, '"out/hostname" lies behind a symbolic link'),
   },
   {
+    name: "a failure for an action that puts something endless in the place of its standard output",
+    command: sh("rm ../stdout; truncate -s 1T ../stdout"),
+    check: failsWith(Code.FAILED_PRECONDITION, "standard output", "replaced"),
+  },
+  {
+    name: "a failure for an action that takes its standard output away, unless the worker is root",
+    command: sh("echo x; chmod 000 ../stdout"),
+    check: async (finished, grid, worker) =>
+      Deno.uid() === 0
+        ? assertEquals(await grid.text(finished.action.stdoutDigest), "x\n")
+        : failsWith(Code.FAILED_PRECONDITION, "may not be read", "stdout")(finished, grid, worker),
+  },
+  {
+    name: "a failure for a PATH with more directories than anybody looks through",
+    command: {
+      arguments: ["x"],
+      environmentVariables: [{
+        name: "PATH",
+        value: Array.from({ length: 5000 }, (_, i) => `/${i}`).join(":"),
+      }],
+    },
+    check: failsWith(Code.INVALID_ARGUMENT, "PATH", "at most 1000"),
+  },
+  {
     name: "a failure for an action that removes its own root",
     command: sh('rm -rf "$PWD"', { outputPaths: ["x"] }),
     check: failsWith(Code.FAILED_PRECONDITION, "removed its own input root"),
@@ -137,10 +161,10 @@ const CASES: readonly Case[] = [
         outputPaths: ["out", "pid"],
       },
     ),
-    timeoutMs: 700,
+    timeoutMs: 3000,
     check: async ({ result, action }, grid) => {
       assertEquals([result.outcome, result.status?.code], [FAILED, Code.DEADLINE_EXCEEDED]);
-      assertStringIncludes(result.status?.message ?? "", "0.7 s");
+      assertStringIncludes(result.status?.message ?? "", "3 s");
       assertEquals(action.exitCode, 137);
       assertEquals(await grid.text(action.stdoutDigest), "before\n");
       assertEquals(action.outputFiles.map(({ path }) => path), ["out", "pid"]);

@@ -15,6 +15,7 @@ import {
 import type { ActionResult, Init, OutputDirectory, OutputFile, OutputSymlink } from "@brokkr/proto";
 import { Beneath, type FileStat, SyscallError, utf8OrUndefined } from "@brokkr/sandbox";
 import { BlobHasher } from "./_blob_hasher.ts";
+import { asRefusal } from "./_refusal.ts";
 import type { CommandPlan, OutputRequest } from "./command_plan.ts";
 
 /** What to collect. */
@@ -275,15 +276,6 @@ function openRoot(rootPath: string): Beneath {
     }
     throw error;
   }
-}
-
-/** Errors that the action itself brought about, as such: another worker would meet them too. */
-function asRefusal(error: unknown): unknown {
-  if (!(error instanceof SyscallError)) return error;
-  if (error.errnoName !== "EACCES" && error.errnoName !== "EPERM") return error;
-  return new BrokkrError(Code.FAILED_PRECONDITION, `An output may not be read: ${error.message}`, {
-    cause: error,
-  });
 }
 
 function join(path: string, name: string): string {

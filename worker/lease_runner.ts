@@ -28,7 +28,7 @@ import {
 import { statusOf } from "@brokkr/proto/rpc/status";
 import type { ActionExecutor } from "./action_executor.ts";
 import { ControlLink } from "./control_link.ts";
-import { LeaseTable } from "./lease_table.ts";
+import { killMarginMs, LeaseTable } from "./lease_table.ts";
 import { durationMs } from "./metadata.ts";
 
 /** What a {@linkcode LeaseRunner} works with. */
@@ -63,8 +63,8 @@ export interface LeaseRunnerEvents {
   readonly onDrained: () => void;
 }
 
-/** How often it is looked whether leases ran out, as a share of the time they live. */
-const WATCH_SHARE = 1 / 20;
+/** How often it is looked whether leases ran out, as a share of the time that is kept for killing. */
+const WATCH_SHARE = 1 / 5;
 /** Directories of ended actions that may wait for removal, for each slot; beyond, removal holds up the next action. */
 const CLEANUPS_PER_SLOT = 4;
 
@@ -154,7 +154,7 @@ export class LeaseRunner {
     const { log, clock } = this.#options;
     log.info("Control took this worker in", { protocol: welcome.protocolVersion, epoch: welcome.bootEpoch });
     this.#watch?.cancel();
-    const everyMs = Math.max(5, durationMs(welcome.leaseTtl) * WATCH_SHARE);
+    const everyMs = Math.max(5, killMarginMs(durationMs(welcome.leaseTtl)) * WATCH_SHARE);
     const look = () => {
       for (const leaseId of this.#table.expire(clock.monotonicMs())) {
         log.error("Control is out of reach: killing an action before its lease runs out", { lease: leaseId });

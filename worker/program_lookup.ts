@@ -13,12 +13,15 @@ import { BrokkrError, Code } from "@brokkr/common";
  */
 export const DEFAULT_PATH = "/bin:/usr/bin";
 
+/** Most directories of a PATH that are looked through: each takes a call to the kernel, and a client wrote it. */
+const MAX_PATH_ENTRIES = 1000;
+
 /**
  * What execve must be given to run `name`: `name` itself when it holds a slash (absolute, or relative to the working
  * directory), else the first executable file of that name on PATH.
  *
  * @param cwd absolute path of the working directory, for relative entries of PATH (an empty entry means it too).
- * @throws {BrokkrError} INVALID_ARGUMENT when there is none.
+ * @throws {BrokkrError} INVALID_ARGUMENT when there is none, or PATH names more than a thousand directories.
  *
  * @example
  * ```ts
@@ -31,7 +34,16 @@ export const DEFAULT_PATH = "/bin:/usr/bin";
 export function findProgram(name: string, path: string | undefined, cwd: string): string {
   if (name.includes("/")) return name;
   let unusable: string | undefined;
-  for (const entry of (path ?? DEFAULT_PATH).split(":")) {
+  const entries = new Set((path ?? DEFAULT_PATH).split(":"));
+  if (entries.size > MAX_PATH_ENTRIES) {
+    throw new BrokkrError(
+      Code.INVALID_ARGUMENT,
+      `PATH names ${entries.size} directories to look for ${
+        JSON.stringify(name)
+      } in; at most ${MAX_PATH_ENTRIES} are looked through`,
+    );
+  }
+  for (const entry of entries) {
     const directory = entry === "" ? cwd : entry.startsWith("/") ? entry : `${cwd}/${entry}`;
     const candidate = `${directory}/${name}`;
     const stat = tryStat(candidate);

@@ -20,6 +20,7 @@ import {
   sleep,
   systemClock,
   systemRandom,
+  type TimerHandle,
   type TraceContext,
   type Tracer,
 } from "@brokkr/common";
@@ -118,6 +119,9 @@ class Worker implements WorkerHandle {
   readonly #parts: Parts;
   readonly #clock: Clock;
   #ending: Promise<void> | undefined;
+  /** When running actions are killed; a later call may only bring it forward. */
+  #killAtMs = Infinity;
+  #killTimer: TimerHandle | undefined;
 
   constructor(id: string, parts: Parts, clock: Clock) {
     this.id = id;
@@ -141,30 +145,47 @@ class Worker implements WorkerHandle {
   }
 
   shutdown(options: { readonly graceMs?: number } = {}): Promise<void> {
-    return this.#ending ??= this.#end(options.graceMs ?? DEFAULT_GRACE_MS);
+    this.#ending ??= this.#end();
+    this.#killWithin(options.graceMs ?? DEFAULT_GRACE_MS);
+    return this.#ending;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown({ graceMs: 0 });
   }
 
-  async #end(graceMs: number): Promise<void> {
+  /** Whoever asks first begins the end, and whoever is in the greatest hurry says when it is over. */
+  #killWithin(graceMs: number): void {
+    const atMs = this.#clock.monotonicMs() + graceMs;
+    if (atMs >= this.#killAtMs) return;
+    this.#killAtMs = atMs;
+    this.#killTimer?.cancel();
+    const kill = () =>
+      this.#parts.runner.killAll(new BrokkrError(Code.UNAVAILABLE, "The worker was shut down"));
+    if (graceMs <= 0) kill();
+    else this.#killTimer = this.#clock.setTimer(graceMs, kill);
+  }
+
+  async #end(): Promise<void> {
     const { runner, casChannel, materializer, launcher, directory } = this.#parts;
-    runner.drain("The worker is shutting down");
-    await this.#within(graceMs, runner.idle());
-    runner.killAll(new BrokkrError(Code.UNAVAILABLE, "The worker was shut down"));
-    await runner.idle();
-    if (runner.connected) await this.#within(LAST_RESULTS_MS, runner.acknowledged());
-    runner.stop();
-    await this.done;
-    await casChannel.close();
-    await materializer[Symbol.asyncDispose]();
-    launcher[Symbol.dispose]();
-    directory.release();
+    try {
+      runner.drain("The worker is shutting down");
+      await runner.idle();
+      this.#killAtMs = -Infinity; // nothing is left to kill
+      this.#killTimer?.cancel();
+      if (runner.connected) await this.#within(LAST_RESULTS_MS, runner.acknowledged());
+      runner.stop();
+      await this.done;
+      await casChannel.close();
+      await materializer[Symbol.asyncDispose]();
+    } finally {
+      // Whatever could not be removed: nothing runs any more, and the directory is free for the next worker.
+      launcher[Symbol.dispose]();
+      directory.release();
+    }
   }
 
   async #within(limitMs: number, promise: Promise<void>): Promise<void> {
-    if (limitMs === Infinity) return await promise;
     const done = new AbortController();
     await Promise.race([promise, sleep(this.#clock, limitMs, done.signal).catch(() => undefined)]);
     done.abort();
