@@ -185,6 +185,7 @@ class ByteStreamService implements AsyncDisposable {
   ): Promise<void> {
     this.#uploads.begin(key, writer);
     let interrupted = false;
+    let committing = false;
     const before = writer.writtenBytes;
     try {
       let offset = before;
@@ -212,11 +213,12 @@ class ByteStreamService implements AsyncDisposable {
         message = value;
       }
       await this.#expectEnd(messages);
+      committing = true;
       await writer.commit();
       this.#count.written("Write", writer.writtenBytes - before);
     } catch (error) {
       // What broke off can go on; what was wrong must not.
-      if (interrupted || context.signal.aborted) await this.#uploads.keep(key, writer);
+      if (interrupted || (context.signal.aborted && !committing)) await this.#uploads.keep(key, writer);
       else await writer.abort();
       throw error;
     } finally {

@@ -3,7 +3,8 @@ import { BrokkrError, Code, ManualClock } from "@brokkr/common";
 import { ByteStream, type Init, type WriteRequest } from "@brokkr/proto";
 import type { Channel } from "@brokkr/proto/rpc";
 import { batchOf, type Digest, digestOf, formatReadName, formatUploadName, SHA256 } from "../mod.ts";
-import { blob, fails, noise, onEachStore, scope, type TestServer } from "./_test_server.ts";
+import { MemoryBlobStore } from "../store/memory_store.ts";
+import { blob, fails, noise, onEachStore, scope, startTestServer, type TestServer } from "./_test_server.ts";
 
 const hello = blob("hello");
 const empty = blob("");
@@ -371,4 +372,36 @@ onEachStore("QueryWriteStatus says complete only of what is there", async (start
   await server.store.delete(scope, hello.digest);
   assertEquals(await status(name), { committedSize: 0, complete: false });
   await fails(status("main/blobs/x/1"), Code.INVALID_ARGUMENT);
+});
+
+Deno.test("a Write that is found wrong after its client has left is not kept to go on", async () => {
+  const committing = Promise.withResolvers<void>();
+  const left = Promise.withResolvers<void>();
+  class SlowStore extends MemoryBlobStore {
+    override async writer(...args: Parameters<MemoryBlobStore["writer"]>) {
+      const writer = await super.writer(...args);
+      const { commit } = writer;
+      writer.commit = async () => {
+        committing.resolve();
+        await left.promise;
+        await commit.call(writer);
+      };
+      return writer;
+    }
+  }
+  await using server = await startTestServer({ store: new SlowStore(1 << 20) });
+  const digest = digestOf(SHA256, noise(3000));
+  const name = formatUploadName("main", "u", digest);
+  const abort = new AbortController();
+  const messages = messagesOf(name, noise(3000, 2), 1000);
+  const call = server.channel.clientStream(ByteStream.write, list(messages), { signal: abort.signal });
+  await committing.promise;
+  abort.abort(new BrokkrError(Code.CANCELLED, "Enough"));
+  await fails(call, Code.CANCELLED, "left");
+  const status = () => server.channel.unary(ByteStream.queryWriteStatus, { resourceName: name });
+  // An answer on the same connection: the server has heard of the cancellation before.
+  assertEquals(await status(), { committedSize: 3000, complete: false });
+  left.resolve();
+  await untilFree(server, name);
+  assertEquals(await status(), { committedSize: 0, complete: false });
 });

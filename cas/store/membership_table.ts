@@ -371,13 +371,15 @@ export class MembershipTable {
     const before = this.#locationAt(shard, index * this.#stride + this.#keyWords);
     this.#unlink(shard, slot);
     const last = shard.count - 1;
+    const { entries } = shard;
+    const base = last * this.#stride;
     if (index !== last) {
-      const { entries } = shard;
-      const base = last * this.#stride;
       const moved = this.#slotOf(shard, this.#mix(entries, base), entries, base);
       shard.slots[moved] = ((shard.slots[moved] & ~INDEX_MASK) | (index + 1)) >>> 0;
       entries.copyWithin(index * this.#stride, base, base + this.#stride);
     }
+    // A guess may name an entry beyond the last (see `#guess`), which must not look like a key that was deleted.
+    entries.fill(0, base, base + this.#stride);
     shard.count = last;
     this.#size--;
     return before;
