@@ -172,6 +172,7 @@ export class InputResolver {
       );
     }
     const directory = withKeys(parseDirectory(await held.read(key), digest.fn, path));
+    longestName(directory); // measured now, in the caller's slices, and not for all directories in one go
     this.#remember(key, { directory, sizeBytes: digest.sizeBytes });
     return directory;
   }
@@ -244,6 +245,19 @@ async function distinctFiles(
   return [...files.values(), ...others];
 }
 
+/** Longest name of a file or link, in bytes, by directory: they are shared by many actions and never change. */
+const longestNames = new WeakMap<InputDirectory, number>();
+
+function longestName(directory: InputDirectory): number {
+  let longest = longestNames.get(directory);
+  if (longest !== undefined) return longest;
+  longest = 0;
+  for (const { name } of directory.files) longest = Math.max(longest, utf8Length(name));
+  for (const { name } of directory.symlinks) longest = Math.max(longest, utf8Length(name));
+  longestNames.set(directory, longest);
+  return longest;
+}
+
 /** What one directory amounts to, with all below it. */
 interface Extent {
   /** Files, directories and links, each as often as it stands there. */
@@ -272,9 +286,7 @@ function countNodes(
     if (directory === undefined || above > maxDepth) return { nodes: 0, depth: 0, pathBytes: 0 };
     let nodes = directory.files.length + directory.symlinks.length + directory.directories.length;
     let depth = 0;
-    let pathBytes = 0;
-    for (const { name } of directory.files) pathBytes = Math.max(pathBytes, utf8Length(name));
-    for (const { name } of directory.symlinks) pathBytes = Math.max(pathBytes, utf8Length(name));
+    let pathBytes = longestName(directory);
     for (const { name, key: childKey } of directory.directories) {
       const child = measure(childKey, above + 1);
       nodes += child.nodes;
