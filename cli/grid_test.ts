@@ -304,6 +304,7 @@ Deno.test("brokk cache, action, workers and status against a grid", async (t) =>
         assertStringIncludes(stdout, "/bin/sh -c 'echo '\\''two words'\\'''\n");
         assertMatch(stdout, /result +exit 0, run, on \S+\n/);
         assertMatch(stdout, /phases\n( +.+\n)+ {2}total +[\d.]+ m?s\n/);
+        assertEquals(stdout.match(/^ {2}total /gm)?.length, 1);
         assertStringIncludes(stdout, "The cache holds a result for it: exit 0");
       }
       const shown = JSON.parse((await run("action", "show", "--json", ran.actionDigest)).stdout);

@@ -115,10 +115,10 @@ function phasesText(record: ActionRecord): string {
   const rows = phases.map(({ name, startMs, durationMs }) => [
     `  ${name}`,
     humanDuration(durationMs).padStart(9),
-    totalMs === 0 ? "" : " ".repeat(Math.round(startMs / totalMs * 40)) +
+    totalMs === 0 || name === "total" ? "" : " ".repeat(Math.round(startMs / totalMs * 40)) +
       bar(1, Math.max(1, Math.round(durationMs / totalMs * 40))),
   ]);
-  return `phases\n${table([...rows, ["  total", humanDuration(totalMs).padStart(9), ""]])}`;
+  return `phases\n${table(rows)}`; // the grid's own total is the last of them
 }
 
 function actionJson({ records, cachedResult }: GetActionResponse): unknown {
