@@ -55,6 +55,25 @@ function unframed(body: Uint8Array): Uint8Array | undefined {
   return body.length === FRAME_HEADER_BYTES + length ? body.subarray(FRAME_HEADER_BYTES) : undefined;
 }
 
+/** The body, or undefined when it is larger than any answer may be. */
+async function bodyOf(response: Response): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of response.body ?? []) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > MAX_RESPONSE_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  if (chunks.length === 1) return chunks[0];
+  const body = new Uint8Array(sizeBytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return body;
+}
+
 /** Makes a unary call to a plain-text endpoint such as `grpc://127.0.0.1:8980`. Never throws. */
 export async function quickCall<Req, Res, ReqInit, ResInit>(
   endpoint: string,
@@ -84,8 +103,8 @@ export async function quickCall<Req, Res, ReqInit, ResInit>(
     const status = response.headers.get("grpc-status");
     if (status === String(Code.NOT_FOUND)) return { kind: "notFound" };
     if (!response.ok || status !== null) return { kind: "unclear" };
-    if (Number(response.headers.get("content-length") ?? 0) > MAX_RESPONSE_BYTES) return { kind: "unclear" };
-    const message = unframed(new Uint8Array(await response.arrayBuffer()));
+    const body = await bodyOf(response);
+    const message = body === undefined ? undefined : unframed(body);
     if (message === undefined) return { kind: "unclear" };
     return { kind: "response", response: method.response.decode(message) };
   } catch {

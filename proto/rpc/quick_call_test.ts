@@ -58,11 +58,17 @@ Deno.test("quickCall is stopped by its signal", async () => {
   assertEquals(answer.kind, "unclear");
 });
 
+/** A body that never ends, of bytes that could be an answer's. */
+function endless(): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1 << 20)) });
+}
+
 Deno.test("quickCall comes to nothing where no gRPC server is", async () => {
   const bodies = [
     new Response("hello"),
     new Response(new Uint8Array([0, 0, 0, 0, 9, 1])), // cut short
     new Response(new Uint8Array([1, 0, 0, 0, 0])), // compressed
+    new Response(endless()),
     new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1/" } }),
   ];
   let next = 0;
