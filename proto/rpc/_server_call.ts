@@ -332,6 +332,7 @@ export class ServerCall {
         this.#receiveSinceMs = NONE;
         if (bytes === undefined) return;
         if (bytes.byteLength >= CHARGE_FLOOR_BYTES) this.#requestLease = await this.#charge(bytes.byteLength);
+        if (this.#finishedMs !== NONE) return; // answered meanwhile: nobody would give the bytes back
         yield this.#decode(bytes);
         this.#requestLease?.release();
       }

@@ -424,6 +424,26 @@ Deno.test("A byte budget that is used up refuses calls with a hint, and gets eve
   await until(() => byteBudget.usedBytes === 0);
 });
 
+Deno.test("A message that gets its share of the budget after its call was answered gives it back", async () => {
+  const byteBudget = new ByteBudget(1 << 20);
+  const all = await byteBudget.acquire(1 << 20);
+  const route = clientStream(Echo.bytesUp, "write", async (requests) => {
+    void requests[Symbol.asyncIterator]().next(); // nobody will ever ask for more
+    await until(() => byteBudget.waiters === 1);
+    return new Uint8Array();
+  });
+  await using pair = await startPair([route], { byteBudget });
+  await pair.channel.clientStream(
+    Echo.bytesUp,
+    (async function* () {
+      yield await Promise.resolve(new Uint8Array(100_000));
+      await new Promise(() => {});
+    })(),
+  );
+  all.release();
+  await until(() => byteBudget.usedBytes === 0 && byteBudget.waiters === 0);
+});
+
 Deno.test("Five hundred calls at once are all answered", async () => {
   const route = unary(Echo.unary, "read", async (text) => {
     await new Promise((resolve) => setTimeout(resolve, 1));
