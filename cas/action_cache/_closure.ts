@@ -18,6 +18,7 @@ import {
 } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
 import { Breath } from "../_breath.ts";
+import { batchInSlices, missingInSlices } from "../_slices.ts";
 import { type DirectoryContent, parseDirectory } from "../tree/directory.ts";
 import { splitTree } from "../tree/walk.ts";
 
@@ -140,7 +141,7 @@ async function requirePresent(
   fn: DigestFunction,
   digests: readonly Digest[],
 ): Promise<void> {
-  const missing = await store.missing(scope, batchOf(fn, digests));
+  const missing = await missingInSlices(store, scope, await batchInSlices(fn, digests));
   if (missing.length === 0) return;
   throw incompleteError(Array.from(missing, (index) => digests[index]));
 }
@@ -189,7 +190,10 @@ async function collectTree(
     within.add(key);
     known.set(key, directory);
     const content = parseDirectory(directory, tree.fn);
-    for (const file of content.files) set.add(file.digest);
+    for (const file of content.files) {
+      if (breath.due) await breath.pause();
+      set.add(file.digest);
+    }
     for (const child of content.directories) named.push(child.digest);
   }
   for (const child of named) {

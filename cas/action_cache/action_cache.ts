@@ -24,7 +24,8 @@ import {
 } from "@brokkr/common";
 import type { BlobStore, DigestBatch } from "../blob_store.ts";
 import { type Digest, SHA256 } from "../digest.ts";
-import { batchOf, digestAt } from "../digest_batch.ts";
+import { digestAt } from "../digest_batch.ts";
+import { batchInSlices, missingInSlices, pinInSlices } from "../_slices.ts";
 import type { MetadataStore } from "../metadata_store.ts";
 import { closureOf } from "./_closure.ts";
 import { decodeRecord, encodeRecord, type ResultRecord } from "./_record.ts";
@@ -161,7 +162,7 @@ export class ActionCache {
         );
       }
       const { fn } = action;
-      const closure = batchOf(fn, await closureOf(this.#blobs, scope, fn, bytes));
+      const closure = await batchInSlices(fn, await closureOf(this.#blobs, scope, fn, bytes));
       const value = encodeRecord({ bytes, closure });
       await this.#metadata.write([{ op: "put", key: this.#key(scope, action, environment), value }]);
       // Decoded again, so that what is kept at hand shares no memory with the caller's message.
@@ -237,7 +238,7 @@ export class ActionCache {
   ): ActionCacheAnswer | Promise<ActionCacheAnswer> {
     const { bytes, closure } = record;
     if (closure.length === 0) return { hit: true, bytes, environment };
-    const missing = this.#blobs.missing(scope, closure);
+    const missing = missingInSlices(this.#blobs, scope, closure);
     const decide = (indices: Uint32Array): ActionCacheAnswer => {
       if (indices.length > 0) {
         record.pinnedMs = -Infinity;
@@ -255,7 +256,7 @@ export class ActionCache {
     if (nowMs - record.pinnedMs < this.#pinMs / 2) return;
     record.pinnedMs = nowMs;
     // Not waited for: the answer is right without it, and a store that cannot pin says so by itself.
-    this.#blobs.pin(scope, record.closure, this.#pinMs).catch(() => undefined);
+    pinInSlices(this.#blobs, scope, record.closure, this.#pinMs).catch(() => undefined);
   }
 
   #key(scope: Scope, action: Digest, environment: string): Uint8Array {

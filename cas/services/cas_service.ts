@@ -23,12 +23,11 @@ import {
   unary,
 } from "@brokkr/proto/rpc/server";
 import { Breath } from "../_breath.ts";
+import { SLICE_DIGESTS } from "../_slices.ts";
 import { type Digest, parseDigest, resolveDigestFunction } from "../digest.ts";
 import { functionOf, packDigests } from "./_pack.ts";
 import { blobStatus, type CasCounters, casCounters, type CasServiceOptions, OK_STATUS } from "./_shared.ts";
 
-/** Digests packed and looked up in one go: some 2 ms. */
-const FIND_SLICE = 8192;
 /** What an entry of a batch's response takes beside its data and hash, generously. */
 const ENTRY_OVERHEAD_BYTES = 64;
 
@@ -58,7 +57,7 @@ class CasService {
     const scope = context.scope(request.instanceName);
     const { digests } = request;
     const fn = functionOf(digests, request.digestFunction);
-    if (digests.count > FIND_SLICE) return this.#findSliced(scope, request, context);
+    if (digests.count > SLICE_DIGESTS) return this.#findSliced(scope, request, context);
     const missing = this.#options.store.missing(scope, packDigests(digests, fn, 0, digests.count));
     const answer = (found: Uint32Array): MissingSelection => {
       this.#countFound(digests.count, found.length);
@@ -75,10 +74,10 @@ class CasService {
     const fn = functionOf(digests, digestFunction);
     const missing: number[] = [];
     const breath = new Breath();
-    for (let from = 0; from < digests.count; from += FIND_SLICE) {
+    for (let from = 0; from < digests.count; from += SLICE_DIGESTS) {
       if (breath.due) await breath.pause();
       context.signal.throwIfAborted();
-      const to = Math.min(digests.count, from + FIND_SLICE);
+      const to = Math.min(digests.count, from + SLICE_DIGESTS);
       for (const index of await this.#options.store.missing(scope, packDigests(digests, fn, from, to))) {
         missing.push(from + index);
       }
@@ -140,20 +139,22 @@ class CasService {
     context: CallContext,
   ): Promise<Init<BatchReadBlobsResponse>> {
     const scope = context.scope(request.instanceName);
+    const asked = request.digests.length * ENTRY_OVERHEAD_BYTES;
+    if (asked > MAX_SEND_MESSAGE_BYTES) throw answerTooLarge(request.digests.length, asked);
     const digests = request.digests.map((digest) => parseDigest(digest, request.digestFunction, "digests"));
     const total = digests.reduce((sum, digest) => sum + digest.sizeBytes, 0);
     if (total > MAX_BATCH_TOTAL_BYTES) throw tooMuch("digests", total);
     const framed = digests.reduce((sum, digest) => sum + digest.hash.length + ENTRY_OVERHEAD_BYTES, total);
-    if (framed > MAX_SEND_MESSAGE_BYTES) {
-      throw invalidArgument(
-        "digests",
-        `The answer for ${digests.length} blobs may take ${framed} bytes; ask for at most ` +
-          `${MAX_SEND_MESSAGE_BYTES}, counting ${ENTRY_OVERHEAD_BYTES} and the hash for each blob`,
-      );
-    }
+    if (framed > MAX_SEND_MESSAGE_BYTES) throw answerTooLarge(digests.length, framed);
     using _lease = await this.#options.budget?.acquire(total, context.signal);
-    const responses = await Promise.all(digests.map((digest) => this.#getOne(scope, digest, context)));
-    return { responses };
+    // Small blobs are read on the spot, so that many of them are read in slices.
+    const started: Promise<Init<BatchReadBlobsResponse["responses"][number]>>[] = [];
+    const breath = new Breath();
+    for (const digest of digests) {
+      if (breath.due) await breath.pause();
+      started.push(this.#getOne(scope, digest, context));
+    }
+    return { responses: await Promise.all(started) };
   }
 
   async #getOne(
@@ -173,6 +174,14 @@ class CasService {
       return { digest: named, status };
     }
   }
+}
+
+function answerTooLarge(blobs: number, sizeBytes: number): Error {
+  return invalidArgument(
+    "digests",
+    `The answer for ${blobs} blobs may take ${sizeBytes} bytes; ask for at most ${MAX_SEND_MESSAGE_BYTES}, ` +
+      `counting ${ENTRY_OVERHEAD_BYTES} and the hash for each blob`,
+  );
 }
 
 function tooMuch(field: string, total: number): Error {
