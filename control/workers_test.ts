@@ -99,7 +99,7 @@ Deno.test("A job goes back to the queue when its worker comes back without it, a
 });
 
 Deno.test("A job goes back to the queue when its worker falls silent", async () => {
-  await using grid = await TestGrid.start({ leaseTtlMs: 300, heartbeatIntervalMs: 100 });
+  await using grid = await TestGrid.start({ leaseTtlMs: 2000, heartbeatIntervalMs: 500 });
   const first = await grid.worker({ workerId: "silent" });
   const followed = grid.execute(await grid.action("true"));
   await first.begin(await first.lease());
@@ -110,15 +110,16 @@ Deno.test("A job goes back to the queue when its worker falls silent", async () 
 });
 
 Deno.test("Heartbeats renew leases and are answered with Cancel for unknown ones", async () => {
-  await using grid = await TestGrid.start({ leaseTtlMs: 500, heartbeatIntervalMs: 100 });
+  await using grid = await TestGrid.start({ leaseTtlMs: 2000, heartbeatIntervalMs: 500 });
   const worker = await grid.worker();
   const followed = grid.execute(await grid.action("true"));
   const lease = await worker.lease();
   for (let i = 0; i < 8; i++) {
     await worker.beat(lease.leaseId, "0.7");
     assertEquals((await worker.next()).cancel?.leaseId, "0.7");
-    // Real time must pass for a lease to expire; this is what the test is about.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // Real time must pass for a lease to expire; this is what the test is about. Far below the lease's life at each step,
+    // so that a slow machine passes, and beyond it in all.
+    await new Promise((resolve) => setTimeout(resolve, 300));
   }
   await worker.finish(lease);
   assertEquals((await followed.response()).status, undefined);
