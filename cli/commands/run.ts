@@ -12,7 +12,9 @@ import type { RunOptions, RunResult } from "../run_types.ts";
 import { connectCommand, type ConnectionFlags } from "../_connection.ts";
 import type { Stage } from "../_execution.ts";
 import { ExitError, printError, USAGE_EXIT } from "../_exit.ts";
+import { awakeClock } from "../_clock.ts";
 import type { Input } from "../_inputs.ts";
+import { QueueNote } from "../_queue_note.ts";
 import { ProgressLine, transferLine, writeErr, writeJson, writeOut } from "../_terminal.ts";
 import { digestText, pair, repeatable, usageError, withConnection, withJson } from "./_shared.ts";
 
@@ -139,11 +141,17 @@ async function runCommand(argv: readonly string[], flags: RunFlags): Promise<voi
   let begun = false;
   try {
     const client = await connectCommand(flags);
+    const silent = flags.quiet === true || flags.json === true;
+    using note = new QueueNote(awakeClock, () => client.status(), (text) => {
+      progress.clear();
+      if (!silent) void writeErr(`brokk: ${text}\n`);
+    });
     const result = await client.run({
       ...options,
       signal: interrupt.signal,
       onStage: (stage) => {
         begun = true;
+        note.stage(stage);
         progress.show(`brokk: ${STAGE_TEXT[stage]}`, true);
       },
       onUpload: ({ bytes, totalBytes }) => progress.show(transferLine("brokk: uploading", bytes, totalBytes)),
