@@ -206,8 +206,8 @@ const controlNetwork = {
     "allow_insecure_remote",
     boolean(),
     false,
-    "Listen beyond loopback although nobody has to authenticate. Whoever reaches the port can then run commands on " +
-      "the workers.",
+    "Listen beyond loopback although nobody has to authenticate: gRPC without client certificates, or the pages and " +
+      "metrics of http_listen. Whoever reaches such a gRPC port can run commands on the workers.",
   ),
 };
 

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { createRpcServer, defaultPolicy, type RpcServer, type TlsOptions } from "@brokkr/proto/rpc/server";
+import {
+  checkExposure,
+  createRpcServer,
+  defaultPolicy,
+  type RpcServer,
+  type TlsOptions,
+} from "@brokkr/proto/rpc/server";
 import {
   ActionCache,
   type BlobStore,
@@ -175,7 +181,10 @@ class Control implements ControlHandle {
   }
 
   async start(): Promise<ControlHandle> {
-    const { listen, httpListen = "", tls } = this.#options;
+    const { listen, httpListen = "", tls, allowInsecureRemote = false } = this.#options;
+    checkExposure(listen, tls, allowInsecureRemote);
+    // Nobody proves who they are to the pages, whatever gRPC demands.
+    if (httpListen !== "") checkExposure(httpListen, undefined, allowInsecureRemote);
     this.#health.set("grpc", "It does not listen yet");
     // First, so that somebody who asks why it is not ready gets an answer while the store opens.
     if (httpListen !== "") {

@@ -88,6 +88,8 @@ Deno.test("Control refuses to be open to others without authentication unless to
     BrokkrError,
   );
   assertEquals(error.code, Code.FAILED_PRECONDITION);
+  const pages = { dataDir: undefined, listen: "127.0.0.1:0", httpListen: "0.0.0.0:0" };
+  await assertRejects(() => startControl(pages), BrokkrError, "Refusing to listen on 0.0.0.0:0");
   await using open = await startControl({
     dataDir: undefined,
     listen: "0.0.0.0:0",

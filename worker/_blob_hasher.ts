@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ByteBudget, type ByteLease, throwIfAborted } from "@brokkr/common";
+import { BrokkrError, type ByteBudget, type ByteLease, Code, throwIfAborted } from "@brokkr/common";
 import { type Digest, type DigestFunction, digestKey, digestOf, type UploadBlob } from "@brokkr/cas/client";
 import type { Beneath } from "@brokkr/sandbox";
 import { Slices } from "./_slices.ts";
@@ -15,6 +15,8 @@ const WHOLE_FILE_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 /** Contents of one action kept in memory for the upload that follows; past it files are read a second time. */
 const KEPT_BYTES = 8 * 1024 * 1024;
+/** Largest file that is taken: what control takes unless told otherwise. A sparse file says any size for nothing. */
+export const MAX_FILE_BYTES = 16 * 1024 ** 3;
 
 /** Hashes files beneath one root. Disposing of it forgets their contents. */
 export class BlobHasher implements Disposable {
@@ -54,6 +56,12 @@ export class BlobHasher implements Disposable {
   /** Hashes a regular file. */
   async file(path: string): Promise<{ readonly digest: Digest; readonly executable: boolean }> {
     using file = this.#root.openFile(path);
+    if (file.sizeBytes > MAX_FILE_BYTES) {
+      throw new BrokkrError(
+        Code.FAILED_PRECONDITION,
+        `Output ${path} has ${file.sizeBytes} bytes; a file of at most ${MAX_FILE_BYTES} can be kept`,
+      );
+    }
     // Any of the three bits: the owner's alone would make the result depend on who runs the worker.
     const executable = (file.mode & 0o111) !== 0;
     if (file.sizeBytes <= WHOLE_FILE_BYTES) {

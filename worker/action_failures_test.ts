@@ -97,6 +97,11 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: "a failure naming an output larger than any blob may be, without hashing it first",
+    command: sh("truncate -s 1T d", { outputPaths: ["d"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, "Output d has 1099511627776 bytes"),
+  },
+  {
     name: "a failure naming a FIFO among the outputs",
     command: sh("mkdir d; mkfifo d/pipe", { outputPaths: ["d"] }),
     check: failsWith(Code.FAILED_PRECONDITION, '"d/pipe" is a device, socket or FIFO'),

@@ -307,8 +307,9 @@ Deno.test("DiskBlobStore refuses everything when closed, and ends what was under
   }));
 
 Deno.test({
-  name: "DiskBlobStore works again on a disk that was really full",
-  ignore: Deno.uid() !== 0, // Only root can mount a small tmpfs.
+  name: "DiskBlobStore works again on a disk that was really full" +
+    (Deno.uid() === 0 ? "" : " (skipped: mounting a small tmpfs needs root)"),
+  ignore: Deno.uid() !== 0,
   fn: () =>
     withDir(async (dir) => {
       const mount = await new Deno.Command("mount", { args: ["-t", "tmpfs", "-o", "size=8m", "tmpfs", dir] })
