@@ -251,7 +251,11 @@ export class ServerCall {
     } catch (error) {
       return this.end(error);
     }
-    if (this.#entry.responseStream) {
+    if (Array.isArray(result)) {
+      this.#answerAll(result);
+    } else if (this.#entry.responseStream && result instanceof Promise) {
+      result.then((values) => this.#answerAll(values), (error) => this.end(error));
+    } else if (this.#entry.responseStream) {
       this.#outbox = new Outbox(this.#core.sendAheadBytes);
       this.#pump(result as AsyncIterable<unknown>, this.#outbox).catch((error) => this.end(error));
     } else if (result instanceof Promise) {
@@ -268,6 +272,20 @@ export class ServerCall {
       const bytes = this.#encode(value);
       const lease = chargeNow(this.#core.budget, bytes.byteLength);
       this.#send(bytes, lease, undefined);
+    } catch (error) {
+      return this.end(error);
+    }
+    this.#succeed();
+  }
+
+  /** Sends responses that are all at hand and ends the call, within one turn. */
+  #answerAll(values: readonly unknown[]): void {
+    if (this.#finishedMs !== NONE) return;
+    try {
+      for (const value of values) {
+        const bytes = this.#encode(value);
+        this.#send(bytes, chargeNow(this.#core.budget, bytes.byteLength), undefined);
+      }
     } catch (error) {
       return this.end(error);
     }
