@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Scope } from "@brokkr/common";
-import { Breath } from "./_breath.ts";
+import { type Scope, Slices } from "@brokkr/common";
 import type { BlobStore, DigestBatch } from "./blob_store.ts";
 import type { Digest, DigestFunction } from "./digest.ts";
 import { batchOf } from "./digest_batch.ts";
@@ -38,9 +37,9 @@ export function missingInSlices(
 
 async function missingOfMany(store: BlobStore, scope: Scope, batch: DigestBatch): Promise<Uint32Array> {
   const missing: number[] = [];
-  const breath = new Breath();
+  const slices = new Slices();
   for (const { from, slice } of slicesOf(batch)) {
-    if (breath.due) await breath.pause();
+    if (slices.spent) await slices.next();
     for (const index of await store.missing(scope, slice)) missing.push(from + index);
   }
   return Uint32Array.from(missing);
@@ -53,9 +52,9 @@ export async function pinInSlices(
   batch: DigestBatch,
   durationMs: number,
 ): Promise<void> {
-  const breath = new Breath();
+  const slices = new Slices();
   for (const { slice } of slicesOf(batch)) {
-    if (breath.due) await breath.pause();
+    if (slices.spent) await slices.next();
     await store.pin(scope, slice, durationMs);
   }
 }
@@ -65,9 +64,9 @@ export async function batchInSlices(fn: DigestFunction, digests: readonly Digest
   if (digests.length <= SLICE_DIGESTS) return batchOf(fn, digests);
   const hashes = new Uint8Array(digests.length * fn.hashBytes);
   const sizes = new Float64Array(digests.length);
-  const breath = new Breath();
+  const slices = new Slices();
   for (let from = 0; from < digests.length; from += SLICE_DIGESTS) {
-    if (breath.due) await breath.pause();
+    if (slices.spent) await slices.next();
     const slice = batchOf(fn, digests.slice(from, from + SLICE_DIGESTS));
     hashes.set(slice.hashes, from * fn.hashBytes);
     sizes.set(slice.sizes, from);

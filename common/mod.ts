@@ -15,4 +15,5 @@ export * from "./log.ts";
 export * from "./metrics.ts";
 export * from "./random.ts";
 export * from "./scope.ts";
+export * from "./slices.ts";
 export * from "./trace.ts";

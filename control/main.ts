@@ -5,39 +5,16 @@
  */
 
 import { onTermination } from "@brokkr/proto/rpc/server"; // mends http2, so it comes before anything that uses it
-import { asBrokkrError, createLogger, invalidArgument, type Tracer } from "@brokkr/common";
-import { type Config, loadProcessConfig } from "@brokkr/common/config";
-import { type ControlHandle, type ControlOptions, startControl } from "./control.ts";
+import { createLogger } from "@brokkr/common";
+import type { Config } from "@brokkr/common/config";
+import { processTracer, readPem, runProcess, tellReady, watchParent } from "@brokkr/common/process";
+import { type ControlOptions, startControl } from "./control.ts";
 import deno from "./deno.json" with { type: "json" };
 
 const NAME = "brokkr-control";
-const encoder = new TextEncoder();
 
 /** Beyond the grace, for closing what is open, before the process ends whatever happens. */
 const LAST_WORDS_MS = 10_000;
-
-function print(text: string): void {
-  const bytes = encoder.encode(text);
-  for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
-}
-
-async function readPem(key: string, path: string): Promise<string | undefined> {
-  if (path === "") return undefined;
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    throw invalidArgument("", `${key}: ${path} cannot be read: ${asBrokkrError(error).message}`, error);
-  }
-}
-
-/** Spans when Deno exports them; without one, calls and actions have ids all the same, for the log. */
-async function processTracer(): Promise<Tracer | undefined> {
-  const exporting = Deno.env.get("OTEL_DENO");
-  // Loaded only then: the library and a span for every call are not free.
-  if (exporting !== "true" && exporting !== "1") return undefined;
-  const { otelTracer } = await import("@brokkr/common/otel");
-  return otelTracer(NAME);
-}
 
 async function optionsOf({ control, log }: Config): Promise<ControlOptions> {
   const [cert, key, clientCa] = await Promise.all([
@@ -49,30 +26,13 @@ async function optionsOf({ control, log }: Config): Promise<ControlOptions> {
   const tls = cert === undefined || key === undefined
     ? {}
     : { tls: { cert, key, ...(clientCa === undefined ? {} : { clientCa }) } };
-  const tracer = await processTracer();
+  const tracer = await processTracer(NAME);
   return { ...rest, ...tls, log: createLogger(log), ...(tracer === undefined ? {} : { tracer }) };
 }
 
-/** Calls `end` when the parent that holds our standard input goes away, however it does. */
-async function watchParent(end: () => void): Promise<void> {
-  const buffer = new Uint8Array(256);
-  try {
-    while (await Deno.stdin.read(buffer) !== null);
-  } catch {
-    // A broken pipe says the same as its end.
-  }
-  end();
-}
-
-/** One line for who started us: where we listen. */
-function tellReady({ grpcEndpoint, httpEndpoint }: ControlHandle): void {
-  const address = (endpoint: string) => endpoint.replace(/^[a-z]+:\/\//, "");
-  const ready = { grpc: address(grpcEndpoint), http: address(httpEndpoint ?? "") };
-  try {
-    print(`READY ${JSON.stringify(ready)}\n`);
-  } catch {
-    // Nobody reads standard output: there is no one to tell.
-  }
+/** `host:port` of an endpoint. */
+function address(endpoint = ""): string {
+  return endpoint.replace(/^[a-z]+:\/\//, "");
 }
 
 async function serve(config: Config): Promise<void> {
@@ -84,27 +44,20 @@ async function serve(config: Config): Promise<void> {
     return handle.shutdown({ graceMs });
   };
   using _signals = onTermination(end, { log });
-  if (Deno.env.get("BROKKR_PARENT_PIPE") === "1") void watchParent(() => void end());
-  tellReady(handle);
+  void watchParent(() => void end());
+  tellReady({ grpc: address(handle.grpcEndpoint), http: address(handle.httpEndpoint) });
   await handle.done;
 }
 
 /** The whole life of the process; ends it. `brokk` runs it in its own executable when it was compiled. */
 export async function main(args: readonly string[] = Deno.args): Promise<void> {
-  try {
-    const { config, print: text } = await loadProcessConfig("control", args, {
-      usage: `${NAME} [flags]`,
-      about: "The control plane of a Brokkr grid: takes actions, schedules them, keeps blobs and results.",
-      version: deno.version,
-    });
-    if (text !== undefined) return print(text);
-    await serve(config);
-    Deno.exit(0);
-  } catch (error) {
-    const { message } = asBrokkrError(error);
-    console.error(`${NAME}: ${message}`);
-    Deno.exit(2);
-  }
+  await runProcess({
+    process: "control",
+    name: NAME,
+    about: "The control plane of a Brokkr grid: takes actions, schedules them, keeps blobs and results.",
+    version: deno.version,
+    serve,
+  }, args);
 }
 
 if (import.meta.main) await main();

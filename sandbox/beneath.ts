@@ -5,10 +5,9 @@
  * @module
  */
 
-import { BrokkrError, Code, invalidArgument, resourceExhausted } from "@brokkr/common";
+import { BrokkrError, Code, invalidArgument, resourceExhausted, Slices } from "@brokkr/common";
 import { DIRENT_BUFFER_BYTES, parseEntries } from "./_dirents.ts";
 import { type PathLike, pathText } from "./_libc.ts";
-import { Slices } from "./_slices.ts";
 import { currentArch } from "./arch.ts";
 import { SyscallError } from "./errno.ts";
 import {
@@ -109,7 +108,7 @@ export class OpenFile implements Disposable {
       }
       yield n === buffer.length ? buffer : buffer.subarray(0, n);
       offset += n;
-      await slices.rest();
+      if (slices.spent) await slices.next();
     }
   }
 
@@ -228,7 +227,7 @@ export class Beneath implements Disposable {
             0,
           );
         }
-        await slices.rest();
+        if (slices.spent) await slices.next();
       }
     } finally {
       close(fd);

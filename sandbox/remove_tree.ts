@@ -4,8 +4,8 @@
  * @module
  */
 
+import { Slices } from "@brokkr/common";
 import { DIRENT_BUFFER_BYTES, parseEntries } from "./_dirents.ts";
-import { Slices } from "./_slices.ts";
 import { currentArch } from "./arch.ts";
 import { SyscallError } from "./errno.ts";
 import { chmod, getdents64, openat, openPath, renameat, statx, unlinkat } from "./file_calls.ts";
@@ -105,7 +105,7 @@ class Remover {
       if (!hasErrno(error, "ENOTEMPTY", "EEXIST") || top.attempt >= MAX_ATTEMPTS) throw error;
       this.#enter(parentFd, top.name, top.attempt + 1);
     }
-    await this.#slices.rest();
+    if (this.#slices.spent) await this.#slices.next();
   }
 
   #enter(parentFd: number, name: Uint8Array<ArrayBuffer>, attempt: number): void {
@@ -125,7 +125,7 @@ class Remover {
       for (const { nameBytes, type } of parseEntries(frame.fd, this.#buffer, length)) {
         if (type === "directory") frame.directories.push(nameBytes);
         else unlinkEntry(frame.fd, nameBytes);
-        await this.#slices.rest();
+        if (this.#slices.spent) await this.#slices.next();
       }
     }
   }

@@ -4,10 +4,9 @@
  * @module
  */
 
-import { BrokkrError, type ByteBudget, type ByteLease, Code, throwIfAborted } from "@brokkr/common";
+import { BrokkrError, type ByteBudget, type ByteLease, Code, Slices, throwIfAborted } from "@brokkr/common";
 import { type Digest, type DigestFunction, digestKey, digestOf, type UploadBlob } from "@brokkr/cas/client";
 import type { Beneath } from "@brokkr/sandbox";
-import { Slices } from "./_slices.ts";
 
 /** Files up to this size are read whole. Reading and hashing one stays below a slice of the event loop. */
 const WHOLE_FILE_BYTES = 1024 * 1024;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { BrokkrError, Code, type Logger, noLog } from "@brokkr/common";
+import { BrokkrError, Code, type Logger, noLog, Slices, yieldToEventLoop } from "@brokkr/common";
 import {
   type Digest,
   type DigestFunction,
@@ -16,7 +16,6 @@ import {
 import { createFile, removeTree } from "@brokkr/sandbox";
 import { type CacheEntry, newEntry } from "./cache_entry.ts";
 import { INPUT_FILE_MODE, INPUT_MTIME_NS } from "./materializer.ts";
-import { Slices, yieldToEventLoop } from "./_slices.ts";
 import { unshared } from "./_unshared.ts";
 
 /** How a {@linkcode BlobCache} is set up. */

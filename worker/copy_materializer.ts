@@ -5,9 +5,8 @@
  * @module
  */
 
-import { asBrokkrError, BrokkrError, Code, throwIfAborted } from "@brokkr/common";
+import { asBrokkrError, BrokkrError, Code, Slices, throwIfAborted } from "@brokkr/common";
 import { createFile, removeTree, setMtime } from "@brokkr/sandbox";
-import { Slices } from "./_slices.ts";
 import { unshared } from "./_unshared.ts";
 import {
   INPUT_DIRECTORY_MODE,

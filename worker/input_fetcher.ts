@@ -5,14 +5,21 @@
  * @module
  */
 
-import { asBrokkrError, BrokkrError, type ByteBudget, Code, Semaphore, throwIfAborted } from "@brokkr/common";
+import {
+  asBrokkrError,
+  BrokkrError,
+  type ByteBudget,
+  Code,
+  Semaphore,
+  Slices,
+  throwIfAborted,
+} from "@brokkr/common";
 import { type Digest, digestKey } from "@brokkr/cas/client";
 import type { BlobCache } from "./blob_cache.ts";
 import { type CacheEntry, emptyEntry } from "./cache_entry.ts";
 import type { InputBlobs } from "./materializer.ts";
 import { INPUT_FILE_MODE, INPUT_MTIME_NS } from "./materializer.ts";
 import { setMtime } from "@brokkr/sandbox";
-import { Slices } from "./_slices.ts";
 
 /** Where input blobs come from. What it hands out is verified: it has the digest it was asked for by. */
 export interface BlobSource {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type BrokkrError, invalidArgument, throwIfAborted } from "@brokkr/common";
+import { type BrokkrError, invalidArgument, Slices, throwIfAborted } from "@brokkr/common";
 import {
   type Digest,
   digestKey,
@@ -16,7 +16,6 @@ import {
 } from "@brokkr/cas/client";
 import type { BlobSource, HeldInputs, InputFetcher } from "./input_fetcher.ts";
 import type { InputBlobs, InputDirectory, InputTree } from "./materializer.ts";
-import { Slices } from "./_slices.ts";
 
 /** An input root with everything at hand. Disposing of it lets the cache forget the contents. */
 export interface ResolvedInputs extends Disposable {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type BrokkrError, invalidArgument, type Scope } from "@brokkr/common";
+import { type BrokkrError, invalidArgument, type Scope, Slices } from "@brokkr/common";
 import { type ActionResult, ActionResultCodec, type Digest as WireDigest } from "@brokkr/proto";
 import type { BlobStore } from "../blob_store.ts";
 import {
@@ -17,7 +17,6 @@ import {
   missingBlobsError,
 } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
-import { Breath } from "../_breath.ts";
 import { batchInSlices, missingInSlices } from "../_slices.ts";
 import { type DirectoryContent, parseDirectory } from "../tree/directory.ts";
 import { splitTree } from "../tree/walk.ts";
@@ -183,15 +182,15 @@ async function collectTree(
 ): Promise<void> {
   const within = new Set<string>();
   const named: Digest[] = [];
-  const breath = new Breath();
+  const slices = new Slices();
   for (const directory of splitTree(bytes)) {
-    if (breath.due) await breath.pause();
+    if (slices.spent) await slices.next();
     const key = digestKey(digestOf(tree.fn, directory));
     within.add(key);
     known.set(key, directory);
     const content = parseDirectory(directory, tree.fn);
     for (const file of content.files) {
-      if (breath.due) await breath.pause();
+      if (slices.spent) await slices.next();
       set.add(file.digest);
     }
     for (const child of content.directories) named.push(child.digest);
@@ -215,14 +214,14 @@ async function collectRoots(
 ): Promise<void> {
   const seen = new Set<string>();
   let level: Digest[] = [...roots];
-  const breath = new Breath();
+  const slices = new Slices();
   while (level.length > 0) {
     const missing: Digest[] = [];
     const next: Digest[] = [];
     for (const digest of level) {
       const key = digestKey(digest);
       if (seen.has(key)) continue;
-      if (breath.due) await breath.pause();
+      if (slices.spent) await slices.next();
       seen.add(key);
       set.add(digest);
       const content = await readDirectory(store, scope, digest, known.get(key));

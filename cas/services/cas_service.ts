@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Code, invalidArgument, type Scope } from "@brokkr/common";
+import { Code, invalidArgument, type Scope, Slices } from "@brokkr/common";
 import {
   type BatchReadBlobsRequest,
   type BatchReadBlobsResponse,
@@ -22,7 +22,6 @@ import {
   type Route,
   unary,
 } from "@brokkr/proto/rpc/server";
-import { Breath } from "../_breath.ts";
 import { SLICE_DIGESTS } from "../_slices.ts";
 import { type Digest, parseDigest, resolveDigestFunction } from "../digest.ts";
 import { functionOf, packDigests } from "./_pack.ts";
@@ -73,9 +72,9 @@ class CasService {
   ): Promise<MissingSelection> {
     const fn = functionOf(digests, digestFunction);
     const missing: number[] = [];
-    const breath = new Breath();
+    const slices = new Slices();
     for (let from = 0; from < digests.count; from += SLICE_DIGESTS) {
-      if (breath.due) await breath.pause();
+      if (slices.spent) await slices.next();
       context.signal.throwIfAborted();
       const to = Math.min(digests.count, from + SLICE_DIGESTS);
       for (const index of await this.#options.store.missing(scope, packDigests(digests, fn, from, to))) {
@@ -102,9 +101,9 @@ class CasService {
     if (total > MAX_BATCH_TOTAL_BYTES) throw tooMuch("requests", total);
     // All at once, so that one sync of the store serves them all; in slices, as each is hashed at its start.
     const started: Promise<{ code: number; message: string }>[] = [];
-    const breath = new Breath();
+    const slices = new Slices();
     for (const entry of requests) {
-      if (breath.due) await breath.pause();
+      if (slices.spent) await slices.next();
       started.push(this.#putOne(scope, entry, digestFunction, context));
     }
     const statuses = await Promise.all(started);
@@ -149,9 +148,9 @@ class CasService {
     using _lease = await this.#options.budget?.acquire(total, context.signal);
     // Small blobs are read on the spot, so that many of them are read in slices.
     const started: Promise<Init<BatchReadBlobsResponse["responses"][number]>>[] = [];
-    const breath = new Breath();
+    const slices = new Slices();
     for (const digest of digests) {
-      if (breath.due) await breath.pause();
+      if (slices.spent) await slices.next();
       started.push(this.#getOne(scope, digest, context));
     }
     return { responses: await Promise.all(started) };

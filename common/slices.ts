@@ -4,8 +4,7 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
-import { throwIfAborted } from "@brokkr/common";
+import { throwIfAborted } from "./errors.ts";
 
 /** How long one slice may hold the event loop, in milliseconds. Below the project's limit of 5 with room to spare. */
 export const SLICE_MS = 3;
@@ -17,7 +16,19 @@ export function yieldToEventLoop(): Promise<void> {
   });
 }
 
-/** Cuts a loop of short synchronous steps into slices. */
+/**
+ * Cuts a loop of short synchronous steps into slices.
+ *
+ * @example
+ * ```ts
+ * import { Slices } from "@brokkr/common";
+ * const slices = new Slices();
+ * for (let step = 0; step < 1000; step++) {
+ *   // ... something short ...
+ *   if (slices.spent) await slices.next();
+ * }
+ * ```
+ */
 export class Slices {
   #startedMs = performance.now();
   readonly #signal: AbortSignal | undefined;
