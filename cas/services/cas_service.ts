@@ -1,5 +1,5 @@
 /**
- * ContentAddressableStorage: FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs.
+ * ContentAddressableStorage: FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs; GetTree is in a file of its own.
  *
  * @module
  */
@@ -25,6 +25,7 @@ import {
 import { SLICE_DIGESTS } from "../_slices.ts";
 import { type Digest, parseDigest, resolveDigestFunction } from "../digest.ts";
 import { functionOf, packDigests } from "./_pack.ts";
+import { getTreeRoute } from "./get_tree.ts";
 import { blobStatus, type CasCounters, casCounters, type CasServiceOptions, OK_STATUS } from "./_shared.ts";
 
 /** What an entry of a batch's response takes beside its data and hash, generously. */
@@ -37,6 +38,7 @@ export function casRoutes(options: CasServiceOptions): Route[] {
     unary(RawCas.findMissingBlobs, "read", (request, context) => service.findMissing(request, context)),
     unary(RawCas.batchUpdateBlobs, "write", (request, context) => service.batchUpdate(request, context)),
     unary(RawCas.batchReadBlobs, "read", (request, context) => service.batchRead(request, context)),
+    getTreeRoute(options),
   ];
 }
 
