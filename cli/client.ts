@@ -308,6 +308,31 @@ export class Client implements AsyncDisposable {
     return (await channel.unary(Admin.listWorkers, {})).workers;
   }
 
+  /**
+   * Gives a worker no more leases, until {@linkcode Client.resumeWorker}; with `end` its process ends, too, when it has
+   * nothing left to do. Tells how many leases it still has.
+   *
+   * @throws {BrokkrError} NOT_FOUND for a worker that is not listed.
+   */
+  async drainWorker(
+    workerId: string,
+    options: { readonly reason?: string; readonly end?: boolean } = {},
+  ): Promise<number> {
+    const { channel } = await this.#open();
+    const { reason = "", end = false } = options;
+    return (await channel.unary(Admin.drainWorker, { workerId, reason, end })).leases;
+  }
+
+  /**
+   * Gives a drained worker leases again.
+   *
+   * @throws {BrokkrError} NOT_FOUND for a worker that is neither listed nor drained.
+   */
+  async resumeWorker(workerId: string): Promise<void> {
+    const { channel } = await this.#open();
+    await channel.unary(Admin.resumeWorker, { workerId });
+  }
+
   /** The grid in one look. */
   async status(): Promise<GetStatusResponse> {
     const { channel } = await this.#open();

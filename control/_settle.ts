@@ -5,8 +5,9 @@
  * @module
  */
 
-import { type ActionCache, MAX_ACTION_RESULT_BYTES } from "@brokkr/cas";
+import { type ActionCache, MAX_ACTION_RESULT_BYTES, parseDigest } from "@brokkr/cas";
 import { asBrokkrError, BrokkrError, Code, type LeaseId, type Logger, type WorkerId } from "@brokkr/common";
+import { scopeOf } from "@brokkr/common";
 import { ActionResultCodec, type LeaseResult, type Status } from "@brokkr/proto";
 import { encodeExecuteResponse } from "./_messages.ts";
 import { failedEnd, type JobPayload, type Verdict } from "./grid.ts";
@@ -46,6 +47,23 @@ export class Settler {
     const done = (note: string) => finish(handin, present ? actionResult : undefined, exitCode, bad, note);
     if (bad !== undefined || exitCode !== 0 || payload.doNotCache) return done("");
     return this.#keep(handin).then((note) => typeof note === "string" ? done(note) : note);
+  }
+
+  /**
+   * Keeps the result of a lease that an earlier control plane gave and never took back. Fencing is about who may end an
+   * operation; none is ended here. An entry of the cache is as good whenever it comes, since its outputs are verified and
+   * its environment is the worker's own. False for what is not to be cached.
+   */
+  async salvage(
+    handin: Omit<Handin, "payload" | "outcome" | "leaseId"> & { leaseId: string },
+  ): Promise<boolean> {
+    const { result: { action, actionResult }, environment, worker, leaseId } = handin;
+    if (action === undefined || actionResult.length > MAX_ACTION_RESULT_BYTES) return false;
+    if (ActionResultCodec.decode(actionResult).exitCode !== 0) return false;
+    const digest = parseDigest(action.actionDigest, action.digestFunction, "result.action");
+    await this.#cache.update(scopeOf(action.instanceName), digest, actionResult, environment);
+    this.#log.info("A result of before the start was kept", { worker, lease: leaseId, action: digest.hash });
+    return true;
   }
 
   /** Puts a result in the cache; a verdict when it cannot be used, otherwise a note for the client. */

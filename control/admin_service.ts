@@ -14,10 +14,12 @@ import {
 } from "@brokkr/cas";
 import {
   asBrokkrError,
+  BrokkrError,
   type Clock,
   Code,
   type Health,
   invalidArgument,
+  type Logger,
   notFound,
   type OperationName,
   type Scope,
@@ -30,6 +32,8 @@ import {
   ActionResultCodec,
   Admin,
   CommandCodec,
+  type DrainWorkerRequest,
+  type DrainWorkerResponse,
   type ExecutedActionMetadata,
   type GetActionRequest,
   type GetActionResponse,
@@ -39,9 +43,12 @@ import {
   type ListWorkersResponse,
   RequestMetadataCodec,
   ResourceUsageCodec,
+  type ResumeWorkerRequest,
+  type ResumeWorkerResponse,
 } from "@brokkr/proto";
 import { type CallContext, type Route, unary } from "@brokkr/proto/rpc/server";
 import { MAX_COMMAND_BYTES } from "./action_check.ts";
+import type { Drains } from "./drains.ts";
 import type { Environments } from "./environments.ts";
 import type { Grid } from "./grid.ts";
 import type { GridMetrics } from "./_grid_metrics.ts";
@@ -57,6 +64,8 @@ export interface AdminOptions {
   readonly environments: Environments;
   readonly metrics: GridMetrics;
   readonly health: Health;
+  readonly drains: Drains;
+  readonly log: Logger;
   readonly clock: Clock;
   readonly epoch: number;
   readonly softwareVersion: string;
@@ -64,6 +73,9 @@ export interface AdminOptions {
 
 /** Records in one answer. */
 const MAX_RECORDS = 100;
+const MAX_REASON_LENGTH = 1000;
+/** Drains that are remembered at once, also of workers that never come back. */
+const MAX_DRAINS = 1000;
 const RESOURCE_USAGE = "/brokkr.v1.ResourceUsage";
 
 /** Answers operators. */
@@ -83,6 +95,8 @@ export class AdminService {
       unary(Admin.getStatus, "admin", () => this.#status()),
       unary(Admin.listWorkers, "admin", () => this.#workers()),
       unary(Admin.getAction, "admin", (request, context) => this.#action(request, context)),
+      unary(Admin.drainWorker, "admin", (request) => this.#drain(request)),
+      unary(Admin.resumeWorker, "admin", (request) => this.#resume(request)),
     ];
   }
 
@@ -138,12 +152,14 @@ export class AdminService {
   #workers(): Init<ListWorkersResponse> {
     const { grid } = this.#options;
     const workers = grid.workers().map(
-      ({ spec, connected, draining, slotsUsed, leases, silentMs, completed }) => {
+      ({ spec, connected, drained, leaving, slotsUsed, leases, silentMs, completed }) => {
         const hello = this.#hellos.get(spec.id);
         return {
           workerId: spec.id,
           connected,
-          draining,
+          draining: drained !== undefined || leaving,
+          drainReason: drained ?? "",
+          leaving,
           slots: spec.slots,
           slotsUsed,
           platform: { properties: spec.platform },
@@ -158,6 +174,36 @@ export class AdminService {
       },
     );
     return { workers };
+  }
+
+  async #drain({ workerId, reason, end }: DrainWorkerRequest): Promise<Init<DrainWorkerResponse>> {
+    const { grid, drains, log } = this.#options;
+    const worker = workerId as WorkerId;
+    if (grid.worker(worker) === undefined) throw unknownWorker(workerId);
+    if (reason.length > MAX_REASON_LENGTH) {
+      throw invalidArgument("reason", `A reason has at most ${MAX_REASON_LENGTH} characters`);
+    }
+    if (!grid.drains.has(worker) && grid.drains.size >= MAX_DRAINS) {
+      throw new BrokkrError(
+        Code.FAILED_PRECONDITION,
+        `${MAX_DRAINS} workers are drained already; resume those that are gone for good`,
+      );
+    }
+    const why = reason === "" ? "An operator asked for it" : reason;
+    log.info("An operator drains a worker", { worker, reason: why, end });
+    grid.post({ type: "drainWorker", worker, reason: why, end });
+    await drains.write(grid.drains);
+    return { leases: grid.worker(worker)?.leases.length ?? 0 };
+  }
+
+  async #resume({ workerId }: ResumeWorkerRequest): Promise<Init<ResumeWorkerResponse>> {
+    const { grid, drains, log } = this.#options;
+    const worker = workerId as WorkerId;
+    if (grid.worker(worker) === undefined && !grid.drains.has(worker)) throw unknownWorker(workerId);
+    log.info("An operator resumes a worker", { worker });
+    grid.post({ type: "resumeWorker", worker });
+    await drains.write(grid.drains);
+    return {};
   }
 
   async #action(request: GetActionRequest, context: CallContext): Promise<Init<GetActionResponse>> {
@@ -237,6 +283,10 @@ export class AdminService {
       throw error;
     }
   }
+}
+
+function unknownWorker(id: string): BrokkrError {
+  return notFound(`No worker ${JSON.stringify(id)} is listed; "brokk workers" tells the names of all`);
 }
 
 /** Whether an environment says that nothing isolates its actions. */

@@ -34,16 +34,20 @@ import {
   systemClock,
   systemRandom,
   type Tracer,
+  type WorkerId,
 } from "@brokkr/common";
 import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
 import type { Hello } from "@brokkr/proto";
 import { AdminService, isUnsandboxed } from "./admin_service.ts";
 import { capabilitiesRoutes } from "./capabilities_service.ts";
+import { Drains } from "./drains.ts";
 import { Environments } from "./environments.ts";
 import { ExecutionService, inlineEnd } from "./execution_service.ts";
 import { gridGauges, GridMetrics } from "./_grid_metrics.ts";
 import { Grid } from "./grid.ts";
 import { type HttpServer, serveHttp } from "./http.ts";
+import { Operations } from "./operations.ts";
+import { OperationsService } from "./operations_service.ts";
 import { Settler } from "./_settle.ts";
 import type { SchedulerLimits } from "./scheduler/mod.ts";
 import { WorkersService } from "./workers_service.ts";
@@ -167,6 +171,7 @@ class Control implements ControlHandle {
   #server: RpcServer | undefined;
   #http: HttpServer | undefined;
   #grid: Grid | undefined;
+  #execution: ExecutionService | undefined;
   #environments: Environments | undefined;
 
   constructor(options: ControlOptions, stack: AsyncDisposableStack) {
@@ -227,6 +232,7 @@ class Control implements ControlHandle {
     await this.#grid?.shutdown(graceMs);
     const leftMs = Math.max(CLOSE_GRACE_MS, graceMs - (this.#clock.monotonicMs() - startMs));
     await this.#server?.shutdown({ graceMs: graceMs === 0 ? 0 : leftMs });
+    await this.#execution?.settled();
     await this.#environments?.settled();
     await this.#stack.disposeAsync();
     this.#log.info("Control has ended");
@@ -270,6 +276,7 @@ class Control implements ControlHandle {
     const budget = new ByteBudget(Math.ceil((options.memoryBudgetBytes ?? DEFAULT_BUDGET_BYTES) / 2));
     const cache = new ActionCache({ metadata, blobs, metrics });
     const environments = await Environments.open(metadata, this.#log);
+    const { drains, reasons } = await Drains.open(metadata, this.#log);
     this.#environments = environments;
     const byteStream = this.#stack.use(byteStreamRoutes({ store: blobs, budget, maxBlobBytes, metrics }));
     const server = createRpcServer({
@@ -282,7 +289,7 @@ class Control implements ControlHandle {
           environments: () => [...environments.current, CLIENT_ENVIRONMENT],
         }),
         ...capabilitiesRoutes(casCapabilities({ maxBlobBytes })),
-        ...this.#gridRoutes({ blobs, metadata, cache, environments }),
+        ...this.#gridRoutes({ blobs, metadata, cache, environments, drains, reasons }),
       ],
       listen: [options.listen],
       authorize: defaultPolicy(
@@ -304,8 +311,15 @@ class Control implements ControlHandle {
     return server;
   }
 
-  #gridRoutes(parts: Stores & { readonly cache: ActionCache; readonly environments: Environments }) {
-    const { blobs, metadata: { bootEpoch: epoch }, cache, environments } = parts;
+  #gridRoutes(
+    parts: Stores & {
+      readonly cache: ActionCache;
+      readonly environments: Environments;
+      readonly drains: Drains;
+      readonly reasons: ReadonlyMap<WorkerId, string>;
+    },
+  ) {
+    const { blobs, metadata: { bootEpoch: epoch }, cache, environments, drains, reasons } = parts;
     const options = this.#options;
     const clock = this.#clock;
     const log = this.#log;
@@ -319,6 +333,7 @@ class Control implements ControlHandle {
       log,
       metrics,
       settle: (handin) => settler.settle(handin),
+      salvage: (handin) => settler.salvage(handin),
       inline: (record, end) => inlineEnd(blobs, record, end),
       onFleet: () => onFleet(),
       onFatal: (error) => this.#fatal(error),
@@ -326,8 +341,15 @@ class Control implements ControlHandle {
     this.#grid = grid;
     this.#stack.defer(() => grid.shutdown(0));
     gridGauges(this.#metrics, () => grid.stat());
+    for (const [worker, reason] of reasons) grid.post({ type: "drainWorker", worker, reason });
     const common = { grid, blobs, cache, environments, epoch, clock, metrics };
-    const admin = new AdminService({ ...common, health: this.#health, softwareVersion: manifest.version });
+    const admin = new AdminService({
+      ...common,
+      drains,
+      log,
+      health: this.#health,
+      softwareVersion: manifest.version,
+    });
     const onFleet = () => {
       environments.update(grid.workers().map(({ spec }) => spec.environment));
       admin.prune();
@@ -342,8 +364,10 @@ class Control implements ControlHandle {
         });
       }
     };
+    const operations = new Operations(grid);
     const execution = new ExecutionService({
       ...common,
+      operations,
       random: options.random ?? systemRandom,
       tracer: options.tracer ?? idTracer(),
       defaultTimeoutMs: options.defaultTimeoutMs ?? 3_600_000,
@@ -356,7 +380,9 @@ class Control implements ControlHandle {
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? 5000,
       onHello,
     });
-    return [...execution.routes(), ...workers.routes(), ...admin.routes()];
+    this.#execution = execution;
+    const operating = new OperationsService({ operations, epoch, clock });
+    return [...execution.routes(), ...operating.routes(), ...workers.routes(), ...admin.routes()];
   }
 }
 

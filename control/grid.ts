@@ -58,6 +58,7 @@ export interface JobPayload {
 export type GridEvent = SchedulerEvent<JobPayload, LeaseResult, ExecuteEnd>;
 type GridEffect = SchedulerEffect<JobPayload, LeaseResult, ExecuteEnd>;
 type SettleEffect = Extract<GridEffect, { type: "settle" }>;
+type SalvageEffect = Extract<GridEffect, { type: "salvage" }>;
 
 /** What became of a result that a worker handed in. */
 export type Verdict = Extract<GridEvent, { type: "settled" }>["verdict"];
@@ -80,6 +81,8 @@ export interface GridOptions {
   readonly metrics: GridMetrics;
   /** Verifies and keeps a result. */
   readonly settle: (effect: SettleEffect) => Verdict | Promise<Verdict>;
+  /** Verifies and keeps a result of before the start; false when it is not worth keeping. */
+  readonly salvage: (effect: SalvageEffect) => Promise<boolean>;
   /** Puts contents that the client asked for into the result, as `end` with another response; undefined for nothing to do. */
   readonly inline: (record: OperationRecord, end: ExecuteEnd) => Promise<ExecuteEnd> | undefined;
   /** A worker came or was forgotten. */
@@ -120,6 +123,16 @@ export class Grid {
   /** Every worker that is connected or was lately. */
   workers(): WorkerView[] {
     return this.#scheduler.workers(this.#options.clock.monotonicMs());
+  }
+
+  /** A worker that is connected or was lately. */
+  worker(id: WorkerId): WorkerView | undefined {
+    return this.#scheduler.worker(id, this.#options.clock.monotonicMs());
+  }
+
+  /** Why workers are drained, also those that are away. */
+  get drains(): ReadonlyMap<WorkerId, string> {
+    return this.#scheduler.drains;
   }
 
   /** What a worker last said of its machine. */
@@ -239,7 +252,9 @@ export class Grid {
         return this.#send(effect.session, effect.worker, { resultAck: { leaseId, accepted } });
       }
       case "drain":
-        return this.#send(effect.session, effect.worker, { drain: { reason: effect.reason } });
+        return this.#send(effect.session, effect.worker, {
+          drain: { reason: effect.reason, stay: !effect.end },
+        });
       case "close":
         log.warn("Closing a worker's stream", { worker: effect.worker, error: effect.error.message });
         return this.#sessions.get(effect.session)?.close(effect.error);
@@ -256,6 +271,8 @@ export class Grid {
         return;
       case "settle":
         return this.#settle(effect);
+      case "salvage":
+        return this.#salvage(effect);
       case "finish":
         return this.#finish(effect.operation, effect.end);
       case "forgetOperation":
@@ -292,6 +309,15 @@ export class Grid {
     } else {
       this.post({ type: "settled", leaseId, verdict });
     }
+  }
+
+  #salvage(effect: SalvageEffect): void {
+    const { worker, leaseId } = effect;
+    const done = (accepted: boolean) => this.post({ type: "salvaged", worker, leaseId, accepted });
+    this.#options.salvage(effect).then(done, (error) => {
+      this.#options.log.warn("A result of before the start was not kept", { worker, lease: leaseId, error });
+      done(false);
+    });
   }
 
   #finish(

@@ -50,6 +50,7 @@ export interface WorkersOptions {
 
 const HELLO_TIMEOUT_MS = 10_000;
 const MAX_NAME_LENGTH = 200;
+const MAX_REASON_LENGTH = 1000;
 const MAX_SLOTS = 4096;
 const MAX_PROPERTIES = 1024;
 const MAX_PROPERTY_LENGTH = 4096;
@@ -102,7 +103,8 @@ export class WorkersService {
         live: hello.liveLeases.length,
         peer: context.peer,
       });
-      grid.post({ type: "connect", session, worker: spec, liveLeases: hello.liveLeases });
+      const { liveLeases, leaving } = hello;
+      grid.post({ type: "connect", session, worker: spec, liveLeases, leaving });
       this.#options.onHello(hello);
       void this.#receive(incoming, session, spec).then(() => outbox.close(), (error) => outbox.close(error));
       for await (const message of outbox) yield message;
@@ -148,10 +150,10 @@ export class WorkersService {
   }
 
   async #receive(incoming: AsyncIterator<WorkerMessage>, session: number, spec: WorkerSpec): Promise<void> {
-    const { grid } = this.#options;
+    const { grid, log } = this.#options;
     const { id: worker } = spec;
     for (let next = await incoming.next(); !next.done; next = await incoming.next()) {
-      const { heartbeat, stage, result, hello } = next.value;
+      const { heartbeat, stage, result, hello, goodbye } = next.value;
       if (heartbeat !== undefined) {
         if (heartbeat.leases.length > spec.slots + MAX_EXTRA_LEASES) {
           throw invalidArgument("heartbeat.leases", `${heartbeat.leases.length} leases are more than can be`);
@@ -170,6 +172,9 @@ export class WorkersService {
           why: why(result),
           result,
         });
+      } else if (goodbye !== undefined) {
+        log.info("A worker is about to end", { worker, reason: goodbye.reason.slice(0, MAX_REASON_LENGTH) });
+        grid.post({ type: "goodbye", session, worker });
       } else if (hello !== undefined) {
         throw invalidArgument("hello", "Hello comes once, as the first message of a stream");
       }
@@ -198,7 +203,7 @@ function outcomeOf({ outcome, status }: LeaseResult): ResultOutcome {
 function why({ status, message, outcome }: LeaseResult): string {
   if (OUTCOMES[outcome] === undefined) return `it sent the unknown outcome ${outcome}`;
   if (outcome === LeaseResult_Outcome.CANCELLED) return "it cancelled the action unasked";
-  return (status?.message || message || "it did not say why").slice(0, 1000);
+  return (status?.message || message || "it did not say why").slice(0, MAX_REASON_LENGTH);
 }
 
 /** What the scheduler is to know of a worker, if its Hello is sound. */

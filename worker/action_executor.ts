@@ -77,6 +77,8 @@ export interface ExecutedLease {
 /** What is known of an action so far; a timeout or a refused output reports what there is. */
 interface Progress {
   readonly times: ActionTimes;
+  /** What the result is of, when it may be cached. */
+  action: Init<LeaseResult>["action"];
   fn: DigestFunction | undefined;
   store: ActionStore | undefined;
   root: MaterializedRoot | undefined;
@@ -106,6 +108,7 @@ export class ActionExecutor {
     const { clock, tracer, log } = this.#options;
     const progress: Progress = {
       times: new ActionTimes(clock, durationMs(lease.queuedFor)),
+      action: undefined,
       fn: undefined,
       store: undefined,
       root: undefined,
@@ -139,9 +142,13 @@ export class ActionExecutor {
     span: Span,
   ): Promise<OutputFields> {
     const { resolver, materializer, collector } = this.#options;
-    const { inputRoot, plan, fn } = readLease(lease);
+    const { inputRoot, plan, fn, cacheable } = readLease(lease);
     const storeFor = (trace: TraceContext) => this.#options.store(lease.instanceName, fn, trace);
     progress.fn = fn;
+    if (cacheable) {
+      const { instanceName, actionDigest } = lease;
+      progress.action = { instanceName, digestFunction: fn.value, ...(actionDigest && { actionDigest }) };
+    }
     progress.store = storeFor(span.context);
 
     if (inputRoot.sizeBytes > 0) onStage(Stage.FETCHING_INPUTS);
@@ -251,7 +258,8 @@ export class ActionExecutor {
     const message = outcome?.outputOverflow
       ? `Killed: it kept writing far beyond the ${this.#options.outputLimitBytes} bytes of output that are kept`
       : "";
-    return { leaseId, outcome: Outcome.COMPLETED, actionResult, message };
+    const { action } = progress;
+    return { leaseId, outcome: Outcome.COMPLETED, actionResult, message, ...(action && { action }) };
   }
 
   /** What can be told of an action whose command has ended: everything but its outputs. */
@@ -322,12 +330,15 @@ export class ActionExecutor {
 }
 
 /** What a lease asks for, checked. */
-function readLease(lease: Lease): { inputRoot: Digest; plan: CommandPlan; fn: DigestFunction } {
+function readLease(
+  lease: Lease,
+): { inputRoot: Digest; plan: CommandPlan; fn: DigestFunction; cacheable: boolean } {
   const hashLength = lease.actionDigest?.hash.length ?? 0;
   const fn = resolveDigestFunction(lease.digestFunction, hashLength);
   const action = ActionCodec.decode(lease.action);
   const inputRoot = parseDigest(action.inputRootDigest, fn.value, "action.input_root_digest");
-  return { inputRoot, plan: planCommand(CommandCodec.decode(lease.command)), fn };
+  const plan = planCommand(CommandCodec.decode(lease.command));
+  return { inputRoot, plan, fn, cacheable: !action.doNotCache };
 }
 
 function timeoutError(lease: Lease): BrokkrError {

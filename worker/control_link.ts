@@ -58,8 +58,8 @@ export interface ControlLinkOptions {
   readonly onCancel: (leaseId: string, reason: string) => void;
   /** Control has a result. */
   readonly onAcknowledged: (leaseId: string, accepted: boolean) => void;
-  /** Control wants the worker to end. */
-  readonly onDrain: (reason: string) => void;
+  /** Control gives no more leases; unless the worker is to stay, it is to end. */
+  readonly onDrain: (reason: string, stay: boolean) => void;
 }
 
 const FIRST_DELAY_MS = 100;
@@ -77,6 +77,8 @@ export class ControlLink {
   readonly #options: ControlLinkOptions;
   #call: Call | undefined;
   #welcomed = false;
+  /** Why the worker is about to end, once it is. */
+  #leaving: string | undefined;
 
   /** See {@linkcode ControlLinkOptions}. */
   constructor(options: ControlLinkOptions) {
@@ -91,6 +93,13 @@ export class ControlLink {
   /** Sends a message; dropped without a stream (results are kept by the table and sent again). */
   send(message: Init<WorkerMessage>): void {
     if (this.#welcomed) void this.#call?.send(message);
+  }
+
+  /** Tells control, now or on the next stream, that the worker is about to end. */
+  goodbye(reason: string): void {
+    if (this.#leaving !== undefined) return;
+    this.#leaving = reason;
+    this.send({ goodbye: { reason } });
   }
 
   /** Stays connected until `signal` aborts. */
@@ -134,12 +143,15 @@ export class ControlLink {
         protocolVersion: PROTOCOL_VERSION,
         minProtocolVersion: MIN_PROTOCOL_VERSION,
         liveLeases: table.ids(),
+        leaving: this.#leaving !== undefined,
       };
+      const told = hello.leaving;
       await call.send({ hello });
       for await (const message of call.responses) {
         if (message.welcome !== undefined) {
           impatience.cancel();
           this.#welcome(message.welcome, sentMs, heartbeats);
+          if (!told && this.#leaving !== undefined) this.send({ goodbye: { reason: this.#leaving } });
         } else if (!this.#welcomed) {
           throw new BrokkrError(Code.INTERNAL, "Control sent something else before Welcome");
         } else this.#take(message);
@@ -184,7 +196,7 @@ export class ControlLink {
     else if (message.cancel !== undefined) onCancel(message.cancel.leaseId, message.cancel.reason);
     else if (message.resultAck !== undefined) {
       onAcknowledged(message.resultAck.leaseId, message.resultAck.accepted);
-    } else if (message.drain !== undefined) onDrain(message.drain.reason);
+    } else if (message.drain !== undefined) onDrain(message.drain.reason, message.drain.stay);
     // Anything else is of a newer version and was not agreed on.
   }
 }

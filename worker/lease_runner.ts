@@ -99,9 +99,9 @@ export class LeaseRunner {
       onLease: (lease) => this.#lease(lease),
       onCancel: (leaseId, reason) => this.#cancel(leaseId, reason),
       onAcknowledged: (leaseId, accepted) => this.#acknowledged(leaseId, accepted),
-      onDrain: (reason) => {
+      onDrain: (reason, stay) => {
+        if (stay) return options.log.info("Control gives this worker no leases for now", { reason });
         options.log.info("Control wants this worker to end", { reason });
-        this.#table.drain();
         this.#events?.onDrained();
       },
     });
@@ -122,10 +122,11 @@ export class LeaseRunner {
     }
   }
 
-  /** Takes no more leases. */
+  /** Takes no more leases, and says so to control: the worker is about to end. */
   drain(reason: string): void {
     if (!this.#table.draining) this.#options.log.info("Taking no more leases", { reason });
     this.#table.drain();
+    this.#link.goodbye(reason);
   }
 
   /** Resolves when no action runs and no directory is left. */

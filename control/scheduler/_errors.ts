@@ -43,13 +43,18 @@ export function attemptsError(job: Failed): BrokkrError {
   return unavailable(`The action was tried ${job.attempts} times without an end: ${story(job)}`, RETRY_MS);
 }
 
-/** Why a job that has no lease waits. `workers` are those that take leases. */
+/** Why a job that has no lease waits. `workers` are those that take leases, `away` those that are connected and do not. */
 export function explainWaiting(
   job: Pick<Job<unknown>, "platform" | "environments" | "state">,
   workers: readonly WorkerSpec[],
+  away: readonly WorkerSpec[],
 ): string {
-  const mismatch = explainMismatch(job.platform, job.environments, workers);
-  if (mismatch !== undefined) return mismatch;
+  const { platform, environments } = job;
+  const mismatch = explainMismatch(platform, environments, workers);
+  if (mismatch !== undefined) {
+    const matches = away.length > 0 && explainMismatch(platform, environments, away) === undefined;
+    return matches ? "Every worker that matches is drained or about to end" : mismatch;
+  }
   return job.state === "delayed"
     ? "It is tried again soon after a worker's fault"
     : "All matching workers are busy";

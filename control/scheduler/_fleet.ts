@@ -5,9 +5,9 @@
  */
 
 import type { BrokkrError, FencingToken, WorkerId } from "@brokkr/common";
-import { leaseIdOf } from "@brokkr/common";
+import { fencingTokenOf, leaseIdOf } from "@brokkr/common";
 import { assert } from "../_assert.ts";
-import { freeSlots, type Job, type Lease, type WorkerState } from "./_state.ts";
+import { freeSlots, type Job, type Lease, takesLeases, type WorkerState } from "./_state.ts";
 import type { SchedulerEffect, SchedulerLimits, WorkerSpec } from "./types.ts";
 
 /** Results that were answered are remembered for so many times a lease's life. */
@@ -17,6 +17,10 @@ const ANSWER_TTLS = 4;
 export class Fleet<P> {
   readonly workers = new Map<WorkerId, WorkerState<P>>();
   readonly leases = new Map<string, Lease<P>>();
+  /** Why workers, known or not, are drained. */
+  readonly drains = new Map<WorkerId, string>();
+  /** Leases of before our time whose results are being kept. */
+  readonly salvaging = new Set<string>();
   /** Workers that may have slots to fill since the last step. */
   readonly needJobs = new Set<WorkerState<P>>();
   readonly #emit: (effect: SchedulerEffect<P, never, never>) => void;
@@ -37,7 +41,8 @@ export class Fleet<P> {
   }
 
   get empty(): boolean {
-    return this.workers.size + this.leases.size + this.#answered.size === 0;
+    return this.workers.size + this.leases.size + this.drains.size + this.salvaging.size +
+        this.#answered.size === 0;
   }
 
   /** A worker that was not known. */
@@ -47,7 +52,8 @@ export class Fleet<P> {
       offer: new Map(),
       session,
       connected: false,
-      draining: false,
+      drained: this.drains.get(spec.id),
+      leaving: false,
       lastHeardMs: nowMs,
       completed: 0,
       pausedUntilMs: undefined,
@@ -77,7 +83,16 @@ export class Fleet<P> {
   specs(): WorkerSpec[] {
     const specs: WorkerSpec[] = [];
     for (const worker of this.workers.values()) {
-      if (worker.connected && !worker.draining) specs.push(worker.spec);
+      if (takesLeases(worker)) specs.push(worker.spec);
+    }
+    return specs;
+  }
+
+  /** Workers that are connected and take none: they are drained, or about to end. */
+  away(): WorkerSpec[] {
+    const specs: WorkerSpec[] = [];
+    for (const worker of this.workers.values()) {
+      if (worker.connected && !takesLeases(worker)) specs.push(worker.spec);
     }
     return specs;
   }
@@ -161,14 +176,25 @@ export class Fleet<P> {
     this.needJobs.add(lease.worker);
   }
 
-  /** Answers leases that are not the worker's: with the result's acknowledgement it missed, or with Cancel. */
-  setStrays(worker: WorkerState<P>, named: ReadonlySet<string>): void {
+  /** Whether a lease was given before our time. */
+  isOlder(leaseId: string): boolean {
+    const token = fencingTokenOf(leaseId);
+    return token !== undefined && token.epoch < this.#epoch;
+  }
+
+  /**
+   * Answers leases that are not the worker's: with the result's acknowledgement it missed, or with Cancel. In a Hello
+   * (`patient`) those of before our time are left alone: results of them follow at once, before the first heartbeat.
+   */
+  setStrays(worker: WorkerState<P>, named: ReadonlySet<string>, patient = false): void {
     const had = worker.strays.size;
     worker.strays = new Set();
     for (const leaseId of named) {
-      if (this.leases.get(leaseId)?.worker === worker) continue;
+      if (this.leases.get(leaseId)?.worker === worker || this.salvaging.has(leaseId)) continue;
       if (this.#answered.has(leaseId)) {
         this.answerAgain(worker, leaseId);
+      } else if (patient && this.isOlder(leaseId)) {
+        worker.strays.add(leaseId);
       } else {
         worker.strays.add(leaseId);
         this.sendCancel(worker, leaseId, "Control does not know this lease");
@@ -178,9 +204,24 @@ export class Fleet<P> {
   }
 
   /** Acknowledges a result and remembers the answer, for a worker that misses it. */
-  answer(lease: Lease<P>, accepted: boolean, nowMs: number): void {
-    this.#answered.set(lease.id, { accepted, atMs: nowMs });
-    this.#sendAck(lease.worker, lease.id, accepted);
+  answer(worker: WorkerState<P>, leaseId: string, accepted: boolean, nowMs: number): void {
+    this.note(leaseId, accepted, nowMs);
+    this.#sendAck(worker, leaseId, accepted);
+  }
+
+  /** Remembers the answer to a result. */
+  note(leaseId: string, accepted: boolean, nowMs: number): void {
+    this.#answered.set(leaseId, { accepted, atMs: nowMs });
+  }
+
+  /** Whether a result of before our time is to be kept: once each, and not too many at once. */
+  salvage(worker: WorkerState<P>, leaseId: string): boolean {
+    const can = this.isOlder(leaseId) && !this.#answered.has(leaseId) &&
+      this.salvaging.size < this.#limits.maxSalvages;
+    if (!can) return false;
+    this.salvaging.add(leaseId);
+    if (worker.strays.delete(leaseId)) this.needJobs.add(worker);
+    return true;
   }
 
   /** The answer to a result under a lease that is over. */
@@ -201,6 +242,12 @@ export class Fleet<P> {
     if (!worker.connected) return;
     const { session, spec: { id } } = worker;
     this.#emit({ type: "cancelLease", session, worker: id, leaseId, reason });
+  }
+
+  sendDrain(worker: WorkerState<P>, reason: string, end: boolean): void {
+    if (!worker.connected) return;
+    const { session, spec: { id } } = worker;
+    this.#emit({ type: "drain", session, worker: id, reason, end });
   }
 
   sendClose(worker: WorkerId, session: number, error: BrokkrError): void {

@@ -8,7 +8,7 @@ import type { WorkerId } from "@brokkr/common";
 import { assert } from "../_assert.ts";
 import { JobQueue } from "./job_queue.ts";
 import { firstMismatch } from "./platform.ts";
-import { freeSlots, type Job, type WorkerState } from "./_state.ts";
+import { freeSlots, type Job, takesLeases, type WorkerState } from "./_state.ts";
 
 /** Jobs that can go to the same workers. */
 export interface Group<P> {
@@ -103,7 +103,7 @@ export class Queues<P> {
     const { platform, environments } = group.sample;
     const matching: WorkerState<P>[] = [];
     for (const worker of this.#fleet.values()) {
-      if (!worker.connected || worker.draining) continue;
+      if (!takesLeases(worker)) continue;
       if (environments !== undefined && !environments.includes(worker.spec.environment)) continue;
       if (firstMismatch(platform, worker.offer) === undefined) matching.push(worker);
     }

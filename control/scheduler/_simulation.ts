@@ -80,6 +80,8 @@ interface SimWorker {
     string,
     { readonly outcome: Outcome; readonly id: number }
   >;
+  /** It has said goodbye; it ends when nothing runs any more. */
+  leaving: boolean;
 }
 
 /** Counts what happened, to be sure that a simulation is not about nothing. */
@@ -91,6 +93,9 @@ export interface SimulationStat {
   faults: number;
   lateResults: number;
   restarts: number;
+  drains: number;
+  goodbyes: number;
+  salvaged: number;
 }
 
 /** One run from one seed. */
@@ -103,6 +108,9 @@ export class Simulation {
     faults: 0,
     lateResults: 0,
     restarts: 0,
+    drains: 0,
+    goodbyes: 0,
+    salvaged: 0,
   };
   readonly #random: Random;
   #scheduler: Scheduler<Payload, number, number>;
@@ -116,10 +124,14 @@ export class Simulation {
   #payloads = 0;
   #operations = 0;
   #chaos = true;
+  #over = false;
   /** Operations that control owes an end, with whether somebody watches. */
   readonly #open = new Map<OperationName, { watched: boolean }>();
   readonly #finishedPayloads = new Set<number>();
   readonly #settling = new Map<LeaseId, Payload>();
+  readonly #salvaging = new Set<string>();
+  /** Workers that an operator drained. */
+  readonly #drained = new Set<WorkerId>();
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
@@ -135,9 +147,11 @@ export class Simulation {
     this.#every(100, () => this.#disturb());
     this.#until(chaosMs);
     this.#chaos = false;
+    for (const worker of this.#drained) this.#resume(worker);
     for (const worker of this.#workers) if (!worker.up) this.#start(worker);
     this.#until(chaosMs + 120_000);
     assert(this.#open.size === 0, `${this.#open.size} operations never finished: ${[...this.#open.keys()]}`);
+    this.#over = true;
     for (const worker of this.#workers) this.#crash(worker);
     this.#until(chaosMs + 300_000);
     assert(this.#scheduler.empty, `Something is left: ${JSON.stringify(this.#scheduler.stat())}`);
@@ -184,6 +198,7 @@ export class Simulation {
   #step(event: Event): void {
     const effects = this.#scheduler.step(event, this.#nowMs);
     this.#scheduler.check();
+    if (event.type === "goodbye") this.#checkLeaving(event);
     const stat = this.#scheduler.stat();
     assert(stat.queued <= 40 + stat.slots + 40, "The queue is bounded");
     for (const effect of effects) this.#carryOut(effect);
@@ -199,6 +214,7 @@ export class Simulation {
         );
         this.#newest = token;
         assert(!this.#finishedPayloads.has(effect.payload.id), "What is finished is not leased again");
+        assert(!this.#drained.has(effect.worker), `${effect.worker} is drained and gets nothing`);
         return this.#down(effect.session, (worker) => this.#onLease(worker, effect.leaseId, effect.payload));
       }
       case "cancelLease":
@@ -208,6 +224,11 @@ export class Simulation {
         return this.#down(effect.session, (worker) => void worker.unacked.delete(effect.leaseId));
       case "close":
         return this.#down(effect.session, (worker) => this.#hangUp(worker));
+      case "drain":
+        assert(this.#drained.has(effect.worker), "Only the drained are told so");
+        return;
+      case "salvage":
+        return this.#salvage(effect.worker, effect.leaseId);
       case "settle":
         return this.#settle(effect.leaseId, effect.payload);
       case "finish":
@@ -241,6 +262,36 @@ export class Simulation {
     });
   }
 
+  #salvage(worker: WorkerId, leaseId: string): void {
+    assert((fencingTokenOf(leaseId)?.epoch ?? this.#epoch) < this.#epoch, "Only older results are salvaged");
+    assert(!this.#salvaging.has(leaseId), "An old result is kept once at a time");
+    this.#salvaging.add(leaseId);
+    this.stat.salvaged++;
+    const epoch = this.#epoch;
+    this.#at(this.#nowMs + this.#below(400), () => {
+      if (epoch !== this.#epoch) return;
+      this.#salvaging.delete(leaseId);
+      this.#step({ type: "salvaged", worker, leaseId, accepted: this.#chance(0.9) });
+    });
+  }
+
+  /** A worker that has said goodbye gets nothing from then on. */
+  #checkLeaving({ worker: id, session }: { readonly worker: WorkerId; readonly session: number }): void {
+    if (!this.#scheduler.isCurrent(session, id)) return;
+    assert(this.#scheduler.worker(id, this.#nowMs)?.leaving === true, `${id} is known to leave`);
+  }
+
+  #drain(worker: WorkerId): void {
+    this.stat.drains++;
+    this.#drained.add(worker);
+    this.#step({ type: "drainWorker", worker, reason: "test" });
+  }
+
+  #resume(worker: WorkerId): void {
+    this.#drained.delete(worker);
+    this.#step({ type: "resumeWorker", worker });
+  }
+
   #submit(): void {
     if (!this.#chaos) return;
     const operation = `op${++this.#operations}` as OperationName;
@@ -270,6 +321,11 @@ export class Simulation {
     const worker = this.#workers[this.#below(this.#workers.length)];
     if (worker.up && this.#chance(0.02)) this.#crash(worker);
     if (!worker.up && this.#chance(0.2)) this.#start(worker);
+    if (worker.up && this.#chance(0.02)) this.#goodbye(worker);
+    if (this.#drained.has(worker.id) ? this.#chance(0.1) : this.#chance(0.01)) {
+      if (this.#drained.has(worker.id)) this.#resume(worker.id);
+      else this.#drain(worker.id);
+    }
     if (worker.stream !== undefined && this.#chance(0.04)) this.#break(worker.stream);
     if (this.#chance(0.002)) this.#restartControl();
     if (this.#open.size > 0 && this.#chance(0.1)) {
@@ -289,6 +345,9 @@ export class Simulation {
     this.#scheduler = new Scheduler(++this.#epoch, SIMULATION_LIMITS);
     this.#open.clear();
     this.#settling.clear();
+    this.#salvaging.clear();
+    // Drains are kept on disk.
+    for (const worker of this.#drained) this.#step({ type: "drainWorker", worker, reason: "test" });
     for (const worker of this.#workers) if (worker.stream !== undefined) this.#break(worker.stream);
   }
 
@@ -321,13 +380,33 @@ export class Simulation {
       lastGoodMs: 0,
       running: new Map(),
       unacked: new Map(),
+      leaving: false,
     };
     this.#workers.push(worker);
     this.#start(worker);
     this.#every(BEAT_MS, () => this.#beat(worker));
   }
 
+  /** It takes no more leases, gives back what it does not finish in time, and ends. */
+  #goodbye(worker: SimWorker): void {
+    if (worker.leaving) return;
+    this.stat.goodbyes++;
+    worker.leaving = true;
+    this.#up(worker, { type: "goodbye", session: worker.stream?.session ?? 0, worker: worker.id });
+    const life = worker.life;
+    this.#at(this.#nowMs + this.#below(2000), () => {
+      if (worker.life !== life) return;
+      for (const leaseId of [...worker.running.keys()]) this.#finish(worker, leaseId, "declined", 0);
+    });
+    this.#at(this.#nowMs + 3000, () => {
+      if (worker.life !== life) return;
+      this.#crash(worker);
+      this.#at(this.#nowMs + 500, () => !worker.up && !this.#over && this.#start(worker));
+    });
+  }
+
   #start(worker: SimWorker): void {
+    worker.leaving = false;
     worker.up = true;
     worker.life++;
     this.#connect(worker);
@@ -354,6 +433,7 @@ export class Simulation {
       session,
       worker: { id, slots, platform, environment: "sim" },
       liveLeases,
+      leaving: worker.leaving,
     });
     for (const [leaseId, { outcome, id: result }] of worker.unacked) {
       this.#up(worker, { type: "result", session, worker: id, leaseId, outcome, why: "x", result });
@@ -404,6 +484,18 @@ export class Simulation {
   }
 
   #onLease(worker: SimWorker, leaseId: string, payload: Payload): void {
+    if (worker.leaving) {
+      // It was on its way when the worker said goodbye. Nothing was begun, and nothing is held.
+      const { id, stream } = worker;
+      const result = { outcome: "declined", why: "x", result: 0 } as const;
+      return this.#up(worker, {
+        type: "result",
+        session: stream?.session ?? 0,
+        worker: id,
+        leaseId,
+        ...result,
+      });
+    }
     worker.running.set(leaseId, payload);
     assert(worker.running.size <= worker.slots, `${worker.id} got more leases than it has slots`);
     const session = worker.stream?.session ?? 0;
@@ -413,7 +505,7 @@ export class Simulation {
       if (worker.life !== life || !worker.running.has(leaseId)) return;
       if (payload.poison) {
         this.#crash(worker);
-        this.#at(this.#nowMs + 500, () => !worker.up && this.#start(worker));
+        this.#at(this.#nowMs + 500, () => !worker.up && !this.#over && this.#start(worker));
         return;
       }
       const fault = this.#chaos && this.#chance(worker.faulty);

@@ -72,7 +72,10 @@ export interface WorkerState<P> {
   offer: PlatformOffer;
   session: number;
   connected: boolean;
-  draining: boolean;
+  /** Why an operator drained it; undefined when none did. */
+  drained: string | undefined;
+  /** It said that it is about to end. */
+  leaving: boolean;
   lastHeardMs: number;
   completed: number;
   /** Until when it gets no leases; undefined when it may. */
@@ -85,8 +88,13 @@ export interface WorkerState<P> {
   strays: Set<string>;
 }
 
+/** Whether a worker is one to give leases to, if not at once. */
+export function takesLeases<P>(worker: WorkerState<P>): boolean {
+  return worker.connected && worker.drained === undefined && !worker.leaving;
+}
+
 /** How many more leases a worker can take. */
 export function freeSlots<P>(worker: WorkerState<P>): number {
-  if (!worker.connected || worker.draining || worker.pausedUntilMs !== undefined) return 0;
+  if (!takesLeases(worker) || worker.pausedUntilMs !== undefined) return 0;
   return Math.max(0, worker.spec.slots - worker.slotsHeld - worker.strays.size);
 }

@@ -28,7 +28,7 @@ function show(effect: Effect): string {
     case "ack":
       return `${effect.accepted ? "accept" : "refuse"} ${effect.leaseId} of ${effect.worker}`;
     case "drain":
-      return `drain ${effect.worker}`;
+      return `drain ${effect.worker}${effect.end ? " and end it" : ""}`;
     case "close":
       return `close ${effect.worker}#${effect.session}: ${effect.error.codeName}`;
     case "stage":
@@ -39,6 +39,8 @@ function show(effect: Effect): string {
       return `refuse ${effect.operation}: ${effect.error.codeName}`;
     case "settle":
       return `settle ${effect.leaseId} ${effect.outcome}`;
+    case "salvage":
+      return `salvage ${effect.leaseId} of ${effect.worker}`;
     case "finish":
       return "outcome" in effect.end
         ? `finish ${effect.operation}: ${effect.end.outcome}`
@@ -125,10 +127,12 @@ export class Story {
           environment: options.get("in") ?? "test",
         };
         const liveLeases = options.get("live")?.split(",") ?? [];
-        return { type: "connect", session: this.#session, worker: spec, liveLeases };
+        const leaving = plain.includes("leaving");
+        return { type: "connect", session: this.#session, worker: spec, liveLeases, leaving };
       }
       case "disconnect":
-        return { type: "disconnect", session, worker };
+      case "goodbye":
+        return { type: verb, session, worker };
       case "beat":
         return { type: "heartbeat", session, worker, leases: plain.slice(1) };
       case "stage":
@@ -144,8 +148,12 @@ export class Story {
           : { kind: "finish", outcome: plain[1], sizeBytes: 10 } as const;
         return { type: "settled", leaseId: plain[0] as LeaseId, verdict };
       }
+      case "salvaged":
+        return { type: "salvaged", worker, leaseId: plain[1], accepted: plain[2] === "kept" };
       case "drain":
-        return { type: "drainWorker", worker, reason: "Asked to" };
+        return { type: "drainWorker", worker, reason: "Asked to", end: plain[1] === "end" };
+      case "resume":
+        return { type: "resumeWorker", worker };
       case "shutdown":
         return { type: "shutdown", abort: plain[0] === "abort" };
     }

@@ -27,13 +27,15 @@
 import type { OperationName, WorkerId } from "@brokkr/common";
 import { BrokkrError, cancelled, Code, resourceExhausted, unavailable } from "@brokkr/common";
 import { assert } from "../_assert.ts";
-import { attemptsError, explainWaiting, faultsError, lossesError } from "./_errors.ts";
+import { Dispatcher } from "./_dispatcher.ts";
+import { attemptsError, faultsError, lossesError } from "./_errors.ts";
 import { Fleet } from "./_fleet.ts";
 import { checkInvariants } from "./_invariants.ts";
 import { JobTable } from "./_jobs.ts";
 import { OperationTable } from "./_operations.ts";
-import { type Group, Queues } from "./_queues.ts";
-import { freeSlots, type Job, type Lease, type Operation, type WorkerState } from "./_state.ts";
+import { Queues } from "./_queues.ts";
+import type { Job, Lease, Operation, WorkerState } from "./_state.ts";
+import { operationView, statOf, unmatched, workerView } from "./_views.ts";
 import { platformOffer } from "./platform.ts";
 import * as t from "./types.ts";
 
@@ -49,8 +51,7 @@ export class Scheduler<P, R, O> {
   readonly #jobs: JobTable<P>;
   readonly #operations: OperationTable<P>;
   readonly #queues: Queues<P>;
-  readonly #needWorkers = new Set<Group<P>>();
-  #everyWorkerNeedsJobs = false;
+  readonly #dispatcher: Dispatcher<P>;
   #closing = false;
   #nowMs = 0;
   #effects: t.SchedulerEffect<P, R, O>[] = [];
@@ -62,6 +63,7 @@ export class Scheduler<P, R, O> {
     this.#fleet = new Fleet(epoch, this.#limits, (effect) => void this.#effects.push(effect));
     this.#operations = new OperationTable(this.#limits);
     this.#queues = new Queues(this.#fleet.workers);
+    this.#dispatcher = new Dispatcher(this.#fleet, this.#queues);
     this.#jobs = new JobTable(this.#queues, this.#limits);
   }
 
@@ -70,7 +72,7 @@ export class Scheduler<P, R, O> {
     assert(nowMs >= this.#nowMs, "Time does not go back");
     this.#nowMs = nowMs;
     this.#handle(event);
-    this.#dispatch();
+    this.#dispatcher.dispatch(nowMs);
     const effects = this.#effects;
     this.#effects = [];
     return effects;
@@ -78,37 +80,23 @@ export class Scheduler<P, R, O> {
 
   /** Counts. */
   stat(): t.SchedulerStat {
-    let workers = 0, slots = 0, slotsUsed = 0;
-    for (const worker of this.#fleet.workers.values()) {
-      slotsUsed += worker.slotsHeld;
-      if (!worker.connected) continue;
-      workers++;
-      slots += worker.spec.slots;
-    }
-    const { waiting: queued, settling, all } = this.#jobs;
-    return {
-      queued,
-      running: all.size - queued - settling,
-      settling,
-      operations: this.#operations.unfinished,
-      finished: this.#operations.finished,
-      workers,
-      slots,
-      slotsUsed,
-    };
+    return statOf(this.#fleet, this.#jobs, this.#operations);
   }
 
   /** Every worker that is connected or was lately. */
   workers(nowMs: number): t.WorkerView[] {
-    return [...this.#fleet.workers.values()].map((worker) => ({
-      spec: worker.spec,
-      connected: worker.connected,
-      draining: worker.draining,
-      slotsUsed: worker.slotsHeld + worker.strays.size,
-      leases: [...worker.leases].map((lease) => lease.id),
-      silentMs: Math.max(0, nowMs - worker.lastHeardMs),
-      completed: worker.completed,
-    }));
+    return [...this.#fleet.workers.values()].map((worker) => workerView(worker, nowMs));
+  }
+
+  /** A worker that is connected or was lately. */
+  worker(id: WorkerId, nowMs: number): t.WorkerView | undefined {
+    const worker = this.#fleet.workers.get(id);
+    return worker === undefined ? undefined : workerView(worker, nowMs);
+  }
+
+  /** Why workers are drained, also those that are away. */
+  get drains(): ReadonlyMap<WorkerId, string> {
+    return this.#fleet.drains;
   }
 
   /** Whether a worker is connected by this stream and no newer one. */
@@ -119,26 +107,12 @@ export class Scheduler<P, R, O> {
   /** An unfinished operation; undefined for one that is finished or unknown. */
   operation(name: OperationName): t.OperationView | undefined {
     const job = this.#operations.get(name)?.job;
-    if (job === undefined) return undefined;
-    const waits = job.state === "queued" || job.state === "delayed";
-    return {
-      stage: job.executing ? "executing" : "queued",
-      worker: job.lease?.worker.spec.id,
-      attempts: job.attempts,
-      story: [...job.story],
-      waitingFor: waits ? explainWaiting(job, this.#fleet.specs()) : undefined,
-    };
+    return job === undefined ? undefined : operationView(job, this.#fleet);
   }
 
   /** For each platform that jobs wait for and nobody offers: how many jobs, and why. */
   unmatched(): { readonly jobs: number; readonly why: string }[] {
-    const list: { jobs: number; why: string }[] = [];
-    for (const group of this.#queues.groups()) {
-      const first = group.queue.peek();
-      if (first === undefined || this.#queues.candidates(group).length > 0) continue;
-      list.push({ jobs: group.queue.size, why: explainWaiting(first, this.#fleet.specs()) });
-    }
-    return list;
+    return unmatched(this.#jobs, this.#fleet);
   }
 
   /** Throws when the tables contradict one another. For tests: it looks at everything. */
@@ -168,6 +142,8 @@ export class Scheduler<P, R, O> {
         return this.#client(event);
       case "connect":
         return this.#connect(event);
+      case "goodbye":
+        return this.#goodbye(event);
       case "disconnect": {
         const worker = this.#fleet.current(event);
         return worker === undefined ? undefined : this.#disconnected(worker);
@@ -182,8 +158,12 @@ export class Scheduler<P, R, O> {
         return this.#settled(event);
       case "tick":
         return this.#tick();
+      case "salvaged":
+        return this.#salvaged(event);
       case "drainWorker":
         return this.#drainWorker(event);
+      case "resumeWorker":
+        return this.#resumeWorker(event);
       case "shutdown":
         return this.#shutdown(event.abort);
     }
@@ -209,7 +189,7 @@ export class Scheduler<P, R, O> {
     const overload = this.#jobs.overload(job, this.#nowMs);
     if (overload !== undefined) return refuse(resourceExhausted(overload, RETRY_MS));
     this.#operations.add(event.operation, job);
-    this.#needWorkers.add(this.#jobs.admit(job, this.#nowMs));
+    this.#dispatcher.needsWorker(this.#jobs.admit(job, this.#nowMs));
     this.#tellStage(job);
   }
 
@@ -261,13 +241,21 @@ export class Scheduler<P, R, O> {
       worker = this.#fleet.add(spec, session, this.#nowMs);
     } else if (session <= worker.session) return this.#replaced(spec.id, session);
     if (worker.connected) this.#replaced(spec.id, worker.session);
-    // With live leases it is the same process that was told to drain, without it is a new one.
-    const draining = worker.draining && liveLeases.length > 0;
+    const { leaving = false } = event;
     const offer = platformOffer(spec.platform);
-    Object.assign(worker, { spec, session, offer, connected: true, draining, pausedUntilMs: undefined });
+    Object.assign(worker, { spec, session, offer, connected: true, leaving, pausedUntilMs: undefined });
     worker.lastHeardMs = this.#nowMs;
+    if (worker.drained !== undefined) this.#fleet.sendDrain(worker, worker.drained, false);
     this.#takeStock(worker, new Set(liveLeases));
-    this.#fleetChanged();
+    this.#dispatcher.fleetChanged();
+  }
+
+  #goodbye(event: t.GoodbyeEvent): void {
+    const worker = this.#fleet.current(event);
+    if (worker === undefined || worker.leaving) return;
+    worker.leaving = true;
+    worker.lastHeardMs = this.#nowMs;
+    this.#dispatcher.fleetChanged();
   }
 
   #replaced(worker: WorkerId, session: number): void {
@@ -290,7 +278,7 @@ export class Scheduler<P, R, O> {
         this.#lose(lease, `worker ${worker.spec.id} came back without it`);
       }
     }
-    this.#fleet.setStrays(worker, named);
+    this.#fleet.setStrays(worker, named, true);
   }
 
   #heartbeat(event: t.HeartbeatEvent): void {
@@ -332,7 +320,7 @@ export class Scheduler<P, R, O> {
     if (worker === undefined) return;
     worker.lastHeardMs = this.#nowMs;
     const lease = this.#fleet.leases.get(event.leaseId);
-    if (lease?.worker !== worker) return this.#fleet.answerAgain(worker, event.leaseId);
+    if (lease?.worker !== worker) return this.#foreign(worker, event);
     if (lease.state === "settling") return; // Sent twice; the answer comes when the first has been kept.
     const job = lease.job;
     const { outcome, why } = event;
@@ -340,10 +328,30 @@ export class Scheduler<P, R, O> {
       return this.#settle(lease, job, outcome, event.result);
     }
     this.#fleet.release(lease);
-    this.#fleet.answer(lease, job !== undefined, this.#nowMs);
+    this.#fleet.answer(worker, lease.id, job !== undefined, this.#nowMs);
     if (job === undefined) assert(lease.state === "cancelling", "A lease without a job is being cancelled");
     else if (outcome === "declined") this.#declined(job, worker, why);
     else this.#fault(job, worker, why);
+  }
+
+  /**
+   * A result under a lease that is not the worker's, and ends nothing. One that we took back is refused. One of before
+   * our time was taken back by nobody: control was started anew, and its clients will ask for the action again.
+   */
+  #foreign(worker: WorkerState<P>, { leaseId, outcome, result }: t.ResultEvent<R>): void {
+    if (this.#fleet.salvaging.has(leaseId)) return; // Sent twice; the answer comes when the first has been kept.
+    if (outcome !== "completed" || !this.#fleet.salvage(worker, leaseId)) {
+      return this.#fleet.answerAgain(worker, leaseId);
+    }
+    const { id, environment } = worker.spec;
+    this.#effects.push({ type: "salvage", leaseId, worker: id, environment, result });
+  }
+
+  #salvaged({ worker: id, leaseId, accepted }: t.SalvagedEvent): void {
+    assert(this.#fleet.salvaging.delete(leaseId), "What was salvaged was being kept");
+    const worker = this.#fleet.workers.get(id);
+    if (worker === undefined) this.#fleet.note(leaseId, accepted, this.#nowMs);
+    else this.#fleet.answer(worker, leaseId, accepted, this.#nowMs);
   }
 
   #settle(lease: Lease<P>, job: Job<P>, outcome: "completed" | "failed", result: R): void {
@@ -371,7 +379,7 @@ export class Scheduler<P, R, O> {
     );
     this.#jobs.settling--;
     this.#fleet.release(lease);
-    this.#fleet.answer(lease, verdict.kind === "finish", this.#nowMs);
+    this.#fleet.answer(lease.worker, lease.id, verdict.kind === "finish", this.#nowMs);
     if (verdict.kind === "fault") return this.#fault(job, lease.worker, verdict.why);
     lease.worker.completed++;
     lease.worker.faultsInRow = 0;
@@ -424,7 +432,7 @@ export class Scheduler<P, R, O> {
     const told = job.executing;
     job.executing = false;
     if (delayMs > 0) this.#jobs.delay(job, this.#nowMs + delayMs);
-    else this.#needWorkers.add(this.#jobs.enqueue(job, this.#nowMs));
+    else this.#dispatcher.needsWorker(this.#jobs.enqueue(job, this.#nowMs));
     if (told) this.#tellStage(job);
   }
 
@@ -434,7 +442,7 @@ export class Scheduler<P, R, O> {
     for (const lease of [...this.#fleet.leases.values()]) this.#checkLease(lease);
     for (const worker of [...this.#fleet.workers.values()]) this.#checkWorker(worker);
     for (const job of [...this.#jobs.delayed]) {
-      if (job.readyAtMs <= this.#nowMs) this.#needWorkers.add(this.#jobs.enqueue(job, this.#nowMs));
+      if (job.readyAtMs <= this.#nowMs) this.#dispatcher.needsWorker(this.#jobs.enqueue(job, this.#nowMs));
     }
     for (const operation of this.#operations.longUnwatched(this.#nowMs)) {
       this.#cancel(operation, `Nobody watched the operation for ${this.#limits.unwatchedMs / 1000} seconds`);
@@ -470,17 +478,29 @@ export class Scheduler<P, R, O> {
       this.#fleet.sendClose(id, session, new BrokkrError(Code.DEADLINE_EXCEEDED, words));
       this.#disconnected(worker);
     }
-    if (worker.leases.size === 0) this.#fleet.forget(worker);
+    if (this.#fleet.workers.has(id) && worker.leases.size === 0) this.#fleet.forget(worker);
   }
 
   // What the operator does.
 
-  #drainWorker({ worker: id, reason }: t.DrainWorkerEvent): void {
+  #drainWorker({ worker: id, reason, end = false }: t.DrainWorkerEvent): void {
+    const { drains, workers } = this.#fleet;
+    if (!drains.has(id) && drains.size >= this.#limits.maxWorkers) return;
+    drains.set(id, reason);
+    const worker = workers.get(id);
+    if (worker === undefined) return;
+    const before = worker.drained;
+    worker.drained = reason;
+    if (end || before === undefined) this.#fleet.sendDrain(worker, reason, end);
+    if (before === undefined) this.#dispatcher.fleetChanged();
+  }
+
+  #resumeWorker({ worker: id }: t.ResumeWorkerEvent): void {
+    if (!this.#fleet.drains.delete(id)) return;
     const worker = this.#fleet.workers.get(id);
-    if (worker === undefined || !worker.connected || worker.draining) return;
-    worker.draining = true;
-    this.#effects.push({ type: "drain", session: worker.session, worker: id, reason });
-    this.#fleetChanged();
+    if (worker === undefined) return;
+    worker.drained = undefined;
+    this.#dispatcher.fleetChanged();
   }
 
   #shutdown(abort: boolean): void {
@@ -501,7 +521,9 @@ export class Scheduler<P, R, O> {
   #disconnected(worker: WorkerState<P>): void {
     worker.connected = false;
     worker.strays = new Set();
-    this.#fleetChanged();
+    this.#dispatcher.fleetChanged();
+    // It said so, and nothing of it is left to come back for.
+    if (worker.leaving && worker.leases.size === 0) this.#fleet.forget(worker);
   }
 
   #fail(job: Job<P>, error: BrokkrError): void {
@@ -537,40 +559,5 @@ export class Scheduler<P, R, O> {
 
   #forget(names: readonly OperationName[]): void {
     for (const operation of names) this.#effects.push({ type: "forgetOperation", operation });
-  }
-
-  #fleetChanged(): void {
-    this.#queues.fleetChanged();
-    this.#everyWorkerNeedsJobs = true;
-  }
-
-  /**
-   * Brings waiting jobs and free slots together. Between steps no free slot has a job that could fill it, so only what
-   * changed in this step has to be looked at.
-   */
-  #dispatch(): void {
-    const { workers: all, needJobs } = this.#fleet;
-    for (const worker of this.#everyWorkerNeedsJobs ? all.values() : needJobs) {
-      while (this.#queues.size > 0 && freeSlots(worker) > 0) {
-        const job = this.#queues.bestFor(worker);
-        if (job === undefined) break;
-        this.#grant(job, worker);
-      }
-    }
-    for (const group of this.#needWorkers) {
-      for (let job = group.queue.peek(); job !== undefined; job = group.queue.peek()) {
-        const worker = this.#queues.leastLoaded(group);
-        if (worker === undefined) break;
-        this.#grant(job, worker);
-      }
-    }
-    this.#everyWorkerNeedsJobs = false;
-    needJobs.clear();
-    this.#needWorkers.clear();
-  }
-
-  #grant(job: Job<P>, worker: WorkerState<P>): void {
-    this.#queues.remove(job);
-    this.#fleet.grant(job, worker, this.#nowMs);
   }
 }

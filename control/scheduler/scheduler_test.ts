@@ -318,7 +318,6 @@ story(
   "fills no slot that an unknown lease holds",
   `
   connect w1 slots=2 live=6.5
-  > cancel 6.5 on w1: Control does not know this lease
   submit a
   > a queued
   > lease 7.1 a to w1 attempt 1
@@ -591,7 +590,7 @@ story(
 );
 
 story(
-  "gives a draining worker no more work",
+  "gives a drained worker no more work, however often it comes back, until it is resumed",
   `
   connect w1 slots=2
   submit a
@@ -599,14 +598,140 @@ story(
   > lease 7.1 a to w1 attempt 1
   drain w1
   > drain w1
+  drain w1
+  drain w1 end
+  > drain w1 and end it
   submit b
   > b queued
   result w1 7.1 completed
   > settle 7.1 completed
+  settled 7.1 done
+  > accept 7.1 of w1
+  > finish a: done
   connect w1
   > close w1#1: ABORTED
+  > drain w1
+  disconnect w1
+  wait 31
+  > forget w1
+  connect w1
+  > drain w1
+  resume w1
   > lease 7.2 b to w1 attempt 1
+  resume w1
 `,
+);
+
+story(
+  "drains a worker before it comes",
+  `
+  drain w1
+  connect w1
+  > drain w1
+  submit a
+  > a queued
+  connect w2
+  > lease 7.1 a to w2 attempt 1
+`,
+);
+
+story(
+  "lets a worker that said goodbye finish, gives back what it gives back without blame, and forgets it when it left",
+  `
+  connect w1 slots=2
+  submit a
+  > a queued
+  > lease 7.1 a to w1 attempt 1
+  submit b
+  > b queued
+  > lease 7.2 b to w1 attempt 1
+  goodbye w1
+  goodbye w1
+  submit c
+  > c queued
+  result w1 7.1 completed
+  > settle 7.1 completed
+  settled 7.1 done
+  > accept 7.1 of w1
+  > finish a: done
+  result w1 7.2 declined
+  > accept 7.2 of w1
+  disconnect w1
+  > forget w1
+  connect w2 slots=2
+  > lease 7.3 b to w2 attempt 2
+  > lease 7.4 c to w2 attempt 1
+`,
+);
+
+story(
+  "keeps a leaving worker that left with leases, which may come back to hand in results",
+  `
+  connect w1 slots=2
+  submit a
+  > a queued
+  > lease 7.1 a to w1 attempt 1
+  goodbye w1
+  disconnect w1
+  connect w1 leaving slots=2 live=7.1
+  submit b
+  > b queued
+  result w1 7.1 completed
+  > settle 7.1 completed
+  settled 7.1 done
+  > accept 7.1 of w1
+  > finish a: done
+`,
+);
+
+story(
+  "has a result of before its start kept once, and cancels what still runs from then",
+  `
+  connect w1 slots=3 live=6.4,6.5,6.6
+  submit a
+  > a queued
+  result w1 6.4 completed
+  > salvage 6.4 of w1
+  > lease 7.1 a to w1 attempt 1
+  result w1 6.4 completed
+  beat w1 6.4 6.5 6.6 7.1
+  > cancel 6.5 on w1: Control does not know this lease
+  > cancel 6.6 on w1: Control does not know this lease
+  salvaged w1 6.4 kept
+  > accept 6.4 of w1
+  result w1 6.4 completed
+  > accept 6.4 of w1
+  result w1 6.5 cancelled
+  > refuse 6.5 of w1
+  result w1 6.6 failed
+  > refuse 6.6 of w1
+`,
+);
+
+story(
+  "refuses late results of leases that it took back itself, and more old ones than it can keep at once",
+  `
+  connect w1 slots=2
+  submit a
+  > a queued
+  > lease 7.1 a to w1 attempt 1
+  beat w1 7.1
+  connect w1 slots=2
+  > close w1#1: ABORTED
+  > lost 7.1
+  > lease 7.2 a to w1 attempt 2
+  result w1 7.1 completed
+  > refuse 7.1 of w1
+  result w1 9.1 completed
+  > refuse 9.1 of w1
+  result w1 6.1 completed
+  > salvage 6.1 of w1
+  result w1 6.2 completed
+  > refuse 6.2 of w1
+  salvaged w1 6.1 no
+  > refuse 6.1 of w1
+`,
+  { maxSalvages: 1 },
 );
 
 story(

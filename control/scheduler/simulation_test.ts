@@ -25,7 +25,20 @@ Deno.test("Scheduler keeps its promises in grids that crash, stall and repeat th
     for (const [name, count] of Object.entries(run(first + i))) sum[name] = (sum[name] ?? 0) + count;
   }
   console.log(JSON.stringify(sum));
-  for (const name of ["finished", "failed", "lost", "faults", "lateResults", "refused"]) {
+  for (
+    const name of [
+      "finished",
+      "failed",
+      "lost",
+      "faults",
+      "lateResults",
+      "refused",
+      "restarts",
+      "drains",
+      "goodbyes",
+      "salvaged",
+    ]
+  ) {
     assert(sum[name] > 0, `The simulations had no case of ${name}`);
   }
 });

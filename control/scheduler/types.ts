@@ -101,6 +101,15 @@ export interface ConnectEvent {
   readonly worker: WorkerSpec;
   /** Leases that it still holds, or whose results it has not seen acknowledged. */
   readonly liveLeases: readonly string[];
+  /** It has said before that it is about to end. */
+  readonly leaving?: boolean;
+}
+
+/** A worker says that it is about to end. */
+export interface GoodbyeEvent {
+  readonly type: "goodbye";
+  readonly session: number;
+  readonly worker: WorkerId;
 }
 
 /** A worker's stream ended. */
@@ -148,16 +157,33 @@ export interface SettledEvent<O> {
     | { readonly kind: "fault"; readonly why: string };
 }
 
+/** The driver has dealt with a result of before its start (see the `salvage` effect). */
+export interface SalvagedEvent {
+  readonly type: "salvaged";
+  readonly worker: WorkerId;
+  readonly leaseId: string;
+  /** Whether it was kept. */
+  readonly accepted: boolean;
+}
+
 /** Time passed. */
 export interface TickEvent {
   readonly type: "tick";
 }
 
-/** A worker is to take no more leases. */
+/** A worker is to get no more leases until it is resumed, whether it is known now or comes later. */
 export interface DrainWorkerEvent {
   readonly type: "drainWorker";
   readonly worker: WorkerId;
   readonly reason: string;
+  /** It is to end, too, when it has nothing left to do. */
+  readonly end?: boolean;
+}
+
+/** A drained worker may get leases again. */
+export interface ResumeWorkerEvent {
+  readonly type: "resumeWorker";
+  readonly worker: WorkerId;
 }
 
 /**
@@ -178,13 +204,16 @@ export type SchedulerEvent<P, R, O> =
   | UnwatchEvent
   | CancelEvent
   | ConnectEvent
+  | GoodbyeEvent
   | DisconnectEvent
   | HeartbeatEvent
   | StageEvent
   | ResultEvent<R>
   | SettledEvent<O>
+  | SalvagedEvent
   | TickEvent
   | DrainWorkerEvent
+  | ResumeWorkerEvent
   | ShutdownEvent;
 
 /** Send a lease to a worker. */
@@ -218,12 +247,14 @@ export interface AckEffect {
   readonly accepted: boolean;
 }
 
-/** Tell a worker to take no more leases. */
+/** Tell a worker that it gets no more leases. */
 export interface DrainEffect {
   readonly type: "drain";
   readonly session: number;
   readonly worker: WorkerId;
   readonly reason: string;
+  /** It is to end, too. */
+  readonly end: boolean;
 }
 
 /** End a worker's stream with an error. */
@@ -266,6 +297,18 @@ export interface SettleEffect<P, R> {
   readonly result: R;
 }
 
+/**
+ * A worker hands in a completed result of a lease that was given before the scheduler's time. Nobody waits for it, but
+ * it may be worth keeping: do so or not, then send a `salvaged` event, exactly one for each.
+ */
+export interface SalvageEffect<R> {
+  readonly type: "salvage";
+  readonly leaseId: string;
+  readonly worker: WorkerId;
+  readonly environment: string;
+  readonly result: R;
+}
+
 /** An operation is finished: with what the driver settled on, or with an error of the scheduler's. */
 export interface FinishEffect<O> {
   readonly type: "finish";
@@ -303,6 +346,7 @@ export type SchedulerEffect<P, R, O> =
   | StageEffect
   | RefuseEffect
   | SettleEffect<P, R>
+  | SalvageEffect<R>
   | FinishEffect<O>
   | ForgetOperationEffect
   | ForgetWorkerEffect
@@ -318,8 +362,10 @@ export interface SchedulerLimits {
   readonly maxOperations: number;
   /** Distinct platforms among waiting jobs. */
   readonly maxPlatforms: number;
-  /** Workers. */
+  /** Workers; also drains that are remembered. */
   readonly maxWorkers: number;
+  /** Results of before the start that are being kept at once; beyond it they are refused. */
+  readonly maxSalvages: number;
   /** How long a lease lives without a heartbeat that names it. */
   readonly leaseTtlMs: number;
   /** How long heartbeats may leave out a lease that was given before its worker is taken not to have it. */
@@ -359,6 +405,7 @@ export const DEFAULT_LIMITS: SchedulerLimits = Object.freeze({
   maxOperations: 100_000,
   maxPlatforms: 1000,
   maxWorkers: 10_000,
+  maxSalvages: 1000,
   leaseTtlMs: 30_000,
   absentGraceMs: 12_000,
   overrunMs: 3_600_000,
@@ -400,7 +447,10 @@ export interface SchedulerStat {
 export interface WorkerView {
   readonly spec: WorkerSpec;
   readonly connected: boolean;
-  readonly draining: boolean;
+  /** Why an operator drained it; undefined when none did. */
+  readonly drained: string | undefined;
+  /** It said that it is about to end. */
+  readonly leaving: boolean;
   readonly slotsUsed: number;
   readonly leases: readonly LeaseId[];
   /** Since it was last heard of. */

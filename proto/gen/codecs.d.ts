@@ -1,14 +1,18 @@
 // Made by `deno task gen` from the .proto files; changes belong there.
 import type { StaticMessage } from "../codec.ts";
 export const ActionRecord: StaticMessage;
+export const ActionReference: StaticMessage;
 export const Cancel: StaticMessage;
 export const ControlMessage: StaticMessage;
 export const DigestFilterUpdate: StaticMessage;
 export const Drain: StaticMessage;
+export const DrainWorkerRequest: StaticMessage;
+export const DrainWorkerResponse: StaticMessage;
 export const GetActionRequest: StaticMessage;
 export const GetActionResponse: StaticMessage;
 export const GetStatusRequest: StaticMessage;
 export const GetStatusResponse: StaticMessage;
+export const Goodbye: StaticMessage;
 export const Heartbeat: StaticMessage;
 export const Hello: StaticMessage;
 export const Lease: StaticMessage;
@@ -20,6 +24,8 @@ export const Phase: StaticMessage;
 export const ResourceUsage: StaticMessage;
 export const Resources: StaticMessage;
 export const ResultAck: StaticMessage;
+export const ResumeWorkerRequest: StaticMessage;
+export const ResumeWorkerResponse: StaticMessage;
 export const StageUpdate: StaticMessage;
 export const StoreStat: StaticMessage;
 export const Welcome: StaticMessage;

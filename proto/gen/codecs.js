@@ -190,6 +190,78 @@ export const ActionRecord = (() => {
  ActionRecord.make = () => ({ operationName: "", instanceName: "", digestFunction: 0, stage: 0, cached: false, exitCode: 0, workerId: "", attempts: 0, phases: $none, traceId: "", arguments: $none });
  return ActionRecord;
 })();
+export const ActionReference = (() => {
+ const ActionReference = {};
+ ActionReference.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.instanceName != null && message.instanceName !== "")
+   writer.uint32(10).string(message.instanceName);
+  if (message.digestFunction != null && message.digestFunction !== 0)
+   writer.uint32(16).int32(message.digestFunction);
+  if (message.actionDigest != null)
+   Digest.encode(message.actionDigest, writer.uint32(26).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ ActionReference.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || ActionReference.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.instanceName = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.digestFunction = reader.int32();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 2)
+      break;
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ ActionReference.make = () => ({ instanceName: "", digestFunction: 0 });
+ return ActionReference;
+})();
 export const Cancel = (() => {
  const Cancel = {};
  Cancel.encode = function (message, writer, _depth) {
@@ -441,6 +513,8 @@ export const Drain = (() => {
    throw Error("max depth exceeded");
   if (message.reason != null && message.reason !== "")
    writer.uint32(10).string(message.reason);
+  if (message.stay != null && message.stay !== false)
+   writer.uint32(16).bool(message.stay);
   return writer;
  };
  Drain.decode = function (reader, length, _end, _depth, _target) {
@@ -473,6 +547,12 @@ export const Drain = (() => {
      message.reason = reader.string();
      continue;
     }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.stay = reader.bool();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -485,8 +565,136 @@ export const Drain = (() => {
    throw Error("missing end group");
   return message;
  };
- Drain.make = () => ({ reason: "" });
+ Drain.make = () => ({ reason: "", stay: false });
  return Drain;
+})();
+export const DrainWorkerRequest = (() => {
+ const DrainWorkerRequest = {};
+ DrainWorkerRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.workerId != null && message.workerId !== "")
+   writer.uint32(10).string(message.workerId);
+  if (message.reason != null && message.reason !== "")
+   writer.uint32(18).string(message.reason);
+  if (message.end != null && message.end !== false)
+   writer.uint32(24).bool(message.end);
+  return writer;
+ };
+ DrainWorkerRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || DrainWorkerRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.workerId = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.reason = reader.string();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.end = reader.bool();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ DrainWorkerRequest.make = () => ({ workerId: "", reason: "", end: false });
+ return DrainWorkerRequest;
+})();
+export const DrainWorkerResponse = (() => {
+ const DrainWorkerResponse = {};
+ DrainWorkerResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.leases != null && message.leases !== 0)
+   writer.uint32(8).uint32(message.leases);
+  return writer;
+ };
+ DrainWorkerResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || DrainWorkerResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 0)
+      break;
+     message.leases = reader.uint32();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ DrainWorkerResponse.make = () => ({ leases: 0 });
+ return DrainWorkerResponse;
 })();
 export const GetActionRequest = (() => {
  const GetActionRequest = {};
@@ -873,6 +1081,62 @@ export const GetStatusResponse = (() => {
  GetStatusResponse.make = () => ({ softwareVersion: "", bootEpoch: 0, ready: false, waitingFor: $emptyMap, queued: 0, running: 0, workers: 0, slots: 0, residentBytes: 0, actionsExecuted: 0, actionsCached: 0, warnings: $none });
  return GetStatusResponse;
 })();
+export const Goodbye = (() => {
+ const Goodbye = {};
+ Goodbye.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.reason != null && message.reason !== "")
+   writer.uint32(10).string(message.reason);
+  return writer;
+ };
+ Goodbye.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || Goodbye.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.reason = reader.string();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ Goodbye.make = () => ({ reason: "" });
+ return Goodbye;
+})();
 export const Heartbeat = (() => {
  const Heartbeat = {};
  Heartbeat.encode = function (message, writer, _depth) {
@@ -985,6 +1249,8 @@ export const Hello = (() => {
     writer.uint32(74).string(message.liveLeases[i]);
   if (message.softwareVersion != null && message.softwareVersion !== "")
    writer.uint32(82).string(message.softwareVersion);
+  if (message.leaving != null && message.leaving !== false)
+   writer.uint32(88).bool(message.leaving);
   return writer;
  };
  Hello.decode = function (reader, length, _end, _depth, _target) {
@@ -1075,6 +1341,12 @@ export const Hello = (() => {
      message.softwareVersion = reader.string();
      continue;
     }
+   case 11: {
+     if (wireType !== 0)
+      break;
+     message.leaving = reader.bool();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -1087,7 +1359,7 @@ export const Hello = (() => {
    throw Error("missing end group");
   return message;
  };
- Hello.make = () => ({ protocolVersion: 0, minProtocolVersion: 0, features: $none, workerId: "", slots: 0, environment: "", liveLeases: $none, softwareVersion: "" });
+ Hello.make = () => ({ protocolVersion: 0, minProtocolVersion: 0, features: $none, workerId: "", slots: 0, environment: "", liveLeases: $none, softwareVersion: "", leaving: false });
  return Hello;
 })();
 export const Lease = (() => {
@@ -1235,6 +1507,8 @@ export const LeaseResult = (() => {
    writer.uint32(34).blob(message.actionResult);
   if (message.message != null && message.message !== "")
    writer.uint32(42).string(message.message);
+  if (message.action != null)
+   ActionReference.encode(message.action, writer.uint32(50).fork(), _depth + 1).ldelim();
   return writer;
  };
  LeaseResult.decode = function (reader, length, _end, _depth, _target) {
@@ -1289,6 +1563,12 @@ export const LeaseResult = (() => {
      if (wireType !== 2)
       break;
      message.message = reader.string();
+     continue;
+    }
+   case 6: {
+     if (wireType !== 2)
+      break;
+     message.action = ActionReference.decode(reader, reader.length(), undefined, _depth + 1, message.action);
      continue;
     }
    }
@@ -1818,6 +2098,107 @@ export const ResultAck = (() => {
  ResultAck.make = () => ({ leaseId: "", accepted: false });
  return ResultAck;
 })();
+export const ResumeWorkerRequest = (() => {
+ const ResumeWorkerRequest = {};
+ ResumeWorkerRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.workerId != null && message.workerId !== "")
+   writer.uint32(10).string(message.workerId);
+  return writer;
+ };
+ ResumeWorkerRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || ResumeWorkerRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.workerId = reader.string();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ ResumeWorkerRequest.make = () => ({ workerId: "" });
+ return ResumeWorkerRequest;
+})();
+export const ResumeWorkerResponse = (() => {
+ const ResumeWorkerResponse = {};
+ ResumeWorkerResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  return writer;
+ };
+ ResumeWorkerResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || ResumeWorkerResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   reader.skip(tag, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ ResumeWorkerResponse.make = () => ({});
+ return ResumeWorkerResponse;
+})();
 export const StageUpdate = (() => {
  const StageUpdate = {};
  StageUpdate.encode = function (message, writer, _depth) {
@@ -2111,6 +2492,10 @@ export const WorkerInfo = (() => {
     writer.uint32(98).string(message.leases[i]);
   if (message.completed != null && (typeof message.completed === "object" ? message.completed.low || message.completed.high : message.completed !== 0))
    writer.uint32(104).uint64(message.completed);
+  if (message.drainReason != null && message.drainReason !== "")
+   writer.uint32(114).string(message.drainReason);
+  if (message.leaving != null && message.leaving !== false)
+   writer.uint32(120).bool(message.leaving);
   return writer;
  };
  WorkerInfo.decode = function (reader, length, _end, _depth, _target) {
@@ -2217,6 +2602,18 @@ export const WorkerInfo = (() => {
      message.completed = reader.uint64();
      continue;
     }
+   case 14: {
+     if (wireType !== 2)
+      break;
+     message.drainReason = reader.string();
+     continue;
+    }
+   case 15: {
+     if (wireType !== 0)
+      break;
+     message.leaving = reader.bool();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -2229,7 +2626,7 @@ export const WorkerInfo = (() => {
    throw Error("missing end group");
   return message;
  };
- WorkerInfo.make = () => ({ workerId: "", connected: false, draining: false, slots: 0, slotsUsed: 0, environment: "", softwareVersion: "", leases: $none, completed: 0 });
+ WorkerInfo.make = () => ({ workerId: "", connected: false, draining: false, slots: 0, slotsUsed: 0, environment: "", softwareVersion: "", leases: $none, completed: 0, drainReason: "", leaving: false });
  return WorkerInfo;
 })();
 export const WorkerMessage = (() => {
@@ -2247,6 +2644,8 @@ export const WorkerMessage = (() => {
    StageUpdate.encode(message.stage, writer.uint32(26).fork(), _depth + 1).ldelim();
   if (message.result != null)
    LeaseResult.encode(message.result, writer.uint32(34).fork(), _depth + 1).ldelim();
+  if (message.goodbye != null)
+   Goodbye.encode(message.goodbye, writer.uint32(42).fork(), _depth + 1).ldelim();
   return writer;
  };
  WorkerMessage.decode = function (reader, length, _end, _depth, _target) {
@@ -2277,7 +2676,7 @@ export const WorkerMessage = (() => {
      if (wireType !== 2)
       break;
      message.hello = Hello.decode(reader, reader.length(), undefined, _depth + 1, message.hello);
-     if (message.message) { delete message.heartbeat; delete message.stage; delete message.result; }
+     if (message.message) { delete message.heartbeat; delete message.stage; delete message.result; delete message.goodbye; }
      message.message = "hello";
      continue;
     }
@@ -2285,7 +2684,7 @@ export const WorkerMessage = (() => {
      if (wireType !== 2)
       break;
      message.heartbeat = Heartbeat.decode(reader, reader.length(), undefined, _depth + 1, message.heartbeat);
-     if (message.message) { delete message.hello; delete message.stage; delete message.result; }
+     if (message.message) { delete message.hello; delete message.stage; delete message.result; delete message.goodbye; }
      message.message = "heartbeat";
      continue;
     }
@@ -2293,7 +2692,7 @@ export const WorkerMessage = (() => {
      if (wireType !== 2)
       break;
      message.stage = StageUpdate.decode(reader, reader.length(), undefined, _depth + 1, message.stage);
-     if (message.message) { delete message.hello; delete message.heartbeat; delete message.result; }
+     if (message.message) { delete message.hello; delete message.heartbeat; delete message.result; delete message.goodbye; }
      message.message = "stage";
      continue;
     }
@@ -2301,8 +2700,16 @@ export const WorkerMessage = (() => {
      if (wireType !== 2)
       break;
      message.result = LeaseResult.decode(reader, reader.length(), undefined, _depth + 1, message.result);
-     if (message.message) { delete message.hello; delete message.heartbeat; delete message.stage; }
+     if (message.message) { delete message.hello; delete message.heartbeat; delete message.stage; delete message.goodbye; }
      message.message = "result";
+     continue;
+    }
+   case 5: {
+     if (wireType !== 2)
+      break;
+     message.goodbye = Goodbye.decode(reader, reader.length(), undefined, _depth + 1, message.goodbye);
+     if (message.message) { delete message.hello; delete message.heartbeat; delete message.stage; delete message.result; }
+     message.message = "goodbye";
      continue;
     }
    }

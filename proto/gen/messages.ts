@@ -188,6 +188,19 @@ export interface ActionRecord {
 /** Encodes and decodes brokkr.v1.ActionRecord. */
 export const ActionRecordCodec: Codec<ActionRecord, Init<ActionRecord>> = messageCodec<ActionRecord>("brokkr.v1.ActionRecord", statics.ActionRecord);
 
+/** An action without its lease. */
+export interface ActionReference {
+  /** Field 1. */
+  instanceName: string;
+  /** Field 2. */
+  digestFunction: DigestFunction;
+  /** Field 3. */
+  actionDigest?: Digest;
+}
+
+/** Encodes and decodes brokkr.v1.ActionReference. */
+export const ActionReferenceCodec: Codec<ActionReference, Init<ActionReference>> = messageCodec<ActionReference>("brokkr.v1.ActionReference", statics.ActionReference);
+
 /** Stop an action and forget its lease. */
 export interface Cancel {
   /** Field 1. */
@@ -231,14 +244,38 @@ export interface DigestFilterUpdate {
 /** Encodes and decodes brokkr.v1.DigestFilterUpdate. */
 export const DigestFilterUpdateCodec: Codec<DigestFilterUpdate, Init<DigestFilterUpdate>> = messageCodec<DigestFilterUpdate>("brokkr.v1.DigestFilterUpdate", statics.DigestFilterUpdate);
 
-/** Take no more leases; end when the running ones are done. */
+/** No more leases will come. */
 export interface Drain {
   /** For the log. */
   reason: string;
+  /** False: end when the running actions are done. True: stay connected, since leases may come again. */
+  stay: boolean;
 }
 
 /** Encodes and decodes brokkr.v1.Drain. */
 export const DrainCodec: Codec<Drain, Init<Drain>> = messageCodec<Drain>("brokkr.v1.Drain", statics.Drain);
+
+/** The message brokkr.v1.DrainWorkerRequest. */
+export interface DrainWorkerRequest {
+  /** Field 1. */
+  workerId: string;
+  /** For logs and lists. */
+  reason: string;
+  /** Its process is to end, too, once it has nothing left to do. */
+  end: boolean;
+}
+
+/** Encodes and decodes brokkr.v1.DrainWorkerRequest. */
+export const DrainWorkerRequestCodec: Codec<DrainWorkerRequest, Init<DrainWorkerRequest>> = messageCodec<DrainWorkerRequest>("brokkr.v1.DrainWorkerRequest", statics.DrainWorkerRequest);
+
+/** The message brokkr.v1.DrainWorkerResponse. */
+export interface DrainWorkerResponse {
+  /** Leases that it still has to finish. */
+  leases: number;
+}
+
+/** Encodes and decodes brokkr.v1.DrainWorkerResponse. */
+export const DrainWorkerResponseCodec: Codec<DrainWorkerResponse, Init<DrainWorkerResponse>> = messageCodec<DrainWorkerResponse>("brokkr.v1.DrainWorkerResponse", statics.DrainWorkerResponse);
 
 /** The message brokkr.v1.GetActionRequest. */
 export interface GetActionRequest {
@@ -308,6 +345,18 @@ export interface GetStatusResponse {
 /** Encodes and decodes brokkr.v1.GetStatusResponse. */
 export const GetStatusResponseCodec: Codec<GetStatusResponse, Init<GetStatusResponse>> = messageCodec<GetStatusResponse>("brokkr.v1.GetStatusResponse", statics.GetStatusResponse);
 
+/**
+ * The worker is about to end: it takes no more leases, finishes those it has, as far as there is time, and gives back
+ * the others with the outcome WORKER_FAULT and the status UNAVAILABLE.
+ */
+export interface Goodbye {
+  /** For the log. */
+  reason: string;
+}
+
+/** Encodes and decodes brokkr.v1.Goodbye. */
+export const GoodbyeCodec: Codec<Goodbye, Init<Goodbye>> = messageCodec<Goodbye>("brokkr.v1.Goodbye", statics.Goodbye);
+
 /** The message brokkr.v1.Heartbeat. */
 export interface Heartbeat {
   /** Counts up from 1 on each stream. */
@@ -348,6 +397,8 @@ export interface Hello {
   liveLeases: readonly string[];
   /** Version of the worker's software, for display. */
   softwareVersion: string;
+  /** It has said Goodbye before, on another stream. */
+  leaving: boolean;
 }
 
 /** Encodes and decodes brokkr.v1.Hello. */
@@ -392,6 +443,11 @@ export interface LeaseResult {
   actionResult: Uint8Array;
   /** Human words for the client, such as "Killed: out of memory". */
   message: string;
+  /**
+   * What it is the result of, unless it must not be cached. A control plane that was started anew, and knows nothing of
+   * the lease, can keep the result by it.
+   */
+  action?: ActionReference;
 }
 
 /** Encodes and decodes brokkr.v1.LeaseResult. */
@@ -490,6 +546,22 @@ export interface ResultAck {
 /** Encodes and decodes brokkr.v1.ResultAck. */
 export const ResultAckCodec: Codec<ResultAck, Init<ResultAck>> = messageCodec<ResultAck>("brokkr.v1.ResultAck", statics.ResultAck);
 
+/** The message brokkr.v1.ResumeWorkerRequest. */
+export interface ResumeWorkerRequest {
+  /** Field 1. */
+  workerId: string;
+}
+
+/** Encodes and decodes brokkr.v1.ResumeWorkerRequest. */
+export const ResumeWorkerRequestCodec: Codec<ResumeWorkerRequest, Init<ResumeWorkerRequest>> = messageCodec<ResumeWorkerRequest>("brokkr.v1.ResumeWorkerRequest", statics.ResumeWorkerRequest);
+
+/** The message brokkr.v1.ResumeWorkerResponse. */
+export interface ResumeWorkerResponse {
+}
+
+/** Encodes and decodes brokkr.v1.ResumeWorkerResponse. */
+export const ResumeWorkerResponseCodec: Codec<ResumeWorkerResponse, Init<ResumeWorkerResponse>> = messageCodec<ResumeWorkerResponse>("brokkr.v1.ResumeWorkerResponse", statics.ResumeWorkerResponse);
+
 /** Where an action is. Sent when the stage begins. */
 export interface StageUpdate {
   /** Field 1. */
@@ -567,6 +639,10 @@ export interface WorkerInfo {
   leases: readonly string[];
   /** Actions it completed since it connected. */
   completed: number;
+  /** Why an operator drained it; empty when none did. */
+  drainReason: string;
+  /** It said itself that it is about to end. It is draining then, too. */
+  leaving: boolean;
 }
 
 /** Encodes and decodes brokkr.v1.WorkerInfo. */
@@ -582,8 +658,10 @@ export interface WorkerMessage {
   stage?: StageUpdate;
   /** Field 4. */
   result?: LeaseResult;
+  /** Field 5. */
+  goodbye?: Goodbye;
   /** Which of these came; not looked at when encoding. */
-  message?: "hello" | "heartbeat" | "stage" | "result";
+  message?: "hello" | "heartbeat" | "stage" | "result" | "goodbye";
 }
 
 /** Encodes and decodes brokkr.v1.WorkerMessage. */

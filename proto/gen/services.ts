@@ -10,10 +10,19 @@ export const Admin: {
   readonly listWorkers: Method<m.ListWorkersRequest, m.ListWorkersResponse, Init<m.ListWorkersRequest>, Init<m.ListWorkersResponse>>;
   /** What is remembered of an action: by action digest, or by the name of an operation. */
   readonly getAction: Method<m.GetActionRequest, m.GetActionResponse, Init<m.GetActionRequest>, Init<m.GetActionResponse>>;
+  /**
+   * Gives a worker no more leases; those it has, it finishes. Holds until ResumeWorker, whatever is started anew meanwhile.
+   * NOT_FOUND for a worker that is not listed. Harmless when repeated.
+   */
+  readonly drainWorker: Method<m.DrainWorkerRequest, m.DrainWorkerResponse, Init<m.DrainWorkerRequest>, Init<m.DrainWorkerResponse>>;
+  /** Gives a drained worker leases again. NOT_FOUND for a worker that is neither listed nor drained. */
+  readonly resumeWorker: Method<m.ResumeWorkerRequest, m.ResumeWorkerResponse, Init<m.ResumeWorkerRequest>, Init<m.ResumeWorkerResponse>>;
 } = {
   getStatus: method("brokkr.v1.Admin", "GetStatus", "unary", m.GetStatusRequestCodec, m.GetStatusResponseCodec),
   listWorkers: method("brokkr.v1.Admin", "ListWorkers", "unary", m.ListWorkersRequestCodec, m.ListWorkersResponseCodec),
   getAction: method("brokkr.v1.Admin", "GetAction", "unary", m.GetActionRequestCodec, m.GetActionResponseCodec),
+  drainWorker: method("brokkr.v1.Admin", "DrainWorker", "unary", m.DrainWorkerRequestCodec, m.DrainWorkerResponseCodec),
+  resumeWorker: method("brokkr.v1.Admin", "ResumeWorker", "unary", m.ResumeWorkerRequestCodec, m.ResumeWorkerResponseCodec),
 };
 
 /** The service brokkr.v1.Workers. */
