@@ -9,6 +9,7 @@ import type { Access, ByteBudget, Clock, Logger, Principal, Tracer } from "@brok
 import type { Method } from "../codec.ts";
 import type { Authorize } from "./auth.ts";
 import type { CallMeter } from "./_call_meter.ts";
+import type { ReceiveWindows } from "./_receive_windows.ts";
 import type { Route } from "./types.ts";
 
 /** What the server does with its calls from outside. */
@@ -57,6 +58,12 @@ export interface CallCore {
   readonly tracer: Tracer | undefined;
   /** Where the bytes of messages are charged. */
   readonly budget: ByteBudget | undefined;
+  /** Largest message that is taken, in bytes. */
+  readonly maxReceiveMessageBytes: number;
+  /** The windows of uploads; undefined without a budget. */
+  readonly windows: ReceiveWindows | undefined;
+  /** Whether somebody waits for memory. */
+  readonly pressed: () => boolean;
   /** Bytes that may be under way to a slow reader. */
   readonly sendAheadBytes: number;
   /** How long a streamed message waits for the budget. */

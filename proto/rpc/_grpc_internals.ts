@@ -8,12 +8,14 @@
 import type { Socket } from "node:net";
 import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { BrokkrError, Code } from "@brokkr/common";
+import type { DataStream } from "./_intake.ts";
+import type { WindowedSession } from "./_receive_windows.ts";
 
 /** HTTP/2's "no longer needed". */
 const CANCEL = 8;
 
 /** What is used of an HTTP/2 session. */
-export interface H2Session {
+export interface H2Session extends WindowedSession {
   /** Largest number of unread bytes the peer may have sent on the connection. */
   setLocalWindowSize(sizeBytes: number): void;
   /** Ends the connection at once. */
@@ -68,6 +70,14 @@ export function h2Servers(server: Server): readonly H2Server[] {
 export function streamOf(call: ServerInterceptingCallInterface): H2Stream | undefined {
   const stream: unknown = Reflect.get(call, "stream");
   return typeof stream === "object" && stream !== null ? stream as H2Stream : undefined;
+}
+
+/** The data of the stream that carries a call, undefined when it cannot be seen. */
+export function dataStreamOf(call: ServerInterceptingCallInterface): DataStream | undefined {
+  const stream: unknown = streamOf(call);
+  return typeof stream === "object" && stream !== null && "prependListener" in stream
+    ? stream as DataStream
+    : undefined;
 }
 
 /**

@@ -14,23 +14,31 @@ import {
   Code,
   type Logger,
   type Principal,
+  resourceExhausted,
   type Span,
   type TraceContext,
   unavailable,
 } from "@brokkr/common";
 import { checkInstanceName } from "./auth.ts";
 import { ServerCallContext } from "./_call_context.ts";
-import { resetStream, streamOf, wasBrokenOff } from "./_grpc_internals.ts";
+import { dataStreamOf, resetStream, streamOf, wasBrokenOff } from "./_grpc_internals.ts";
 import { Inbox } from "./_inbox.ts";
 import type { CallCore, RouteEntry } from "./_call_core.ts";
 import { logCall } from "./_call_log.ts";
 import { charge, CHARGE_FLOOR_BYTES, chargeNow } from "./_charge.ts";
+import { type Arrived, Intake } from "./_intake.ts";
 import { asBuffer, asPlain, Outbox } from "./_outbox.ts";
 import { MAX_SEND_MESSAGE_BYTES } from "./limits.ts";
 import { DETAILS_KEY, publicError, toWireStatus } from "./status.ts";
 
 const EMPTY = new Metadata();
 const NONE = -1;
+/** When a client that was cut off for its slowness is told to come back. */
+const RETRY_MS = 1000;
+/** While others wait for memory, a peer may let what is sent to it lie for so long. */
+const PRESSED_STALL_MS = 5000;
+/** A client that was cut off in the middle of a message gets so long to notice. */
+const LINGER_MS = 1000;
 
 function seconds(ms: number): string {
   return `${Math.round(ms / 100) / 10} s`;
@@ -49,6 +57,10 @@ export class ServerCall {
   #request: Uint8Array | undefined;
   #halfClosed = false;
   #inbox: Inbox | undefined;
+  #intake: Intake | undefined;
+  #receiving = false;
+  /** Shares of messages that were delivered and not decoded yet. */
+  readonly #arrived: Arrived[] = [];
   #outbox: Outbox | undefined;
   #responses: AsyncIterator<unknown> | undefined;
   #requestLease: ByteLease | undefined;
@@ -136,25 +148,30 @@ export class ServerCall {
     } catch (error) {
       return this.end(error);
     }
-    if (!this.#entry.requestStream) return this.#call.startRead();
+    this.#receiving = true;
+    core.windows?.began();
+    this.#watchIntake();
+    if (!this.#entry.requestStream) return this.#startRead();
     this.#receiveSinceMs = NONE;
-    this.#inbox = new Inbox(() => this.#call.startRead());
+    this.#inbox = new Inbox(() => this.#startRead());
     this.#run(this.#requests(this.#inbox));
   }
 
   onReceiveMessage(bytes: Uint8Array): void {
+    if (this.#intake !== undefined) this.#arrived.push(this.#intake.take());
     if (this.#inbox !== undefined) return this.#inbox.deliver(bytes);
     if (this.#request !== undefined) {
       return this.end(new BrokkrError(Code.INVALID_ARGUMENT, `${this.path} takes one request message`));
     }
     this.#request = bytes;
-    this.#call.startRead();
+    this.#startRead();
   }
 
   onReceiveHalfClose(): void {
     if (wasBrokenOff(this.#call)) return; // onCancel is on its way
     this.#halfClosed = true;
     this.#receiveSinceMs = NONE;
+    this.#received();
     if (this.#inbox !== undefined) return this.#inbox.end();
     const bytes = this.#request;
     this.#request = undefined;
@@ -162,9 +179,23 @@ export class ServerCall {
     if (bytes === undefined) {
       return this.end(new BrokkrError(Code.INVALID_ARGUMENT, `${this.path} got no request message`));
     }
+    const arrived = this.#arrived[0];
+    if (arrived?.waiting === undefined) return this.#begin(bytes);
+    // What it waits for ends the call when it fails.
+    arrived.waiting.then(() => this.#begin(bytes)).catch((error) => this.end(error));
+  }
+
+  /** The one request is here and has been charged. */
+  #begin(bytes: Uint8Array): void {
+    if (this.#finishedMs !== NONE) return;
     let request: unknown;
     try {
-      this.#requestLease = chargeNow(this.#core.budget, bytes.byteLength);
+      const arrived = this.#arrived.shift();
+      this.#requestLease = arrived?.lease;
+      if (bytes.byteLength > (arrived?.chargedBytes ?? 0)) {
+        this.#requestLease?.release(); // it came compressed
+        this.#requestLease = chargeNow(this.#core.budget, bytes.byteLength);
+      }
       request = this.#decode(bytes);
     } catch (error) {
       return this.end(error);
@@ -201,14 +232,27 @@ export class ServerCall {
   /** Looks for what has taken too long; called every now and then. */
   sweep(nowMs: number): void {
     const { receiveStallMs, sendStallMs, maxDurationMs } = this.#entry;
+    const pressed = this.#core.pressed();
+    const receivedMs = Math.max(this.#receiveSinceMs, this.#intake?.lastMs ?? 0);
     if (this.#finishedMs !== NONE) {
       if (nowMs - this.#finishedMs > sendStallMs) this.#reset();
-    } else if (this.#sendSinceMs !== NONE && nowMs - this.#sendSinceMs > sendStallMs) {
+    } else if (
+      this.#sendSinceMs !== NONE &&
+      nowMs - this.#sendSinceMs > (pressed ? Math.min(PRESSED_STALL_MS, sendStallMs) : sendStallMs)
+    ) {
+      const lay = seconds(nowMs - this.#sendSinceMs);
       this.end(
-        new BrokkrError(Code.DEADLINE_EXCEEDED, `The peer took nothing for ${seconds(sendStallMs)}`),
+        new BrokkrError(
+          Code.DEADLINE_EXCEEDED,
+          `The peer took nothing for ${lay}${pressed ? " while others waited for the memory it holds" : ""}`,
+        ),
       );
       this.#reset(); // the status would wait behind the data that the peer does not take
-    } else if (this.#receiveSinceMs !== NONE && nowMs - this.#receiveSinceMs > receiveStallMs) {
+    } else if (pressed && this.#intake?.tooSlow(nowMs)) {
+      this.end(
+        resourceExhausted("A message came too slowly while others waited for the memory it holds", RETRY_MS),
+      );
+    } else if (this.#receiveSinceMs !== NONE && nowMs - receivedMs > receiveStallMs) {
       this.end(
         new BrokkrError(Code.DEADLINE_EXCEEDED, `The peer sent nothing for ${seconds(receiveStallMs)}`),
       );
@@ -222,9 +266,37 @@ export class ServerCall {
   sweepLingering(nowMs: number): boolean {
     const stream = streamOf(this.#call);
     if (stream === undefined || stream.destroyed || stream.closed) return true;
-    if (nowMs - this.#finishedMs <= this.#entry.sendStallMs) return false;
+    // Half a message stays in memory as long as its stream.
+    const { sendStallMs } = this.#entry;
+    const limitMs = this.#intake?.partial ? Math.min(LINGER_MS, sendStallMs) : sendStallMs;
+    if (nowMs - this.#finishedMs <= limitMs) return false;
     resetStream(this.#call);
     return true;
+  }
+
+  #startRead(): void {
+    if (this.#intake === undefined) this.#call.startRead();
+    else this.#intake.read(() => this.#call.startRead());
+  }
+
+  /** Has messages charged while they arrive. */
+  #watchIntake(): void {
+    const { budget, clock, maxReceiveMessageBytes } = this.#core;
+    const stream = budget === undefined ? undefined : dataStreamOf(this.#call);
+    if (budget === undefined || stream === undefined) return;
+    this.#intake = new Intake(stream, maxReceiveMessageBytes, {
+      tryCharge: (sizeBytes) => budget.tryAcquire(sizeBytes),
+      charge: (sizeBytes) => this.#charge(sizeBytes),
+      refuse: (error) => this.end(error),
+      nowMs: () => clock.monotonicMs(),
+    });
+  }
+
+  /** No more comes, or nobody wants it. */
+  #received(): void {
+    if (!this.#receiving) return;
+    this.#receiving = false;
+    this.#core.windows?.ended();
   }
 
   #reset(): void {
@@ -302,16 +374,17 @@ export class ServerCall {
     const iterator = responses[Symbol.asyncIterator]();
     this.#responses = iterator;
     for (;;) {
+      // Before the next response is made: what is made and cannot be sent is memory that nobody counts.
+      if (outbox.full) {
+        this.#sendSinceMs = this.#core.clock.monotonicMs();
+        await outbox.room();
+        this.#sendSinceMs = NONE;
+      }
       const step = await iterator.next();
       if (this.#finishedMs !== NONE) return this.#stopResponses();
       if (step.done === true) return this.#succeed();
       try {
         const bytes = this.#encode(step.value);
-        if (outbox.full) {
-          this.#sendSinceMs = this.#core.clock.monotonicMs();
-          await outbox.room();
-          this.#sendSinceMs = NONE;
-        }
         const lease = bytes.byteLength < CHARGE_FLOOR_BYTES
           ? undefined
           : await this.#charge(bytes.byteLength);
@@ -349,7 +422,7 @@ export class ServerCall {
         const bytes = await inbox.next();
         this.#receiveSinceMs = NONE;
         if (bytes === undefined) return;
-        if (bytes.byteLength >= CHARGE_FLOOR_BYTES) this.#requestLease = await this.#charge(bytes.byteLength);
+        this.#requestLease = await this.#shareOf(bytes.byteLength);
         if (this.#finishedMs !== NONE) return; // answered meanwhile: nobody would give the bytes back
         yield this.#decode(bytes);
         this.#requestLease?.release();
@@ -358,6 +431,17 @@ export class ServerCall {
       this.#receiveSinceMs = NONE;
       this.#requestLease?.release();
     }
+  }
+
+  /** The share of the budget that the next message of a stream holds. */
+  async #shareOf(sizeBytes: number): Promise<ByteLease | undefined> {
+    const arrived = this.#arrived[0];
+    await arrived?.waiting;
+    if (this.#finishedMs !== NONE) return undefined;
+    this.#arrived.shift();
+    if (sizeBytes <= (arrived?.chargedBytes ?? 0) || sizeBytes < CHARGE_FLOOR_BYTES) return arrived?.lease;
+    arrived?.lease?.release(); // it came compressed
+    return await this.#charge(sizeBytes);
   }
 
   #decode(bytes: Uint8Array): unknown {
@@ -398,6 +482,9 @@ export class ServerCall {
     this.#receiveSinceMs = NONE;
     this.#sendSinceMs = NONE;
     this.#requestLease?.release();
+    this.#intake?.close();
+    for (const { lease } of this.#arrived.splice(0)) lease?.release();
+    this.#received();
     this.#entry.meter?.ended(code, nowMs - this.#startedMs);
     if (this.#span !== undefined) {
       this.#span.set("rpc.grpc.status_code", code);

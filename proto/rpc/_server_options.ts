@@ -14,8 +14,9 @@ export interface ServerLimits {
   /** Largest message accepted. */
   readonly maxReceiveMessageBytes: number;
   /**
-   * How much of one upload the peer may send ahead of its handler (HTTP/2's initial window). What all uploads of a
-   * connection can hold unread is this times `maxConcurrentStreams`. Larger is faster over long distances.
+   * How much of one upload the peer may send ahead of its handler (HTTP/2's initial window). Larger is faster over long
+   * distances. With a byte budget it shrinks while there are many uploads, so that all together hold no more than half of
+   * the budget unread.
    */
   readonly streamWindowBytes: number;
   /** The same for a whole connection; it bounds what is in the network, not what waits for handlers. */
@@ -72,6 +73,8 @@ export interface RpcServerOptions {
   readonly authorize: Authorize;
   /** Charged with the bytes of messages under way. */
   readonly byteBudget?: ByteBudget;
+  /** Whether somebody waits for memory elsewhere that calls hold, so that peers that stand still are let go sooner. */
+  readonly pressed?: () => boolean;
   /** Answered as grpc.health.v1.Health. */
   readonly health?: Health;
   /** Time; the machine's own by default. */

@@ -36,6 +36,7 @@ import { ServerCall } from "./_server_call.ts";
 import { DEFAULT_LIMITS, type RpcServerOptions, type ServerLimits } from "./_server_options.ts";
 import { pause } from "./_pause.ts";
 import { HealthState } from "./health.ts";
+import { ReceiveWindows } from "./_receive_windows.ts";
 import type { Route } from "./types.ts";
 
 export { type Authorize, checkInstanceName, defaultAuthenticate, defaultPolicy } from "./auth.ts";
@@ -146,6 +147,11 @@ class GrpcServer implements RpcServer {
       log: this.#log,
       tracer: options.tracer,
       budget: options.byteBudget,
+      maxReceiveMessageBytes: this.#limits.maxReceiveMessageBytes,
+      windows: options.byteBudget === undefined
+        ? undefined
+        : new ReceiveWindows(options.byteBudget.limitBytes / 2, this.#limits.streamWindowBytes),
+      pressed: () => (options.byteBudget?.waiters ?? 0) > 0 || options.pressed?.() === true,
       sendAheadBytes: this.#limits.sendAheadBytes,
       budgetWaitMs: this.#limits.budgetWaitMs,
       principalOf: (call) => this.#principalOf(call),
@@ -266,6 +272,7 @@ class GrpcServer implements RpcServer {
           return session.destroy();
         }
         session.setLocalWindowSize(this.#limits.connectionWindowBytes);
+        this.#core.windows?.add(session);
       });
     }
   }
@@ -273,7 +280,7 @@ class GrpcServer implements RpcServer {
   /** One timer looks after all calls, which costs a call nothing. */
   #scheduleSweep(): void {
     const { stallTimeoutMs, maxUnaryMs } = this.#limits;
-    const everyMs = Math.min(Math.max(Math.min(stallTimeoutMs, maxUnaryMs) / 4, 10), 5000);
+    const everyMs = Math.min(Math.max(Math.min(stallTimeoutMs, maxUnaryMs) / 4, 10), 1000);
     this.#sweep = this.#clock.setTimer(everyMs, () => {
       const nowMs = this.#clock.monotonicMs();
       for (const call of this.#core.calls) call.sweep(nowMs);
