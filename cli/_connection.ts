@@ -27,11 +27,14 @@ export interface Connection {
   readonly options: GridOptions;
 }
 
-const COMMON = new Set(["BROKKR_CLIENT_ENDPOINT", "BROKKR_CLIENT_INSTANCE"]);
+const COMMON = new Set(["BROKKR_CLIENT_ENDPOINT", "BROKKR_CLIENT_INSTANCE", "BROKKR_CONFIG", "BROKKR_DEBUG"]);
 
 function needsLoader(flags: ConnectionFlags, env: Readonly<Record<string, string>>): boolean {
   if (flags.config !== undefined || (env["BROKKR_CONFIG"] ?? "") !== "") return true;
-  if (Object.keys(env).some((name) => name.startsWith("BROKKR_CLIENT_") && !COMMON.has(name))) return true;
+  // Those of the servers are none of a client's business; one that nobody knows is for the loader to refuse.
+  const asksLoader = (name: string) =>
+    name.startsWith("BROKKR_") && !COMMON.has(name) && !/^BROKKR_(CONTROL|WORKER|UP|LOG)_/.test(name);
+  if (Object.keys(env).some(asksLoader)) return true;
   try {
     Deno.lstatSync("brokkr.toml");
     return true;

@@ -90,6 +90,10 @@ export interface WorkerConfig {
   readonly control: string;
   /** Its name in the grid; `""` for one made from the host's name and kept in the data directory. */
   readonly id: string;
+  /** Address of its pages and metrics, `host:port`; `""` for none. */
+  readonly httpListen: string;
+  /** Whether it listens beyond loopback without authentication. */
+  readonly allowInsecureRemote: boolean;
   /** Actions at once; 0 for one per processor. */
   readonly slots: number;
   /** What it offers to actions, beside OSFamily and ISA, which it finds out unless they are named here. */
@@ -296,6 +300,19 @@ const worker: SectionSpec<WorkerConfig> = {
     text("NAME", "a name of letters, digits and ._- (at most 64)", /^[A-Za-z0-9._-]{0,64}$/),
     "",
     "Its name, unique in the grid. Empty: made from the host's name and kept in the data directory.",
+  ),
+  httpListen: key(
+    "http_listen",
+    hostPort(true),
+    "",
+    "Address of its /livez, /readyz and /metrics, such as 127.0.0.1:8982; none by default, since several workers may share " +
+      "a machine.",
+  ),
+  allowInsecureRemote: key(
+    "allow_insecure_remote",
+    boolean(),
+    false,
+    "Let http_listen be reached from other machines: whoever reaches it can read the metrics.",
   ),
   slots: key(
     "slots",

@@ -155,6 +155,7 @@ export class Loader {
   /** All sections, validated. Throws every complaint at once. */
   load(): Sections {
     this.#checkNames();
+    this.#checkVariables();
     const sections: Record<string, Record<string, unknown>> = {};
     for (const section of SECTION_NAMES) {
       const values: Record<string, unknown> = sections[section] = {};
@@ -229,6 +230,22 @@ export class Loader {
     }
   }
 
+  /** Refuses variables that look like ours and mean nothing: a setting that is misspelled must not be left out silently. */
+  #checkVariables(): void {
+    const known = SECTION_NAMES.flatMap((section) =>
+      keysOf(section).map(([, spec]) => variableOf(section, spec.name))
+    );
+    for (const name of Object.keys(this.#sources.env)) {
+      if (!name.startsWith("BROKKR_") || known.includes(name) || isOthers(name)) continue;
+      const near = nearest(name, [...known, ...OTHER_VARIABLES]);
+      const hint = near !== undefined
+        ? `did you mean ${near}?`
+        : "variables are named BROKKR_SECTION_KEY, such as BROKKR_CONTROL_LISTEN";
+      const shown = show(name.slice(0, 100));
+      this.#complain(name, /^[A-Z0-9_]{1,100}$/.test(name) ? name : shown, `unknown variable; ${hint}`);
+    }
+  }
+
   #checkKeys(file: ConfigFile, section: keyof Sections, table: Readonly<Record<string, unknown>>): void {
     const known = keysOf(section).map(([, spec]) => spec.name);
     for (const name of Object.keys(table)) {
@@ -279,6 +296,18 @@ export class Loader {
       "must not be longer than max_timeout",
     );
   }
+}
+
+/** Variables of ours that are no keys of the configuration. */
+const OTHER_VARIABLES = ["BROKKR_CONFIG", "BROKKR_PARENT_PIPE", "BROKKR_DEBUG"];
+
+/**
+ * Whether a variable is none of the configuration's: it has another purpose, or Kubernetes made it for a service whose
+ * name begins with `brokkr` (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+ */
+function isOthers(name: string): boolean {
+  if (OTHER_VARIABLES.includes(name) || /^BROKKR_(TEST|SIM)_/.test(name)) return true;
+  return /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/.test(name);
 }
 
 function isTable(value: unknown): value is Readonly<Record<string, unknown>> {

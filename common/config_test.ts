@@ -204,6 +204,48 @@ for (const [name, toml, message] of BAD) {
   });
 }
 
+Deno.test("loadConfig refuses variables that look like its own and are not, with a suggestion", async () => {
+  const cwd = await Deno.makeTempDir();
+  const told = async (env: Record<string, string>) => {
+    try {
+      await loadConfig({ cwd, env: { ...HOME, ...env } });
+      return "";
+    } catch (error) {
+      return error instanceof BrokkrError ? error.message : String(error);
+    }
+  };
+  try {
+    assertEquals(
+      await told({ BROKKR_CONTROL_LISEN: "x" }),
+      "BROKKR_CONTROL_LISEN: unknown variable; did you mean BROKKR_CONTROL_LISTEN?",
+    );
+    assertEquals(
+      await told({ BROKKR_CNOFIG: "x", BROKKR_WORKER_SLOTS: "many" }),
+      "BROKKR_CNOFIG: unknown variable; did you mean BROKKR_CONFIG?\n" +
+        'BROKKR_WORKER_SLOTS: "many" is not a whole number',
+    );
+    assertEquals(
+      await told({ BROKKR_BUILD_FLAVOUR_OF_TODAY: "x" }),
+      "BROKKR_BUILD_FLAVOUR_OF_TODAY: unknown variable; variables are named BROKKR_SECTION_KEY, such as " +
+        "BROKKR_CONTROL_LISTEN",
+    );
+    // Others make these: Kubernetes for each service, and our own tools.
+    const fine = [
+      "BROKKR_CONTROL_SERVICE_HOST",
+      "BROKKR_CONTROL_SERVICE_PORT_GRPC",
+      "BROKKR_CONTROL_PORT",
+      "BROKKR_CONTROL_PORT_8980_TCP_ADDR",
+      "BROKKR_PARENT_PIPE",
+      "BROKKR_TEST_PYTHON",
+      "brokkr_control_lisen",
+      "OTEL_DENO",
+    ];
+    assertEquals(await told(Object.fromEntries(fine.map((name) => [name, "1"]))), "");
+  } finally {
+    await Deno.remove(cwd, { recursive: true });
+  }
+});
+
 Deno.test("loadConfig gives every default when nothing is set", async () => {
   const cwd = await Deno.makeTempDir();
   try {

@@ -30,8 +30,8 @@ export interface Histogram {
 
 /** Makes instruments; asking twice for one name gives the same instrument. */
 export interface Metrics {
-  /** A counter; names end in `_total`. */
-  counter(name: string, help: string, labelNames?: readonly string[]): Counter;
+  /** A counter; names end in `_total`. With `read` it is sampled at collection. */
+  counter(name: string, help: string, labelNames?: readonly string[], read?: () => number): Counter;
   /** A gauge; with `read` it is sampled at collection. */
   gauge(name: string, help: string, labelNames?: readonly string[], read?: () => number): Gauge;
   /** A histogram; `buckets` are upper bounds in the unit that the name ends in. */

@@ -14,6 +14,7 @@ export * from "./ids.ts";
 export * from "./log.ts";
 export * from "./metrics.ts";
 export * from "./random.ts";
+export * from "./recent.ts";
 export * from "./scope.ts";
 export * from "./slices.ts";
 export * from "./trace.ts";

@@ -6,6 +6,9 @@
 
 import { asBrokkrError, invalidArgument } from "./errors.ts";
 import { type Config, loadProcessConfig } from "./config.ts";
+import type { Logger } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { otlpWanted } from "./_otlp_settings.ts";
 import type { Tracer } from "./trace.ts";
 
 const encoder = new TextEncoder();
@@ -39,15 +42,39 @@ export async function readPem(key: string, path: string): Promise<string | undef
   }
 }
 
+/** Time for the last spans to leave at the end. */
+const LAST_SPANS_MS = 2000;
+let closeTracer: (() => Promise<void>) | undefined;
+
 /**
- * A tracer when Deno exports spans (`OTEL_DENO=true`). The library is loaded only then: it and a span for every call are
- * not free.
+ * A tracer when the environment says by `OTEL_EXPORTER_OTLP_ENDPOINT` and its siblings where spans go. What is wrong with
+ * them is logged, and no reason not to serve: they are not ours alone. The exporter is loaded only then.
  */
-export async function processTracer(name: string): Promise<Tracer | undefined> {
-  const exporting = Deno.env.get("OTEL_DENO");
-  if (exporting !== "true" && exporting !== "1") return undefined;
-  const { otelTracer } = await import("./otel.ts");
-  return otelTracer(name);
+export async function processTracer(
+  about: { readonly name: string; readonly version: string },
+  { log, metrics }: { readonly log: Logger; readonly metrics: Metrics },
+): Promise<Tracer | undefined> {
+  const env = Deno.env.toObject();
+  if (!otlpWanted(env)) return undefined;
+  const { otlpSettings, otlpTracer } = await import("./otlp.ts");
+  const { value: settings, error } = otlpSettings(env, about.name);
+  if (error !== undefined) log.warn("Spans are not exported", { error });
+  if (settings === undefined) return undefined;
+  const spans = metrics.counter("brokkr_spans_total", "Spans recorded, by what became of them", ["outcome"]);
+  const tracer = otlpTracer(settings, {
+    scope: about,
+    events: {
+      exported: (count) => spans.add({ outcome: "exported" }, count),
+      dropped: (count) => spans.add({ outcome: "dropped" }, count),
+      trouble: (why) => {
+        if (why === undefined) log.info("Spans are exported again");
+        else log.warn("Spans cannot be exported; they are dropped until they can", { error: why });
+      },
+    },
+  });
+  closeTracer = () => tracer.close(LAST_SPANS_MS);
+  log.info("Exporting spans", { protocol: settings.protocol });
+  return tracer;
 }
 
 /**
@@ -89,6 +116,7 @@ export async function runProcess(kind: ProcessKind, args: readonly string[]): Pr
     });
     if (text !== undefined) return print(text);
     await kind.serve(config);
+    await closeTracer?.();
     Deno.exit(0);
   } catch (error) {
     console.error(`${name}: ${asBrokkrError(error).message}`);

@@ -16,20 +16,37 @@ export interface PrometheusMetrics extends Metrics {
 /** Makes a registry of its own, so that two servers in one process do not mix. */
 export function prometheusMetrics(): PrometheusMetrics {
   const registry = new prom.Registry();
-  const known = new Map<string, unknown>();
-  const once = <T>(name: string, make: () => T): T => {
-    const made = known.get(name) as T | undefined ?? make();
-    known.set(name, made);
+  const known = new Map<string, { readonly kind: string; readonly made: unknown }>();
+  const once = <T>(kind: string, name: string, make: () => T): T => {
+    const before = known.get(name);
+    if (before !== undefined && before.kind !== kind) {
+      throw new Error(`${name} is a ${before.kind} and cannot be a ${kind}, too`);
+    }
+    // Of one kind, so of one type.
+    if (before !== undefined) return before.made as T;
+    const made = make();
+    known.set(name, { kind, made });
     return made;
   };
   return {
-    counter: (name, help, labelNames = []) =>
-      once(name, () => {
-        const counter = new prom.Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
+    counter: (name, help, labelNames = [], read) =>
+      once("counter", name, () => {
+        const counter = new prom.Counter({
+          name,
+          help,
+          labelNames: [...labelNames],
+          registers: [registry],
+          ...(read === undefined ? {} : {
+            collect() {
+              this.reset();
+              this.inc(Math.max(0, read()));
+            },
+          }),
+        });
         return { add: (labels: Labels = {}, value = 1) => counter.inc(labels, value) };
       }),
     gauge: (name, help, labelNames = [], read) =>
-      once(name, () => {
+      once("gauge", name, () => {
         const gauge = new prom.Gauge({
           name,
           help,
@@ -47,7 +64,7 @@ export function prometheusMetrics(): PrometheusMetrics {
         };
       }),
     histogram: (name, help, labelNames = [], buckets) =>
-      once(name, () => {
+      once("histogram", name, () => {
         const histogram = new prom.Histogram({
           name,
           help,

@@ -1,6 +1,6 @@
 /**
- * Spans without a tracing library: the interface, a no-op, and W3C trace context. `@brokkr/common/otel` binds it to
- * OpenTelemetry in servers.
+ * Spans as the code sees them: the interface, a tracer that makes ids only, and W3C trace context. `@brokkr/common/otlp`
+ * records and exports them.
  *
  * @module
  */
@@ -22,20 +22,27 @@ export interface Span extends Disposable {
   /** Its identity. */
   readonly context: TraceContext;
   /** Adds a named value. */
-  set(name: string, value: string | number | boolean): void;
+  set(name: string, value: AttributeValue): void;
   /** Records a failure. */
   fail(error: unknown): void;
   /** Ends it now; harmless the second time. */
   end(): void;
 }
 
+/** A named value of a span. */
+export type AttributeValue = string | number | boolean;
+
+/** Which side of a call a span tells of; `internal` for one that is no call. */
+export type SpanKind = "internal" | "server" | "client";
+
 /** Starts spans. */
 export interface Tracer {
-  /** A new span, a child of `parent` or the root of a new trace. */
+  /** A new span, a child of `parent` or the root of a new trace; `internal` by default. */
   start(
     name: string,
     parent?: TraceContext,
-    attributes?: Readonly<Record<string, string | number | boolean>>,
+    attributes?: Readonly<Record<string, AttributeValue>>,
+    kind?: SpanKind,
   ): Span;
 }
 

@@ -19,7 +19,6 @@ export class GridMetrics {
   readonly lost: () => void;
   readonly loopLag: (ms: number) => void;
   #hits = 0;
-  #lookups = 0;
   #executed = 0;
 
   constructor(metrics: Metrics) {
@@ -45,13 +44,6 @@ export class GridMetrics {
       "Operations refused for load or shutdown",
     );
     const lost = metrics.counter("brokkr_leases_lost_total", "Leases that ended without a result");
-    const lag = metrics.gauge("brokkr_event_loop_lag_seconds", "How late the last tick came");
-    metrics.gauge(
-      "brokkr_action_cache_hit_ratio",
-      "Share of Execute's cache lookups that hit, since the start",
-      [],
-      () => this.#lookups === 0 ? 0 : this.#hits / this.#lookups,
-    );
     this.leased = (queuedForMs) => queued.observe(queuedForMs / 1000);
     this.finished = (end, totalMs) => {
       const cached = String(end.cached);
@@ -60,12 +52,11 @@ export class GridMetrics {
       total.observe(totalMs / 1000, { cached });
     };
     this.lookup = (hit) => {
-      this.#lookups++;
       if (hit) this.#hits++;
     };
     this.refused = () => refused.add();
     this.lost = () => lost.add();
-    this.loopLag = (ms) => lag.set(ms / 1000);
+    this.loopLag = () => {};
   }
 
   /** Operations answered from the cache. */

@@ -113,7 +113,7 @@ Deno.test("The HTTP port tells life, readiness and metrics", async () => {
     return { status: response.status, text: await response.text() };
   };
   assertEquals(await get("/livez"), { status: 200, text: "ok\n" });
-  assertEquals(await get("/readyz"), { status: 200, text: "ok\n" });
+  assertEquals(await get("/readyz"), { status: 200, text: '{"ready":true,"waiting":{}}\n' });
   assertEquals((await get("/nothing")).status, 404);
   const { text } = await get("/metrics");
   for (
@@ -125,7 +125,6 @@ Deno.test("The HTTP port tells life, readiness and metrics", async () => {
       'brokkr_operations_total{code="OK",cached="true"} 1',
     ]
   ) assert(text.split("\n").includes(line), `${line} is not in\n${text}`);
-  assertMatch(text, /^brokkr_event_loop_lag_seconds /m);
   running.break();
 });
 

@@ -6,6 +6,8 @@
 
 import { onTermination } from "@brokkr/proto/rpc/server"; // mends http2, so it comes before anything that uses it
 import { createLogger } from "@brokkr/common";
+import { instrumentProcess } from "@brokkr/common/process_metrics";
+import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
 import type { Config } from "@brokkr/common/config";
 import { processTracer, readPem, runProcess, tellReady, watchParent } from "@brokkr/common/process";
 import { type ControlOptions, startControl } from "./control.ts";
@@ -16,7 +18,9 @@ const NAME = "brokkr-control";
 /** Beyond the grace, for closing what is open, before the process ends whatever happens. */
 const LAST_WORDS_MS = 10_000;
 
-async function optionsOf({ control, log }: Config): Promise<ControlOptions> {
+async function optionsOf(
+  { control, log }: Config,
+): Promise<ControlOptions & { readonly metrics: PrometheusMetrics }> {
   const [cert, key, clientCa] = await Promise.all([
     readPem("control.tls_cert", control.tlsCert),
     readPem("control.tls_key", control.tlsKey),
@@ -26,8 +30,11 @@ async function optionsOf({ control, log }: Config): Promise<ControlOptions> {
   const tls = cert === undefined || key === undefined
     ? {}
     : { tls: { cert, key, ...(clientCa === undefined ? {} : { clientCa }) } };
-  const tracer = await processTracer(NAME);
-  return { ...rest, ...tls, log: createLogger(log), ...(tracer === undefined ? {} : { tracer }) };
+  const metrics = prometheusMetrics();
+  const logger = createLogger(log);
+  const about = { name: NAME, version: deno.version };
+  const tracer = await processTracer(about, { log: logger, metrics });
+  return { ...rest, ...tls, log: logger, metrics, ...(tracer === undefined ? {} : { tracer }) };
 }
 
 /** `host:port` of an endpoint. */
@@ -38,7 +45,9 @@ function address(endpoint = ""): string {
 async function serve(config: Config): Promise<void> {
   const log = createLogger(config.log);
   const graceMs = config.control.shutdownGraceMs;
-  const handle = await startControl(await optionsOf(config));
+  const options = await optionsOf(config);
+  using _watch = instrumentProcess(options.metrics, { process: "control", version: deno.version });
+  const handle = await startControl(options);
   const end = () => {
     setTimeout(() => Deno.exit(1), graceMs + LAST_WORDS_MS);
     return handle.shutdown({ graceMs });

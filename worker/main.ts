@@ -5,9 +5,13 @@
  */
 
 import { onTermination } from "@brokkr/proto/rpc/shutdown";
-import { createLogger } from "@brokkr/common";
+import { checkExposure } from "@brokkr/proto/rpc/server";
+import { createLogger, type HealthReport, type Logger } from "@brokkr/common";
 import type { Config } from "@brokkr/common/config";
 import { processTracer, readPem, runProcess, tellReady, watchParent } from "@brokkr/common/process";
+import { type HttpServer, serveHttp } from "@brokkr/common/http";
+import { instrumentProcess } from "@brokkr/common/process_metrics";
+import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
 import { startWorker, type WorkerHandle, type WorkerOptions } from "./worker.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -16,7 +20,9 @@ const NAME = "brokkr-worker";
 /** What is left of the grace at the end for results to reach control, before the process ends whatever happens. */
 const LAST_WORDS_MS = 10_000;
 
-async function optionsOf(config: Config): Promise<WorkerOptions> {
+async function optionsOf(
+  config: Config,
+): Promise<WorkerOptions & { readonly metrics: PrometheusMetrics; readonly log: Logger }> {
   const { worker, log } = config;
   const [ca, cert, key] = await Promise.all([
     readPem("worker.tls_ca", worker.tlsCa),
@@ -24,7 +30,9 @@ async function optionsOf(config: Config): Promise<WorkerOptions> {
     readPem("worker.tls_key", worker.tlsKey),
   ]);
   const tls = ca === undefined && cert === undefined && key === undefined ? undefined : { ca, cert, key };
-  const tracer = await processTracer(NAME);
+  const logger = createLogger(log);
+  const metrics = prometheusMetrics();
+  const tracer = await processTracer({ name: NAME, version: deno.version }, { log: logger, metrics });
   return {
     control: worker.control,
     ...(tls === undefined ? {} : { tls }),
@@ -35,20 +43,47 @@ async function optionsOf(config: Config): Promise<WorkerOptions> {
     cacheSizeBytes: worker.cacheSizeBytes,
     outputLimitBytes: worker.stdoutLimitBytes,
     memoryBudgetBytes: worker.memoryBudgetBytes,
-    log: createLogger(log),
+    log: logger,
+    metrics,
     ...(tracer === undefined ? {} : { tracer }),
   };
+}
+
+/** `host:port` of the pages; `""` without. */
+function address(endpoint = ""): string {
+  return endpoint.replace("http://", "");
+}
+
+/** The pages: they answer from the first moment, and say that the worker is ready while control has it. */
+function servePages(
+  { worker }: Config,
+  { metrics, log }: { readonly metrics: PrometheusMetrics; readonly log: Logger },
+  handle: () => WorkerHandle | undefined,
+): HttpServer | undefined {
+  const { httpListen: listen, allowInsecureRemote } = worker;
+  if (listen === "") return undefined;
+  checkExposure(listen, undefined, allowInsecureRemote);
+  const report = (): HealthReport => {
+    const started = handle();
+    if (started?.connected === true) return { ready: true, waiting: {} };
+    const why = started === undefined ? "It is starting" : "Control has not taken it in, or is out of reach";
+    return { ready: false, waiting: { control: why } };
+  };
+  return serveHttp({ listen, health: { report }, metrics, log });
 }
 
 async function serve(config: Config): Promise<void> {
   // What actions and their directories look like must not depend on the shell that started the worker.
   Deno.umask(0o022);
   const options = await optionsOf(config);
-  const log = createLogger(config.log);
+  const { log, metrics } = options;
+  using _watch = instrumentProcess(metrics, { process: "worker", version: deno.version });
+  let started: WorkerHandle | undefined;
+  const pages = servePages(config, options, () => started);
   const graceMs = config.worker.shutdownGraceMs;
   // Until control answers there may be nothing else that keeps the process alive.
   const alive = setInterval(() => {}, 1 << 30);
-  const handle: WorkerHandle = await startWorker(options);
+  const handle = started = await startWorker(options);
   const end = () => {
     setTimeout(() => Deno.exit(1), graceMs + LAST_WORDS_MS);
     return handle.shutdown({ graceMs });
@@ -56,10 +91,11 @@ async function serve(config: Config): Promise<void> {
   using _signals = onTermination(end, { log });
   void watchParent(() => void end());
   // It may end before it was ever ready: then there is nothing to tell.
-  handle.ready.then(() => tellReady({ id: handle.id }), () => {});
+  handle.ready.then(() => tellReady({ id: handle.id, http: address(pages?.endpoint) }), () => {});
   await handle.done;
   // Ended by shutdown, or because control drained it: what is still being closed is closed here.
   await handle.shutdown();
+  await pages?.shutdown();
   clearInterval(alive);
 }
 

@@ -18,6 +18,7 @@ import {
   invalidArgument,
   type Metrics,
   noMetrics,
+  Recent,
   type Scope,
   scopeKey,
   systemClock,
@@ -74,6 +75,8 @@ export interface ActionCacheOptions {
 }
 
 const ABSENT: ActionCacheAnswer = { hit: false, reason: "absent", missing: [] };
+/** What the gauge of the hit ratio looks back on. */
+const HIT_RATIO_WINDOW_MS = 300_000;
 const KEY_PREFIX = new TextEncoder().encode("ac/");
 const encoder = new TextEncoder();
 
@@ -125,8 +128,24 @@ export class ActionCache {
       "Results that were to be stored: stored or refused",
       ["outcome"],
     );
-    this.#countHit = () => hits.add();
-    this.#countMiss = (reason) => misses.add({ reason });
+    const recent = new Recent(HIT_RATIO_WINDOW_MS);
+    metrics.gauge(
+      "brokkr_action_cache_hit_ratio",
+      "Share of the lookups of the last five minutes that hit; 0 when there were none",
+      [],
+      () => {
+        const { sum, count } = recent.read(this.#clock.monotonicMs());
+        return count === 0 ? 0 : sum / count;
+      },
+    );
+    this.#countHit = () => {
+      hits.add();
+      recent.add(this.#clock.monotonicMs(), 1);
+    };
+    this.#countMiss = (reason) => {
+      misses.add({ reason });
+      recent.add(this.#clock.monotonicMs(), 0);
+    };
     this.#countUpdate = (outcome) => updates.add({ outcome });
   }
 
