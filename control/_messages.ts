@@ -25,6 +25,8 @@ import { timestampOf } from "./_times.ts";
 
 const REAPI = "type.googleapis.com/build.bazel.remote.execution.v2.";
 const METADATA_URL = `${REAPI}ExecuteOperationMetadata`;
+/** Type of the client's RequestMetadata among an operation's auxiliary metadata. */
+const REQUEST_METADATA_URL = `${REAPI}RequestMetadata`;
 const RESPONSE_URL = `${REAPI}ExecuteResponse`;
 /** Room for everything but the result and the status. */
 const FRAME_BYTES = 32;
@@ -75,21 +77,26 @@ export interface OperationMetadata {
   readonly digest: Digest;
   readonly worker: string;
   readonly queuedWallMs: number | undefined;
+  /** Encoded RequestMetadata of the client that asked for the action. */
+  readonly clientMetadata: Uint8Array | undefined;
 }
 
 /** An encoded Operation; it is done if it has a response. */
 export function encodeOperation(
   name: OperationName,
-  { stage, digest, worker, queuedWallMs }: OperationMetadata,
+  { stage, digest, worker, queuedWallMs, clientMetadata }: OperationMetadata,
   response: Uint8Array | undefined,
 ): Uint8Array {
   const metadata = ExecuteOperationMetadataCodec.encode({
     stage,
     actionDigest: { hash: digest.hash, sizeBytes: digest.sizeBytes },
     digestFunction: digest.fn.value,
-    partialExecutionMetadata: worker === "" && queuedWallMs === undefined ? undefined : {
+    partialExecutionMetadata: {
       worker,
       queuedTimestamp: queuedWallMs === undefined ? undefined : timestampOf(queuedWallMs),
+      auxiliaryMetadata: clientMetadata === undefined
+        ? []
+        : [{ typeUrl: REQUEST_METADATA_URL, value: clientMetadata }],
     },
   });
   return OperationCodec.encode({

@@ -30,6 +30,8 @@ const KNOWN_NODE_PROPERTIES: readonly string[] = ["mtime", "unix_mode"];
 export interface CheckedAction {
   /** Its Command. */
   readonly commandDigest: Digest;
+  /** The Directory it runs in. */
+  readonly inputRootDigest: Digest;
   /** How long the command may run, in milliseconds: the action's own timeout or the default. */
   readonly timeoutMs: number;
   /** Neither answered from the cache, nor put there, nor merged with a running twin. */
@@ -54,7 +56,7 @@ export interface TimeoutLimits {
 export function checkAction(bytes: Uint8Array, fn: DigestFunction, limits: TimeoutLimits): CheckedAction {
   const action = ActionCodec.decode(bytes);
   const commandDigest = digestField(action.commandDigest, fn, "action.command_digest");
-  digestField(action.inputRootDigest, fn, "action.input_root_digest");
+  const inputRootDigest = digestField(action.inputRootDigest, fn, "action.input_root_digest");
   if (commandDigest.sizeBytes > MAX_COMMAND_BYTES) {
     throw invalidArgument(
       "action.command_digest",
@@ -70,6 +72,7 @@ export function checkAction(bytes: Uint8Array, fn: DigestFunction, limits: Timeo
   }
   return {
     commandDigest,
+    inputRootDigest,
     timeoutMs: asked === 0 ? limits.defaultTimeoutMs : asked,
     doNotCache: action.doNotCache,
     platform: checkPlatform(action.platform, "action.platform"),

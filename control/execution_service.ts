@@ -13,6 +13,7 @@
 
 import {
   type ActionCache,
+  batchOf,
   type BlobStore,
   type Digest,
   digestKey,
@@ -20,11 +21,11 @@ import {
   type InlineRequest,
   missingBlobsError,
   parseDigest,
+  sameDigest,
 } from "@brokkr/cas";
 import {
   asBrokkrError,
   BrokkrError,
-  cancelled,
   type Clock,
   Code,
   formatTraceparent,
@@ -39,18 +40,25 @@ import {
 } from "@brokkr/common";
 import type { ExecuteRequest, WaitExecutionRequest } from "@brokkr/proto";
 import { type CallContext, type Route, serverStream } from "@brokkr/proto/rpc/server";
-import { checkAction, checkCommand, MAX_ACTION_BYTES, type TimeoutLimits } from "./action_check.ts";
+import {
+  checkAction,
+  checkCommand,
+  type CheckedAction,
+  MAX_ACTION_BYTES,
+  type TimeoutLimits,
+} from "./action_check.ts";
 import type { Environments } from "./environments.ts";
 import { cachedEnd, inlineResult } from "./_cached_end.ts";
-import { failedEnd, type Grid, type JobPayload } from "./grid.ts";
+import { failedEnd, type JobPayload } from "./grid.ts";
 import type { GridMetrics } from "./_grid_metrics.ts";
 import { encodeExecuteResponse, RawExecution } from "./_messages.ts";
+import type { Operations } from "./operations.ts";
 import { type ExecuteEnd, OperationRecord } from "./operation_record.ts";
 import type { PlatformProperty } from "./scheduler/mod.ts";
 
 /** What the Execution service is made of. */
 export interface ExecutionOptions extends TimeoutLimits {
-  readonly grid: Grid;
+  readonly operations: Operations;
   readonly blobs: BlobStore;
   readonly cache: ActionCache;
   /** Environments whose results may answer. */
@@ -63,11 +71,20 @@ export interface ExecutionOptions extends TimeoutLimits {
   readonly metrics: GridMetrics;
 }
 
+/** An action that the scheduler can take. */
+export interface PreparedJob {
+  /** What a worker needs. */
+  readonly payload: JobPayload;
+  /** What it must offer. */
+  readonly platform: readonly PlatformProperty[];
+}
+
 const MAX_INLINE_PATHS = 10_000;
 
 /** Runs actions for clients. */
 export class ExecutionService {
   readonly #options: ExecutionOptions;
+  readonly #checks = new Set<Promise<void>>();
   #counter = 0;
 
   constructor(options: ExecutionOptions) {
@@ -82,33 +99,34 @@ export class ExecutionService {
     ];
   }
 
+  /** Resolves when no action is being looked up or checked. */
+  async settled(): Promise<void> {
+    while (this.#checks.size > 0) await Promise.all(this.#checks);
+  }
+
   async *#execute(
     request: ExecuteRequest,
     context: CallContext,
   ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { operations } = this.#options;
     const scope = context.scope(request.instanceName);
     const digest = parseDigest(request.actionDigest, request.digestFunction, "action_digest");
     if (digest.sizeBytes > MAX_ACTION_BYTES) {
       throw invalidArgument("action_digest", `An Action may have at most ${MAX_ACTION_BYTES} bytes`);
     }
     const record = this.#newRecord(request, scope, digest, context);
+    operations.begin(record);
+    const first = record.encode();
+    const { version } = record;
+    // Apart from this call: from here on the operation lives by itself, whatever happens to the stream.
+    const check = this.#check(record, request).finally(() => this.#checks.delete(check));
+    this.#checks.add(check);
     try {
-      // The name first: whatever happens to the stream from here on, the client can come back.
-      yield record.encode();
-      const cached = request.skipCacheLookup ? undefined : await this.#lookup(record);
-      if (cached !== undefined) this.#finishAtOnce(record, cached);
-      else await this.#submit(record, request);
-      for await (const operation of record.follow(context.signal)) yield operation;
-    } catch (error) {
-      // Before it was handed to the grid nobody else ends it.
-      if (this.#options.grid.record(record.name) !== record) record.refuse(asBrokkrError(error));
-      throw error;
+      // The name first, so that the client can come back.
+      yield first;
+      for await (const operation of record.follow(context.signal, version)) yield operation;
     } finally {
-      if (this.#options.grid.record(record.name) === record) {
-        this.#options.grid.post({ type: "unwatch", operation: record.name });
-      } else {
-        record.refuse(cancelled("The client left before the action was taken in"));
-      }
+      operations.unwatch(record);
     }
   }
 
@@ -116,23 +134,14 @@ export class ExecutionService {
     request: WaitExecutionRequest,
     context: CallContext,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { grid } = this.#options;
-    const name = request.name as OperationName;
-    const record = grid.record(name);
-    if (record === undefined) {
-      throw notFound(
-        `Operation ${
-          JSON.stringify(name.slice(0, 200))
-        } is not known; it ended long ago, or control restarted: ` +
-          "execute the action again",
-      );
-    }
-    context.scope(record.init.scope.instance);
-    grid.post({ type: "watch", operation: name });
+    const { operations } = this.#options;
+    const record = operations.find(request.name, (instance) => context.scope(instance));
+    if (record === undefined) throw unknownOperation(request.name);
+    operations.watch(record);
     try {
       for await (const operation of record.follow(context.signal)) yield operation;
     } finally {
-      grid.post({ type: "unwatch", operation: name });
+      operations.unwatch(record);
     }
   }
 
@@ -141,7 +150,8 @@ export class ExecutionService {
     if (request.inlineOutputFiles.length > MAX_INLINE_PATHS) {
       throw invalidArgument("inline_output_files", `At most ${MAX_INLINE_PATHS} files can be inlined`);
     }
-    const name = `operations/${epoch}-${++this.#counter}-${randomHex(random, 8)}` as OperationName;
+    const sequence = ++this.#counter;
+    const name = `operations/${epoch}-${sequence}-${randomHex(random, 8)}` as OperationName;
     const span = tracer.start("action", context.trace, { operation: name, action: formatDigest(digest) });
     const inline: InlineRequest = {
       stdout: request.inlineStdout,
@@ -156,7 +166,8 @@ export class ExecutionService {
       span.set("mnemonic", told.actionMnemonic);
       span.set("target", told.targetId);
     }
-    return new OperationRecord({ name, scope, digest, inline, clientMetadata, span, tracer }, clock);
+    const init = { name, sequence, scope, digest, inline, clientMetadata, client: told, span, tracer };
+    return new OperationRecord(init, clock);
   }
 
   /** The end of an operation whose result is in the cache, complete. */
@@ -179,31 +190,32 @@ export class ExecutionService {
     }
   }
 
-  /** Answers an operation that needs no worker; it can be waited for all the same. */
-  #finishAtOnce(record: OperationRecord, end: ExecuteEnd): void {
-    const { grid, metrics, clock } = this.#options;
-    grid.add(record);
-    record.finish(end);
-    metrics.finished(end, clock.monotonicMs() - record.createdMs);
-    grid.post({ type: "cached", operation: record.name, sizeBytes: record.sizeBytes });
+  /** Answers from the cache or hands to the scheduler; never rejects. */
+  async #check(record: OperationRecord, request: ExecuteRequest): Promise<void> {
+    const { operations, metrics, clock } = this.#options;
+    const finish = (end: ExecuteEnd) => {
+      operations.finish(record, end);
+      metrics.finished(end, clock.monotonicMs() - record.createdMs);
+    };
+    try {
+      const cached = request.skipCacheLookup ? undefined : await this.#lookup(record);
+      // It may have been cancelled meanwhile.
+      if (!operations.isChecking(record)) return;
+      if (cached !== undefined) return finish(cached);
+      const job = await this.prepare(record);
+      if (operations.isChecking(record)) this.#submit(record, request, job);
+    } catch (thrown) {
+      const error = asBrokkrError(thrown);
+      if (!operations.isChecking(record)) return;
+      if (error.code !== Code.INTERNAL) return finish(failedEnd(error));
+      record.refuse(error);
+      operations.drop(record);
+    }
   }
 
-  async #submit(record: OperationRecord, request: ExecuteRequest): Promise<void> {
-    let job: Awaited<ReturnType<ExecutionService["prepare"]>>;
-    try {
-      job = await this.prepare(record);
-    } catch (error) {
-      const known = asBrokkrError(error);
-      if (known.code === Code.INTERNAL) throw error;
-      return this.#finishAtOnce(record, failedEnd(known));
-    }
-    const { payload, platform } = job;
+  #submit(record: OperationRecord, request: ExecuteRequest, { payload, platform }: PreparedJob): void {
     const { scope, digest } = payload;
-    const { grid } = this.#options;
-    grid.add(record);
-    grid.post({
-      type: "submit",
-      operation: record.name,
+    this.#options.operations.submit(record, {
       twinKey: payload.doNotCache ? undefined : `${scopeKey(scope)} ${digestKey(digest)}`,
       platform,
       priority: request.executionPolicy?.priority ?? 0,
@@ -218,12 +230,11 @@ export class ExecutionService {
    *
    * @throws {BrokkrError} FAILED_PRECONDITION naming a missing blob; INVALID_ARGUMENT for what no worker could run.
    */
-  async prepare(
-    record: OperationRecord,
-  ): Promise<{ readonly payload: JobPayload; readonly platform: readonly PlatformProperty[] }> {
+  async prepare(record: OperationRecord): Promise<PreparedJob> {
     const { scope, digest, span } = record.init;
     const action = await this.#read(scope, digest, "Action");
     const checked = checkAction(action, digest.fn, this.#options);
+    await this.#requirePresent(scope, checked);
     const command = await this.#read(scope, checked.commandDigest, "Command");
     const platform = checkCommand(command);
     const { timeoutMs, doNotCache } = checked;
@@ -232,6 +243,22 @@ export class ExecutionService {
       payload: { scope, digest, action, command, timeoutMs, doNotCache, traceparent },
       platform: checked.platform ?? platform ?? [],
     };
+  }
+
+  /** All that is missing is named at once, lest the client come back for each. What lies below the root workers see. */
+  async #requirePresent(scope: Scope, { commandDigest, inputRootDigest }: CheckedAction): Promise<void> {
+    const command = ["Command", commandDigest] as const;
+    const inputRoot = ["Input root", inputRootDigest] as const;
+    const named = sameDigest(commandDigest, inputRootDigest) ? [command] : [command, inputRoot];
+    const digests = named.map(([, digest]) => digest);
+    const missing = await this.#options.blobs.missing(scope, batchOf(commandDigest.fn, digests));
+    if (missing.length === 0) return;
+    const gone = Array.from(missing, (index) => named[index]);
+    const words = gone.map(([what, digest]) => `${what} ${formatDigest(digest)}`).join(" and ");
+    throw missingBlobsError(
+      `${words} ${gone.length === 1 ? "is" : "are"} not in the store; upload what is missing first`,
+      gone.map(([, digest]) => digest),
+    );
   }
 
   async #read(scope: Scope, digest: Digest, what: string): Promise<Uint8Array> {
@@ -245,6 +272,14 @@ export class ExecutionService {
       ]);
     }
   }
+}
+
+/** NOT_FOUND for an operation, with what to do about it. */
+export function unknownOperation(name: string): BrokkrError {
+  const shown = JSON.stringify(name.slice(0, 200));
+  return notFound(
+    `Operation ${shown} is not known; it ended long ago, or control restarted: execute the action again`,
+  );
 }
 
 /** Blobs up to this size are read at once. */

@@ -15,6 +15,7 @@ import {
   type Tracer,
 } from "@brokkr/common";
 import { ExecutionStage } from "@brokkr/proto";
+import type { ClientMetadata } from "@brokkr/proto/rpc/server";
 import { assert } from "./_assert.ts";
 import { encodeOperation } from "./_messages.ts";
 
@@ -37,15 +38,28 @@ export interface ExecuteEnd {
 /** What an operation is made of. */
 export interface OperationInit {
   readonly name: OperationName;
+  /** Counts operations; later ones have greater numbers. */
+  readonly sequence: number;
   readonly scope: Scope;
   readonly digest: Digest;
   readonly inline: InlineRequest;
   /** Encoded RequestMetadata of the client. */
   readonly clientMetadata: Uint8Array | undefined;
+  /** What it says. */
+  readonly client: ClientMetadata | undefined;
   /** The whole operation; ended with it. */
   readonly span: Span;
   /** Makes the spans of its steps. */
   readonly tracer: Tracer;
+}
+
+/** One step of an operation's way; it ends when the next begins. */
+export interface OperationStep {
+  readonly kind: "cache check" | "queued" | "on worker";
+  /** Monotonic milliseconds. */
+  readonly startMs: number;
+  /** Who ran it; `""` for the other kinds. */
+  readonly worker: string;
 }
 
 /** What a record takes beside what it holds, about. */
@@ -59,10 +73,10 @@ export class OperationRecord {
   inline: InlineRequest;
   readonly createdMs: number;
   readonly createdWallMs: number;
-  /** When it came to the queue, was begun by its last worker, and ended; monotonic milliseconds. */
+  /** When it came to the queue first, and ended; monotonic milliseconds. */
   queuedMs: number | undefined;
-  executingMs: number | undefined;
   finishedMs: number | undefined;
+  readonly #steps: OperationStep[] = [];
   /** Who has or had it. */
   worker = "";
   attempts = 0;
@@ -81,6 +95,7 @@ export class OperationRecord {
     this.#clock = clock;
     this.createdMs = clock.monotonicMs();
     this.createdWallMs = clock.wallMs();
+    this.#steps.push({ kind: "cache check", startMs: this.createdMs, worker: "" });
   }
 
   get name(): OperationName {
@@ -96,9 +111,16 @@ export class OperationRecord {
     return this.#end;
   }
 
+  /** Its way so far. As long as attempts are bounded, so is this. */
+  get steps(): readonly OperationStep[] {
+    return this.#steps;
+  }
+
   /** What remembering it costs, in bytes. */
   get sizeBytes(): number {
-    let bytes = RECORD_BYTES + (this.init.clientMetadata?.length ?? 0) + (this.#end?.response.length ?? 0);
+    // The client's metadata is kept as it came and decoded.
+    let bytes = RECORD_BYTES + 3 * (this.init.clientMetadata?.length ?? 0) +
+      (this.#end?.response.length ?? 0);
     for (const path of this.inline.files) bytes += 2 * path.length;
     return bytes;
   }
@@ -106,19 +128,17 @@ export class OperationRecord {
   /** It waits for a worker. */
   queued(attempts: number): void {
     this.queuedMs ??= this.#clock.monotonicMs();
-    this.executingMs = undefined;
     this.attempts = attempts;
-    this.#begin("queued");
+    this.#begin("queued", "");
     this.#enter(ExecutionStage.QUEUED);
   }
 
   /** A worker began. */
   executing(worker: string, attempts: number): void {
     this.queuedMs ??= this.#clock.monotonicMs();
-    this.executingMs ??= this.#clock.monotonicMs();
     this.worker = worker;
     this.attempts = attempts;
-    this.#begin("on worker").set("worker", worker);
+    this.#begin("on worker", worker).set("worker", worker);
     this.#enter(ExecutionStage.EXECUTING);
   }
 
@@ -145,48 +165,74 @@ export class OperationRecord {
     this.#tell();
   }
 
-  /** The encoded Operation as it is now. */
-  encode(): Uint8Array {
+  /** Why it was refused; undefined when it was not. */
+  get refused(): BrokkrError | undefined {
+    return this.#refused;
+  }
+
+  /** The encoded Operation as it is now; with what its client said of itself for those who did not say it. */
+  encode(withClient = false): Uint8Array {
     const { createdMs, createdWallMs, queuedMs } = this;
     return encodeOperation(this.name, {
       stage: this.#stage,
       digest: this.init.digest,
       worker: this.worker,
       queuedWallMs: queuedMs === undefined ? undefined : createdWallMs + queuedMs - createdMs,
+      clientMetadata: withClient ? this.init.clientMetadata : undefined,
     }, this.#end?.response);
   }
 
+  /** Counts its changes. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Resolves when it has ended or was refused; rejects with what `signal` was aborted with. */
+  async ended(signal: AbortSignal): Promise<void> {
+    while (this.#end === undefined && this.#refused === undefined) {
+      await this.#changed(this.#version, signal);
+    }
+  }
+
   /**
-   * The operation now and after each change, to its end. A reader that is slow misses stages in between, never the end.
+   * The operation now (unless it is at version `seen` still) and after each change, to its end. A reader that is slow
+   * misses stages in between, never the end.
    *
    * @throws {BrokkrError} what `signal` was aborted with; what the operation was refused with.
    */
-  async *follow(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    let seen = -1;
-    let wake = () => {};
-    const changed = () => wake();
-    this.#followers.add(changed);
-    signal.addEventListener("abort", changed, { once: true });
-    try {
-      for (;;) {
-        throwIfAborted(signal);
-        if (this.#refused !== undefined) throw this.#refused;
-        if (seen === this.#version) {
-          await new Promise<void>((resolve) => wake = resolve);
-          continue;
-        }
+  async *follow(signal: AbortSignal, seen = -1): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      throwIfAborted(signal);
+      if (this.#refused !== undefined) throw this.#refused;
+      if (seen === this.#version) await this.#changed(seen, signal);
+      else {
         seen = this.#version;
         yield this.encode();
         if (seen === this.#version && this.#end !== undefined) return;
       }
-    } finally {
-      this.#followers.delete(changed);
-      signal.removeEventListener("abort", changed);
     }
   }
 
-  #begin(step: string): Span {
+  /** Resolves when its version is not `seen`, at once if it is not now. */
+  async #changed(seen: number, signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
+    if (seen !== this.#version) return;
+    const { promise, resolve: wake } = Promise.withResolvers<void>();
+    const abort = () => wake();
+    this.#followers.add(wake);
+    signal.addEventListener("abort", abort, { once: true });
+    await promise;
+    this.#followers.delete(wake);
+    signal.removeEventListener("abort", abort);
+    throwIfAborted(signal);
+  }
+
+  #begin(step: OperationStep["kind"], worker: string): Span {
     this.#step?.end();
+    const last = this.#steps.at(-1);
+    if (last?.kind !== step || last.worker !== worker) {
+      this.#steps.push({ kind: step, startMs: this.#clock.monotonicMs(), worker });
+    }
     return this.#step = this.init.tracer.start(step, this.init.span.context);
   }
 
