@@ -48,35 +48,105 @@ function writeStderr(line: string): void {
   }
 }
 
-function plain(value: unknown): unknown {
+/** Characters of one text of a line; what is longer is cut. */
+const MAX_TEXT = 4096;
+/** Characters of a line. */
+const MAX_LINE = 32_768;
+/** Characters of a text when all of them together made the line too long. */
+const SHORT_TEXT = 128;
+/** Fields that are kept when a line is too long. */
+const MAX_FIELDS = 64;
+
+/**
+ * What a terminal or a reader of lines could take for something else than text: control characters, separators of lines
+ * and paragraphs, and what turns the direction of writing.
+ */
+// deno-lint-ignore no-control-regex -- control characters are what it looks for
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+function escaped(text: string): string {
+  return text.replace(UNSAFE, (unsafe) => `\\u${unsafe.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function cut(text: string, limit: number): string {
+  return text.length <= limit ? text : `${text.slice(0, limit)}... (${text.length - limit} more)`;
+}
+
+function plain(value: unknown, limit: number): unknown {
   if (value instanceof Error) {
     const code = (value as { codeName?: unknown }).codeName;
-    const cause = value.cause === undefined ? undefined : plain(value.cause);
+    const cause = value.cause === undefined ? undefined : plain(value.cause, limit);
     return {
       name: value.name,
-      message: value.message,
+      message: cut(value.message, limit),
       ...(code === undefined ? {} : { code }),
       ...(cause === undefined ? {} : { cause }),
       stack: value.stack,
     };
   }
+  if (typeof value === "string") return cut(value, limit);
   if (typeof value === "bigint") return value.toString();
   if (value instanceof Uint8Array) return value.length <= 64 ? value.toHex() : `${value.length} bytes`;
   return value;
 }
 
-function text(value: unknown): string {
+/** JSON of anything, on one line; a value that has none (a circle, a getter that throws) is named so. */
+function json(value: unknown, limit: number): string {
+  try {
+    return escaped(JSON.stringify(value, (_key, inner) => plain(inner, limit)) ?? "null");
+  } catch (error) {
+    return JSON.stringify(`not to be written: ${error instanceof Error ? error.name : "an error"}`);
+  }
+}
+
+function text(value: unknown, limit: number): string {
   if (value instanceof Error) {
     const cause = value.cause instanceof Error ? ` (cause: ${value.cause.message})` : "";
-    return JSON.stringify(value.message + cause);
+    return json(cut(value.message, limit) + cause, limit + MAX_TEXT);
   }
-  const simple = plain(value);
-  if (typeof simple === "string") return /^[\w./:@+-]+$/.test(simple) ? simple : JSON.stringify(simple);
-  return JSON.stringify(simple) ?? "undefined";
+  const simple = plain(value, limit);
+  if (typeof simple === "string" && /^[\w./:@+-]+$/.test(simple)) return simple;
+  return json(simple, limit + MAX_TEXT);
+}
+
+interface Line {
+  readonly time: string;
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+function jsonLine({ time, level, message, fields }: Line, limit: number): string {
+  let out = `{"time":${JSON.stringify(time)},"level":"${level}","message":${json(message, limit)}`;
+  for (const [key, value] of Object.entries(fields)) {
+    if (value !== undefined && !RESERVED.has(key)) out += `,${json(key, limit)}:${json(value, limit)}`;
+  }
+  return out + "}";
+}
+
+function textLine({ time, level, message, fields }: Line, limit: number): string {
+  let out = `${time} ${level.toUpperCase().padEnd(5)} ${escaped(cut(message, limit))}`;
+  for (const [key, value] of Object.entries(fields)) {
+    if (value !== undefined) out += ` ${escaped(cut(key, SHORT_TEXT))}=${text(value, limit)}`;
+  }
+  return out;
+}
+
+/** Names that a field must not take: they are the line's own. */
+const RESERVED = new Set(["time", "level", "message"]);
+
+/** Fields of a line that was too long: short ones as they are, the rest cut down to a text. */
+function shortened(fields: LogFields): LogFields {
+  const kept = Object.entries(fields).slice(0, MAX_FIELDS).map(([key, value]) => {
+    const simple = typeof value === "number" || typeof value === "boolean";
+    return [cut(key, SHORT_TEXT), simple ? value : cut(text(value, SHORT_TEXT), SHORT_TEXT)];
+  });
+  return { ...Object.fromEntries(kept), truncated: true };
 }
 
 /**
- * Makes a logger.
+ * Makes a logger. Whatever is in a message or a field, it makes one line, of at most 32 Ki characters: control characters
+ * are escaped, long texts are cut, and a line that is too long says `truncated`. Logging never throws.
  *
  * @example
  * ```ts
@@ -92,20 +162,15 @@ export function createLogger(options: LogOptions = {}): Logger {
   const least = ORDER[options.level ?? "info"];
   const write = options.write ?? writeStderr;
   const wallMs = options.wallMs ?? Date.now;
-  const json = options.format === "json";
+  const format = options.format === "json" ? jsonLine : textLine;
   const make = (base: LogFields): Logger => {
     const line = (level: LogLevel, message: string, fields: LogFields = {}) => {
       if (ORDER[level] < least) return;
       const time = new Date(wallMs()).toISOString();
-      const all = { ...base, ...fields };
-      if (json) {
-        return write(JSON.stringify({ time, level, message, ...all }, (_key, value) => plain(value)));
-      }
-      let out = `${time} ${level.toUpperCase().padEnd(5)} ${message}`;
-      for (const [key, value] of Object.entries(all)) {
-        if (value !== undefined) out += ` ${key}=${text(value)}`;
-      }
-      write(out);
+      const whole = { time, level, message, fields: { ...base, ...fields } };
+      const out = format(whole, MAX_TEXT);
+      if (out.length <= MAX_LINE) return write(out);
+      write(format({ ...whole, fields: shortened(whole.fields) }, SHORT_TEXT));
     };
     return {
       debug: (message, fields) => line("debug", message, fields),
