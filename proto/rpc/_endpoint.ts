@@ -60,13 +60,16 @@ export function connectionError(endpoint: Endpoint, details: string): BrokkrErro
   return undefined;
 }
 
+/** How Node words a connection that broke: most often with the name of an errno, once in a sentence of its own. */
+const BROKEN_CONNECTION =
+  /internal client error: (.*(?:\bE(?:PIPE|CONN[A-Z]+|TIMEDOUT|SHUTDOWN|NET[A-Z]+|HOST[A-Z]+)\b|socket has been ended).*)/s;
+
 /**
  * The error for a connection that broke while something was written to it. grpc-js knows ECONNRESET and ETIMEDOUT as
  * such; the rest it takes for an INTERNAL error of a server that in truth never got the call.
  */
 export function droppedError(endpoint: Endpoint, details: string): BrokkrError | undefined {
-  const why = /internal client error: (.*\bE(?:PIPE|CONN[A-Z]+|TIMEDOUT|SHUTDOWN|NET[A-Z]+|HOST[A-Z]+)\b.*)/s
-    .exec(details)?.[1];
+  const why = BROKEN_CONNECTION.exec(details)?.[1];
   if (why === undefined) return undefined;
   return new BrokkrError(Code.UNAVAILABLE, `The connection to ${endpoint.url} dropped: ${firstLine(why)}`, {
     cause: new Error(details),

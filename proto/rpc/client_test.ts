@@ -61,10 +61,11 @@ Deno.test("connectionError says what to do", () => {
 Deno.test("droppedError tells a connection that broke under a write from a server's own INTERNAL", () => {
   const endpoint = parseEndpoint("grpc://a:1");
   const reset = "Received RST_STREAM with code 2";
-  for (const errno of ["EPIPE", "ECONNABORTED", "ENETDOWN", "EHOSTUNREACH"]) {
-    const error = droppedError(endpoint, `${reset} triggered by internal client error: write ${errno}`);
+  const whys = ["EPIPE", "ECONNABORTED", "ENETDOWN", "EHOSTUNREACH"].map((errno) => `write ${errno}`);
+  for (const why of [...whys, "This socket has been ended by the other party"]) {
+    const error = droppedError(endpoint, `${reset} triggered by internal client error: ${why}`);
     assertEquals(error?.code, Code.UNAVAILABLE);
-    assertEquals(error?.message, `The connection to grpc://a:1 dropped: write ${errno}`);
+    assertEquals(error?.message, `The connection to grpc://a:1 dropped: ${why}`);
   }
   for (
     const other of [`${reset} (Internal server error)`, "write EPIPE", "internal client error: EXPONENT"]
