@@ -99,7 +99,11 @@ export class ServerCallContext implements CallContext {
   }
 
   get log(): Logger {
-    return this.#log ??= this.#source.log.with({ trace: this.trace.traceId, method: this.path });
+    return this.#log ??= this.#source.log.with({
+      trace: this.trace.traceId,
+      method: this.path,
+      invocation: this.clientMetadata?.toolInvocationId || undefined,
+    });
   }
 
   get clientMetadataBytes(): Uint8Array | undefined {

@@ -29,6 +29,9 @@ export function logCall(log: Logger, context: ServerCallContext, { code, ms, err
     get trace() {
       return context.trace.traceId;
     },
+    get invocation() {
+      return context.clientMetadata?.toolInvocationId || undefined;
+    },
     get peer() {
       return context.peer;
     },

@@ -25,6 +25,7 @@ import { dataStreamOf, resetStream, streamOf, wasBrokenOff } from "./_grpc_inter
 import { Inbox } from "./_inbox.ts";
 import type { CallCore, RouteEntry } from "./_call_core.ts";
 import { logCall } from "./_call_log.ts";
+import { beginCallSpan, endCallSpan } from "./_call_span.ts";
 import { charge, CHARGE_FLOOR_BYTES, chargeNow } from "./_charge.ts";
 import { type Arrived, Intake } from "./_intake.ts";
 import { asBuffer, asPlain, Outbox } from "./_outbox.ts";
@@ -139,9 +140,7 @@ export class ServerCall {
     core.calls.add(this);
     this.#entry.meter?.began();
     if (core.tracer !== undefined) {
-      const { service, name } = this.#entry.method;
-      const attributes = { "rpc.system": "grpc", "rpc.service": service, "rpc.method": name };
-      this.#span = core.tracer.start(`${service}/${name}`, this.#context.parentTrace(), attributes);
+      this.#span = beginCallSpan(core.tracer, this.#entry.method, this.#context);
     }
     try {
       this.#admit();
@@ -486,11 +485,7 @@ export class ServerCall {
     for (const { lease } of this.#arrived.splice(0)) lease?.release();
     this.#received();
     this.#entry.meter?.ended(code, nowMs - this.#startedMs);
-    if (this.#span !== undefined) {
-      this.#span.set("rpc.grpc.status_code", code);
-      if (error !== undefined) this.#span.fail(error);
-      this.#span.end();
-    }
+    if (this.#span !== undefined) endCallSpan(this.#span, code, error);
     logCall(this.#core.log, this.#context, { code, ms: nowMs - this.#startedMs, error, thrown });
     if (error === undefined) return;
     this.#aborted = error;

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { Code } from "@brokkr/common";
+import { Code, formatTraceparent, type TraceContext } from "@brokkr/common";
 import type { Method } from "../codec.ts";
 import { REQUEST_METADATA_KEY } from "./request_metadata.ts";
 
@@ -29,6 +29,8 @@ export interface QuickCallOptions {
   readonly signal?: AbortSignal;
   /** Encoded RequestMetadata. */
   readonly clientMetadataBytes?: Uint8Array<ArrayBuffer>;
+  /** Span that causes the call. */
+  readonly trace?: TraceContext;
 }
 
 const TIMEOUT_MS = 5_000;
@@ -81,7 +83,7 @@ export async function quickCall<Req, Res, ReqInit, ResInit>(
   request: ReqInit,
   options: QuickCallOptions = {},
 ): Promise<QuickAnswer<Res>> {
-  const { signal, clientMetadataBytes } = options;
+  const { signal, clientMetadataBytes, trace } = options;
   try {
     using client = Deno.createHttpClient({ http1: false, http2: true });
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
@@ -93,6 +95,7 @@ export async function quickCall<Req, Res, ReqInit, ResInit>(
       headers: {
         "content-type": "application/grpc",
         te: "trailers",
+        ...(trace === undefined ? {} : { traceparent: formatTraceparent(trace) }),
         ...(clientMetadataBytes === undefined
           ? {}
           : { [REQUEST_METADATA_KEY]: clientMetadataBytes.toBase64() }),

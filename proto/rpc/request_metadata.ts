@@ -28,3 +28,17 @@ export function parseRequestMetadata(bytes: Uint8Array): ClientMetadata | undefi
     return undefined;
   }
 }
+
+/** What of it tells one call from another, as attributes of spans and fields of logs; what is empty is left out. */
+export function clientAttributes(metadata: ClientMetadata | undefined): Readonly<Record<string, string>> {
+  if (metadata === undefined) return {};
+  const all = {
+    "brokkr.tool": `${metadata.toolName} ${metadata.toolVersion}`.trim(),
+    "brokkr.invocation": metadata.toolInvocationId,
+    "brokkr.correlated_invocations": metadata.correlatedInvocationsId,
+    "brokkr.action_id": metadata.actionId,
+    "brokkr.target": metadata.targetId,
+    "brokkr.mnemonic": metadata.actionMnemonic,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
+}

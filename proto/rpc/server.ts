@@ -44,6 +44,7 @@ export type { PeerInfo, PolicyOptions } from "./auth.ts";
 export { checkExposure, type TlsOptions } from "./_listen.ts";
 export { DEFAULT_LIMITS, type RpcServerOptions, type ServerLimits } from "./_server_options.ts";
 export * from "./limits.ts";
+export { clientAttributes } from "./request_metadata.ts";
 export { bidi, clientStream, serverStream, unary } from "./route.ts";
 export { onTermination, type TerminationOptions } from "./shutdown.ts";
 export type * from "./types.ts";

@@ -467,14 +467,18 @@ Deno.test("A call carries trace and client metadata to its handler", async () =>
     toolDetails: { toolName: "bazel", toolVersion: "9" },
     targetId: "//a",
   });
-  const spans: string[] = [];
+  const spans: unknown[] = [];
   const tracer = {
     start(...args: Parameters<ReturnType<typeof idTracer>["start"]>) {
-      spans.push(args[0]);
-      return idTracer().start(...args);
+      const [name, parent, attributes, kind] = args;
+      const about = [name, parent?.spanId, kind, attributes?.["brokkr.tool"], attributes?.["brokkr.target"]];
+      spans.push(about);
+      return { ...idTracer().start(...args), fail: () => about.push("failed") };
     },
   };
   const route = unary(Echo.unary, "read", (text, context) => {
+    if (text === "absent") throw new BrokkrError(Code.NOT_FOUND, "Nothing");
+    if (text === "wrong") throw new BrokkrError(Code.INVALID_ARGUMENT, "Wrong");
     if (text === "malformed") return `${context.clientMetadata}`;
     const told = context.clientMetadata;
     assertEquals(context.clientMetadataBytes, sent);
@@ -490,7 +494,15 @@ Deno.test("A call carries trace and client metadata to its handler", async () =>
   );
   const junk = new Uint8Array([255, 255]);
   assertEquals(await pair.channel.unary(Echo.unary, "malformed", { clientMetadataBytes: junk }), "undefined");
-  assertEquals(spans, ["test.Echo/Unary", "test.Echo/Unary"]);
+  await assertRejects(() => pair.channel.unary(Echo.unary, "absent"), BrokkrError);
+  await assertRejects(() => pair.channel.unary(Echo.unary, "wrong"), BrokkrError);
+  assertEquals(spans, [
+    ["test.Echo/Unary", trace.spanId, "server", "bazel 9", "//a"],
+    ["test.Echo/Unary", undefined, "server", undefined, undefined],
+    // Not to have a thing is an answer.
+    ["test.Echo/Unary", undefined, "server", undefined, undefined],
+    ["test.Echo/Unary", undefined, "server", undefined, undefined, "failed"],
+  ]);
 });
 
 Deno.test("Calls are counted by method and code", async () => {

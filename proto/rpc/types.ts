@@ -42,7 +42,7 @@ export interface CallContext {
   remainingMs(): number;
   /** Span of the call; pass it on to what the call causes. */
   readonly trace: TraceContext;
-  /** Writes lines that carry trace id and method. */
+  /** Writes lines that carry trace id, method, and the client's invocation where it names one. */
   readonly log: Logger;
   /** What the client says of itself; decoded on first use, undefined when absent or malformed. */
   readonly clientMetadata: ClientMetadata | undefined;
