@@ -5,7 +5,7 @@
  */
 
 import { type BlobStore, inlineContents, type InlineRequest, wantsInline } from "@brokkr/cas";
-import type { Scope } from "@brokkr/common";
+import type { ByteBudget, Scope } from "@brokkr/common";
 import type { DigestFunction } from "@brokkr/cas";
 import { Code } from "@brokkr/common";
 import { encodeExecuteResponse } from "./_messages.ts";
@@ -28,11 +28,12 @@ export function cachedEnd(result: Uint8Array): ExecuteEnd {
 /** `result` with the contents that a client asked for; undefined when it asked for none. */
 export function inlineResult(
   blobs: BlobStore,
+  budget: ByteBudget | undefined,
   scope: Scope,
   fn: DigestFunction,
   result: Uint8Array | undefined,
   inline: InlineRequest,
 ): Promise<Uint8Array> | undefined {
   if (result === undefined || !wantsInline(inline)) return undefined;
-  return inlineContents(blobs, scope, fn, result, inline, MAX_INLINE_BYTES);
+  return inlineContents(blobs, scope, fn, result, inline, { limitBytes: MAX_INLINE_BYTES, budget });
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type ActionCache, MAX_ACTION_RESULT_BYTES, parseDigest } from "@brokkr/cas";
+import { type ActionCache, MAX_ACTION_RESULT_BYTES, parseDigest, ResultBeyondLimits } from "@brokkr/cas";
 import { asBrokkrError, BrokkrError, Code, type LeaseId, type Logger, type WorkerId } from "@brokkr/common";
 import { scopeOf } from "@brokkr/common";
 import { ActionResultCodec, type LeaseResult, type Status } from "@brokkr/proto";
@@ -75,6 +75,8 @@ export class Settler {
     } catch (thrown) {
       const error = asBrokkrError(thrown);
       this.#log.warn("A result could not be cached", { worker, lease: leaseId, error });
+      // Another worker would come to the same; the client gets what there is.
+      if (error instanceof ResultBeyondLimits) return `The result could not be cached: ${error.message}`;
       // The worker promised what it did not upload, or wrote nonsense: another may do better.
       if (error.code === Code.FAILED_PRECONDITION || error.code === Code.INVALID_ARGUMENT) {
         return { kind: "fault", why: error.message };
@@ -99,10 +101,28 @@ function finish(
   note: string,
 ): Verdict {
   const words = [message, note].filter((text) => text !== "").join("; ");
-  const encoded = encodeExecuteResponse({ result, cached: false, status, message: words });
+  const encoded = encodeWithin({ result, cached: false, status, message: words });
   const code = status?.code ?? Code.OK;
   const outcome = { ...encoded, cached: false, code, message: status?.message ?? words, exitCode };
   return { kind: "finish", outcome, sizeBytes: encoded.response.length };
+}
+
+/** Largest response: with the rest of the operation it must fit a message. */
+const MAX_RESPONSE_BYTES = 4_150_000;
+/** What is kept of words when it would be larger, in characters. */
+const MAX_WORDS = 10_000;
+
+/** The encoded response; a worker's words give way to the result where both together are too much. */
+function encodeWithin(parts: Parameters<typeof encodeExecuteResponse>[0]) {
+  const encoded = encodeExecuteResponse(parts);
+  if (encoded.response.length <= MAX_RESPONSE_BYTES) return encoded;
+  const { status, message } = parts;
+  const short = (text: string) => text.slice(0, MAX_WORDS);
+  return encodeExecuteResponse({
+    ...parts,
+    message: short(message),
+    ...(status === undefined ? {} : { status: { code: status.code, message: short(status.message ?? "") } }),
+  });
 }
 
 function tooLarge(sizeBytes: number): Verdict {

@@ -286,10 +286,11 @@ class Control implements ControlHandle {
         ...actionCacheRoutes({
           cache,
           store: blobs,
+          budget,
           environments: () => [...environments.current, CLIENT_ENVIRONMENT],
         }),
         ...capabilitiesRoutes(casCapabilities({ maxBlobBytes })),
-        ...this.#gridRoutes({ blobs, metadata, cache, environments, drains, reasons }),
+        ...this.#gridRoutes({ blobs, metadata, cache, environments, drains, reasons, budget }),
       ],
       listen: [options.listen],
       authorize: defaultPolicy(
@@ -317,9 +318,10 @@ class Control implements ControlHandle {
       readonly environments: Environments;
       readonly drains: Drains;
       readonly reasons: ReadonlyMap<WorkerId, string>;
+      readonly budget: ByteBudget;
     },
   ) {
-    const { blobs, metadata: { bootEpoch: epoch }, cache, environments, drains, reasons } = parts;
+    const { blobs, metadata: { bootEpoch: epoch }, cache, environments, drains, reasons, budget } = parts;
     const options = this.#options;
     const clock = this.#clock;
     const log = this.#log;
@@ -334,7 +336,7 @@ class Control implements ControlHandle {
       metrics,
       settle: (handin) => settler.settle(handin),
       salvage: (handin) => settler.salvage(handin),
-      inline: (record, end) => inlineEnd(blobs, record, end),
+      inline: (record, end) => inlineEnd(blobs, budget, record, end),
       onFleet: () => onFleet(),
       onFatal: (error) => this.#fatal(error),
     });
@@ -368,6 +370,7 @@ class Control implements ControlHandle {
     const execution = new ExecutionService({
       ...common,
       operations,
+      budget,
       random: options.random ?? systemRandom,
       tracer: options.tracer ?? idTracer(),
       defaultTimeoutMs: options.defaultTimeoutMs ?? 3_600_000,

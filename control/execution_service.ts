@@ -26,10 +26,12 @@ import {
 import {
   asBrokkrError,
   BrokkrError,
+  type ByteBudget,
   type Clock,
   Code,
   formatTraceparent,
   invalidArgument,
+  type Logger,
   notFound,
   type OperationName,
   type Random,
@@ -39,7 +41,7 @@ import {
   type Tracer,
 } from "@brokkr/common";
 import type { ExecuteRequest, WaitExecutionRequest } from "@brokkr/proto";
-import { type CallContext, type Route, serverStream } from "@brokkr/proto/rpc/server";
+import { type CallContext, clientAttributes, type Route, serverStream } from "@brokkr/proto/rpc/server";
 import {
   checkAction,
   checkCommand,
@@ -60,6 +62,8 @@ import type { PlatformProperty } from "./scheduler/mod.ts";
 export interface ExecutionOptions extends TimeoutLimits {
   readonly operations: Operations;
   readonly blobs: BlobStore;
+  /** Charged for contents while they are put into results. */
+  readonly budget?: ByteBudget;
   readonly cache: ActionCache;
   /** Environments whose results may answer. */
   readonly environments: Environments;
@@ -69,6 +73,7 @@ export interface ExecutionOptions extends TimeoutLimits {
   readonly random: Random;
   readonly tracer: Tracer;
   readonly metrics: GridMetrics;
+  readonly log: Logger;
 }
 
 /** An action that the scheduler can take. */
@@ -146,42 +151,40 @@ export class ExecutionService {
   }
 
   #newRecord(request: ExecuteRequest, scope: Scope, digest: Digest, context: CallContext): OperationRecord {
-    const { epoch, random, tracer, clock } = this.#options;
+    const { epoch, random, tracer, clock, log } = this.#options;
     if (request.inlineOutputFiles.length > MAX_INLINE_PATHS) {
       throw invalidArgument("inline_output_files", `At most ${MAX_INLINE_PATHS} files can be inlined`);
     }
     const sequence = ++this.#counter;
     const name = `operations/${epoch}-${sequence}-${randomHex(random, 8)}` as OperationName;
-    const span = tracer.start("action", context.trace, { operation: name, action: formatDigest(digest) });
+    const told = context.clientMetadata;
+    const span = tracer.start("action", context.trace, {
+      "brokkr.operation": name,
+      "brokkr.action": formatDigest(digest),
+      ...clientAttributes(told),
+    });
     const inline: InlineRequest = {
       stdout: request.inlineStdout,
       stderr: request.inlineStderr,
       files: request.inlineOutputFiles,
     };
     const clientMetadata = context.clientMetadataBytes;
-    const told = context.clientMetadata;
-    if (told !== undefined) {
-      span.set("tool", told.toolName);
-      span.set("invocation", told.toolInvocationId);
-      span.set("mnemonic", told.actionMnemonic);
-      span.set("target", told.targetId);
-    }
-    const init = { name, sequence, scope, digest, inline, clientMetadata, client: told, span, tracer };
+    const init = { name, sequence, scope, digest, inline, clientMetadata, client: told, span, tracer, log };
     return new OperationRecord(init, clock);
   }
 
   /** The end of an operation whose result is in the cache, complete. */
   async #lookup(record: OperationRecord): Promise<ExecuteEnd | undefined> {
-    const { cache, environments, metrics, blobs, tracer } = this.#options;
+    const { cache, environments, metrics, blobs, budget, tracer } = this.#options;
     const { scope, digest, span } = record.init;
     using lookup = tracer.start("cache check", span.context);
     try {
       const answer = await cache.get(scope, digest, ...environments.current);
       metrics.lookup(answer.hit);
-      lookup.set("hit", answer.hit);
+      lookup.set("brokkr.cache_hit", answer.hit);
       if (!answer.hit) return undefined;
       const result =
-        await (inlineResult(blobs, scope, digest.fn, answer.bytes, record.inline) ?? answer.bytes);
+        await (inlineResult(blobs, budget, scope, digest.fn, answer.bytes, record.inline) ?? answer.bytes);
       return cachedEnd(result);
     } catch (error) {
       // A cache that fails must not fail the action.
@@ -220,7 +223,8 @@ export class ExecutionService {
       platform,
       priority: request.executionPolicy?.priority ?? 0,
       timeoutMs: payload.timeoutMs,
-      sizeBytes: record.sizeBytes + payload.action.length + payload.command.length,
+      sizeBytes: payload.action.length + payload.command.length,
+      operationBytes: record.sizeBytes,
       payload,
     });
   }
@@ -231,7 +235,7 @@ export class ExecutionService {
    * @throws {BrokkrError} FAILED_PRECONDITION naming a missing blob; INVALID_ARGUMENT for what no worker could run.
    */
   async prepare(record: OperationRecord): Promise<PreparedJob> {
-    const { scope, digest, span } = record.init;
+    const { name, scope, digest, span, clientMetadata } = record.init;
     const action = await this.#read(scope, digest, "Action");
     const checked = checkAction(action, digest.fn, this.#options);
     await this.#requirePresent(scope, checked);
@@ -240,7 +244,17 @@ export class ExecutionService {
     const { timeoutMs, doNotCache } = checked;
     const traceparent = formatTraceparent(span.context);
     return {
-      payload: { scope, digest, action, command, timeoutMs, doNotCache, traceparent },
+      payload: {
+        operation: name,
+        scope,
+        digest,
+        action,
+        command,
+        timeoutMs,
+        doNotCache,
+        traceparent,
+        clientMetadata,
+      },
       platform: checked.platform ?? platform ?? [],
     };
   }
@@ -299,13 +313,14 @@ async function collect(blobs: BlobStore, scope: Scope, digest: Digest): Promise<
 /** `end` with the contents that the operation's client asked for; undefined when there is nothing to do. */
 export function inlineEnd(
   blobs: BlobStore,
+  budget: ByteBudget | undefined,
   record: OperationRecord,
   end: ExecuteEnd,
 ): Promise<ExecuteEnd> | undefined {
   const { scope, digest } = record.init;
   // A result with a status (a timeout, say) is told by its digests; putting its pieces together anew is not worth it.
   if (end.code !== Code.OK) return undefined;
-  const inlined = inlineResult(blobs, scope, digest.fn, end.result, record.inline);
+  const inlined = inlineResult(blobs, budget, scope, digest.fn, end.result, record.inline);
   return inlined?.then((result) => {
     if (result === end.result) return end;
     return { ...end, ...encodeExecuteResponse({ result, cached: end.cached, message: end.message }) };

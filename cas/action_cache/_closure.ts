@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type BrokkrError, invalidArgument, type Scope, Slices } from "@brokkr/common";
+import { BrokkrError, Code, invalidArgument, type Scope, Slices } from "@brokkr/common";
 import { type ActionResult, ActionResultCodec, type Digest as WireDigest } from "@brokkr/proto";
 import type { BlobStore } from "../blob_store.ts";
 import {
@@ -18,13 +18,25 @@ import {
 } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
 import { batchInSlices, missingInSlices } from "../_slices.ts";
-import { type DirectoryContent, parseDirectory } from "../tree/directory.ts";
+import { type DirectoryContent, parseDirectoryInSlices } from "../tree/directory.ts";
 import { splitTree } from "../tree/walk.ts";
 
 /** Most digests in one result; some 40 bytes each are kept with it. */
 const MAX_CLOSURE_DIGESTS = 1_000_000;
 /** Largest Tree or Directory message looked into. */
 const MAX_TREE_BYTES = 64 << 20;
+
+/** A result that is sound and too large to be looked into: INVALID_ARGUMENT, and nobody's fault but the action's. */
+export class ResultBeyondLimits extends BrokkrError {
+  /** Says which limit. */
+  constructor(description: string) {
+    const details = [{
+      kind: "badRequest",
+      fieldViolations: [{ field: "action_result", description }],
+    }] as const;
+    super(Code.INVALID_ARGUMENT, description, { details });
+  }
+}
 
 /** Digests collected once each; the empty blob, which is always there, is left out. */
 class DigestSet {
@@ -48,7 +60,7 @@ class DigestSet {
       );
     }
     if (this.all.size >= MAX_CLOSURE_DIGESTS) {
-      throw invalidArgument("action_result", `A result may name at most ${MAX_CLOSURE_DIGESTS} blobs`);
+      throw new ResultBeyondLimits(`A result may name at most ${MAX_CLOSURE_DIGESTS} blobs`);
     }
     this.all.set(key, digest);
     return true;
@@ -158,8 +170,7 @@ export function incompleteError(missing: readonly Digest[]): BrokkrError {
 /** A blob that should be small enough to look into. */
 async function readBounded(store: BlobStore, scope: Scope, digest: Digest): Promise<Uint8Array> {
   if (digest.sizeBytes > MAX_TREE_BYTES) {
-    throw invalidArgument(
-      "action_result",
+    throw new ResultBeyondLimits(
       `Tree ${formatDigest(digest)} is larger than the ${MAX_TREE_BYTES} bytes that are looked into`,
     );
   }
@@ -185,10 +196,10 @@ async function collectTree(
   const slices = new Slices();
   for (const directory of splitTree(bytes)) {
     if (slices.spent) await slices.next();
-    const key = digestKey(digestOf(tree.fn, directory));
+    const key = digestKey(await digestInSlices(tree.fn, directory, slices));
     within.add(key);
     known.set(key, directory);
-    const content = parseDirectory(directory, tree.fn);
+    const content = await parseDirectoryInSlices(directory, tree.fn, slices);
     for (const file of content.files) {
       if (slices.spent) await slices.next();
       set.add(file.digest);
@@ -196,6 +207,7 @@ async function collectTree(
     for (const child of content.directories) named.push(child.digest);
   }
   for (const child of named) {
+    if (slices.spent) await slices.next();
     if (within.has(digestKey(child))) continue;
     throw invalidArgument(
       "action_result",
@@ -224,12 +236,15 @@ async function collectRoots(
       if (slices.spent) await slices.next();
       seen.add(key);
       set.add(digest);
-      const content = await readDirectory(store, scope, digest, known.get(key));
+      const content = await readDirectory(store, scope, digest, known.get(key), slices);
       if (content === undefined) {
         missing.push(digest);
         continue;
       }
-      for (const file of content.files) set.add(file.digest);
+      for (const file of content.files) {
+        if (slices.spent) await slices.next();
+        set.add(file.digest);
+      }
       for (const child of content.directories) next.push(child.digest);
     }
     if (missing.length > 0) throw incompleteError(missing);
@@ -242,10 +257,24 @@ async function readDirectory(
   scope: Scope,
   digest: Digest,
   known: Uint8Array | undefined,
+  slices: Slices,
 ): Promise<DirectoryContent | undefined> {
   if (known === undefined && digest.sizeBytes > 0) {
     const missing = await store.missing(scope, batchOf(digest.fn, [digest]));
     if (missing.length > 0) return undefined;
   }
-  return parseDirectory(known ?? await readBounded(store, scope, digest), digest.fn);
+  return await parseDirectoryInSlices(known ?? await readBounded(store, scope, digest), digest.fn, slices);
+}
+
+/** How much is hashed in one go; under a millisecond. */
+const HASH_BYTES = 256 << 10;
+
+async function digestInSlices(fn: DigestFunction, bytes: Uint8Array, slices: Slices): Promise<Digest> {
+  if (bytes.length <= HASH_BYTES) return digestOf(fn, bytes);
+  const hasher = fn.hasher();
+  for (let at = 0; at < bytes.length; at += HASH_BYTES) {
+    if (slices.spent) await slices.next();
+    hasher.update(bytes.subarray(at, at + HASH_BYTES));
+  }
+  return makeDigest(fn, hasher.digestHex(), bytes.length);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Scope } from "@brokkr/common";
+import { type ByteBudget, type Scope, Slices } from "@brokkr/common";
 import { tagOf, WireReader, WireType, WireWriter } from "@brokkr/proto";
 import type { BlobStore } from "../blob_store.ts";
 import type { Digest, DigestFunction } from "../digest.ts";
@@ -26,6 +26,14 @@ export function wantsInline(request: InlineRequest): boolean {
   return request.stdout || request.stderr || request.files.length > 0;
 }
 
+/** How much may be put into a result. */
+export interface InlineLimits {
+  /** Largest result with contents. */
+  readonly limitBytes: number;
+  /** Charged while contents are read; they are left out when it has no room. */
+  readonly budget: ByteBudget | undefined;
+}
+
 /** Where something could be put in. */
 interface Place {
   /** What belongs there. */
@@ -44,7 +52,7 @@ const STDERR_RAW = 7;
 const FRAME_BYTES = 16;
 
 /**
- * `result` with the contents asked for, as far as they are in the store and the whole stays within `limitBytes`.
+ * `result` with the contents asked for, as far as they are in the store and within the limits.
  * Standard output and error go first.
  */
 export async function inlineContents(
@@ -53,13 +61,21 @@ export async function inlineContents(
   fn: DigestFunction,
   result: Uint8Array,
   request: InlineRequest,
-  limitBytes: number,
+  limits: InlineLimits,
 ): Promise<Uint8Array> {
+  const { limitBytes, budget } = limits;
   let room = limitBytes - result.length;
   const chosen: Place[] = [];
-  for (const place of findPlaces(result, fn, request)) {
-    if (place.digest.sizeBytes + FRAME_BYTES > room) continue;
-    room -= place.digest.sizeBytes + FRAME_BYTES;
+  using leases = new DisposableStack();
+  for (const place of await findPlaces(result, fn, request)) {
+    const { sizeBytes } = place.digest;
+    if (sizeBytes + FRAME_BYTES > room) continue;
+    // Read, and copied into the result. Where memory is short, contents are left to the client's own reads.
+    if (budget !== undefined && 2 * sizeBytes > budget.availableBytes) continue;
+    const lease = budget?.tryAcquire(2 * sizeBytes);
+    if (budget !== undefined && lease === undefined) continue;
+    leases.use(lease);
+    room -= sizeBytes + FRAME_BYTES;
     chosen.push(place);
   }
   if (chosen.length === 0) return result;
@@ -71,13 +87,19 @@ export async function inlineContents(
 }
 
 /** Places in the order of their importance. */
-function findPlaces(result: Uint8Array, fn: DigestFunction, request: InlineRequest): Place[] {
+async function findPlaces(
+  result: Uint8Array,
+  fn: DigestFunction,
+  request: InlineRequest,
+): Promise<Place[]> {
   const wanted = new Set(request.files);
   const streams: Place[] = [];
   const files: Place[] = [];
   const present = new Set<number>();
   const reader = new WireReader(result, "build.bazel.remote.execution.v2.ActionResult");
+  const slices = new Slices();
   while (!reader.done) {
+    if (slices.spent) await slices.next();
     const start = reader.pos;
     const tag = reader.tag();
     const field = tag >>> 3;

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BrokkrError, Code, ManualClock, scopeOf } from "@brokkr/common";
+import { BrokkrError, ByteBudget, Code, ManualClock, scopeOf } from "@brokkr/common";
 import { type ActionResult, ActionResultCodec, type Init } from "@brokkr/proto";
 import fc from "fast-check";
 import type { DigestBatch } from "../blob_store.ts";
@@ -8,6 +8,7 @@ import { batchOf, digestAt } from "../digest_batch.ts";
 import { MemoryMetadataStore } from "../metadata/memory_metadata_store.ts";
 import { MemoryBlobStore } from "../store/memory_store.ts";
 import { TreeBuilder } from "../tree/builder.ts";
+import { ResultBeyondLimits } from "./_closure.ts";
 import { inlineContents } from "./_inline.ts";
 import { decodeRecord, encodeRecord } from "./_record.ts";
 import { ActionCache, CLIENT_ENVIRONMENT } from "./action_cache.ts";
@@ -329,6 +330,7 @@ Deno.test("inlineContents adds what is asked for, present and small, and leaves 
     exitCode: 7,
   };
   const bytes = new Uint8Array([...ActionResultCodec.encode(message), 0xfa, 0x3e, 2, 7, 7]);
+  let budget: ByteBudget | undefined = new ByteBudget(20_000);
   const inline = (request: { stdout?: boolean; stderr?: boolean; files?: string[] }, limit: number) =>
     inlineContents(
       blobs,
@@ -336,7 +338,7 @@ Deno.test("inlineContents adds what is asked for, present and small, and leaves 
       SHA256,
       bytes,
       { stdout: false, stderr: false, files: [], ...request },
-      limit,
+      { limitBytes: limit, budget },
     );
   assertEquals(await inline({}, 1e6), bytes);
   const all = await inline(
@@ -361,4 +363,60 @@ Deno.test("inlineContents adds what is asked for, present and small, and leaves 
   assertEquals(both.stderrRaw.slice(), utf8.encode("err!"));
   assertEquals(both.outputFiles[2].contents.length, 5000);
   assertEquals(await inline({ stdout: true, files: ["small"] }, bytes.length + 3), bytes);
+  assertEquals(budget.usedBytes, 0);
+  // Where memory is short the large one is left out, and nothing is waited for.
+  budget = new ByteBudget(20_000);
+  using held = await budget.acquire(19_000);
+  const scarce = ActionResultCodec.decode(await inline({ stdout: true, files: ["large"] }, 1e6));
+  assertEquals([scarce.stdoutRaw.length, scarce.outputFiles[2].contents.length], [4, 0]);
+  assertEquals(budget.usedBytes, held.sizeBytes);
+});
+
+Deno.test("a tree of one directory with 100,000 files is looked into in slices", async () => {
+  const { put, blobs, cache } = setup();
+  const file = await put("contents");
+  const builder = new TreeBuilder();
+  for (let i = 0; i < 100_000; i++) builder.addFile(`file-${i}`, file);
+  const tree = builder.buildTree(SHA256);
+  await blobs.put(scope, tree.digest, tree.data);
+  const [root] = tree.built.directories;
+  await blobs.put(scope, root.digest, root.data);
+  for (
+    const directory of [{ treeDigest: wire(tree.digest) }, {
+      rootDirectoryDigest: wire(root.digest),
+    }] as const
+  ) {
+    const bytes = ActionResultCodec.encode({ outputDirectories: [{ path: "out", ...directory }] });
+    let done = false;
+    const update = cache.update(scope, action, bytes, "e").finally(() => done = true);
+    let turns = 0;
+    while (!done) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns++;
+    }
+    await update;
+    // In one go it would be a handful.
+    assert(turns > 30, `${turns} turns of the event loop`);
+  }
+});
+
+Deno.test("a tree too large to be looked into is told apart from a malformed one", async () => {
+  const { cache, blobs, put } = setup();
+  const huge = { fn: SHA256, hash: digestOf(SHA256, utf8.encode("huge")).hash, sizeBytes: 65 << 20 };
+  const store = { ...blobs, missing: () => new Uint32Array() } as unknown as MemoryBlobStore;
+  const lenient = new ActionCache({ metadata: new MemoryMetadataStore(), blobs: store });
+  const result = (digest: Digest) =>
+    ActionResultCodec.encode({ outputDirectories: [{ path: "out", treeDigest: wire(digest) }] });
+  const beyond = await assertRejects(
+    () => lenient.update(scope, action, result(huge), "e"),
+    ResultBeyondLimits,
+  );
+  assertEquals(beyond.code, Code.INVALID_ARGUMENT);
+  const nonsense = await put("\xff nonsense");
+  const malformed = await assertRejects(
+    () => cache.update(scope, action, result(nonsense), "e"),
+    BrokkrError,
+  );
+  assertEquals(malformed.code, Code.INVALID_ARGUMENT);
+  assert(!(malformed instanceof ResultBeyondLimits));
 });

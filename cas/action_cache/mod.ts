@@ -5,4 +5,5 @@
  */
 
 export * from "./action_cache.ts";
-export { inlineContents, type InlineRequest, wantsInline } from "./_inline.ts";
+export { ResultBeyondLimits } from "./_closure.ts";
+export { inlineContents, type InlineLimits, type InlineRequest, wantsInline } from "./_inline.ts";

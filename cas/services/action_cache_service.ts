@@ -4,7 +4,7 @@
  * @module
  */
 
-import { invalidArgument, notFound } from "@brokkr/common";
+import { type ByteBudget, invalidArgument, notFound } from "@brokkr/common";
 import {
   ActionCache as ActionCacheService,
   BytesCodec,
@@ -33,6 +33,8 @@ export interface ActionCacheServiceOptions {
   readonly cache: ActionCache;
   /** Where contents that are to be inlined are read from. */
   readonly store: BlobStore;
+  /** Charged for contents while they are put into results. */
+  readonly budget?: ByteBudget;
   /**
    * Environments whose results clients may see, in order; asked at each call, as the grid's own may change. Only what
    * clients brought themselves by default.
@@ -125,7 +127,10 @@ function getActionResult(
   const respond = (answer: ActionCacheAnswer): Uint8Array | Promise<Uint8Array> => {
     if (!answer.hit) throw missError(action, answer);
     if (!wantsInline(inline)) return answer.bytes;
-    return inlineContents(options.store, scope, action.fn, answer.bytes, inline, MAX_SEND_MESSAGE_BYTES);
+    return inlineContents(options.store, scope, action.fn, answer.bytes, inline, {
+      limitBytes: MAX_SEND_MESSAGE_BYTES,
+      budget: options.budget,
+    });
   };
   const answer = options.cache.get(scope, action, ...(options.environments?.() ?? ONLY_CLIENTS));
   return answer instanceof Promise ? answer.then(respond) : respond(answer);

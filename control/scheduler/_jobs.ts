@@ -65,13 +65,18 @@ export class JobTable<P> {
     };
   }
 
+  /** Why `sizeBytes` more are too much beside `heldBytes` of operations, or undefined. */
+  overweight(sizeBytes: number, heldBytes: number): string | undefined {
+    const { maxPayloadBytes } = this.#limits;
+    const before = this.payloadBytes + heldBytes;
+    if (before + sizeBytes <= maxPayloadBytes) return undefined;
+    return `Actions, commands and operations of ${before} bytes are held, of at most ${maxPayloadBytes}`;
+  }
+
   /** Why one more job is too much, or undefined. */
   overload(job: Job<P>, nowMs: number): string | undefined {
-    const { maxQueued, maxPayloadBytes, maxPlatforms } = this.#limits;
+    const { maxQueued, maxPlatforms } = this.#limits;
     if (this.waiting >= maxQueued) return `${maxQueued} actions wait for workers`;
-    if (this.payloadBytes + job.sizeBytes > maxPayloadBytes) {
-      return `Actions and commands of ${this.payloadBytes} bytes are held, of at most ${maxPayloadBytes}`;
-    }
     if (this.queues.platforms >= maxPlatforms && this.queues.isNew(job)) {
       this.queues.prune(nowMs);
       if (this.queues.platforms >= maxPlatforms) {

@@ -17,6 +17,7 @@ export class OperationTable<P> {
   readonly #unwatched = new Set<Operation<P>>();
   readonly #finished = new Set<Operation<P>>();
   #finishedBytes = 0;
+  #heldBytes = 0;
 
   constructor(limits: SchedulerLimits) {
     this.#limits = limits;
@@ -30,14 +31,21 @@ export class OperationTable<P> {
     return this.#finished.size;
   }
 
+  /** What unfinished operations cost to hold, beside their jobs. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   get(name: OperationName): Operation<P> | undefined {
     return this.#all.get(name);
   }
 
   /** A new operation with one watcher. */
-  add(name: OperationName, job: Job<P> | undefined): Operation<P> {
+  add(name: OperationName, job: Job<P> | undefined, heldBytes = 0): Operation<P> {
     assert(!this.#all.has(name), "An operation's name is used once");
-    const operation = { name, job, watchers: 1, unwatchedAtMs: 0, finishedAtMs: 0, sizeBytes: 0 };
+    const times = { unwatchedAtMs: 0, finishedAtMs: 0 };
+    const operation: Operation<P> = { name, job, watchers: 1, ...times, heldBytes, sizeBytes: 0 };
+    this.#heldBytes += heldBytes;
     this.#all.set(name, operation);
     job?.operations.add(operation);
     return operation;
@@ -63,6 +71,8 @@ export class OperationTable<P> {
     operation.job = undefined;
     operation.finishedAtMs = nowMs;
     operation.sizeBytes = sizeBytes;
+    this.#heldBytes -= operation.heldBytes;
+    operation.heldBytes = 0;
     this.#unwatched.delete(operation);
     this.#finished.add(operation);
     this.#finishedBytes += sizeBytes;
@@ -94,6 +104,7 @@ export class OperationTable<P> {
 
   check(): void {
     let finishedBytes = 0;
+    let heldBytes = 0;
     for (const operation of this.#all.values()) {
       const finished = this.#finished.has(operation);
       assert(finished === (operation.job === undefined), "An operation has a job until it is finished");
@@ -103,7 +114,9 @@ export class OperationTable<P> {
         "What is unfinished and has no watcher is in the table of such",
       );
       if (finished) finishedBytes += operation.sizeBytes;
+      heldBytes += operation.heldBytes;
     }
+    assert(heldBytes === this.#heldBytes, "Bytes of unfinished operations add up");
     assert(finishedBytes === this.#finishedBytes, "Bytes of finished operations add up");
     assert(this.#finished.size <= this.#limits.maxFinished, "Finished operations are bounded");
   }

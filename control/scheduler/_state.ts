@@ -44,6 +44,8 @@ export interface Operation<P> {
   watchers: number;
   unwatchedAtMs: number;
   finishedAtMs: number;
+  /** Of what is held for it while it is unfinished. */
+  heldBytes: number;
   /** Of its response. */
   sizeBytes: number;
 }

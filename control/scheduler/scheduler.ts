@@ -179,16 +179,21 @@ export class Scheduler<P, R, O> {
     if (this.#operations.unfinished >= this.#limits.maxOperations) {
       return refuse(resourceExhausted(`${this.#limits.maxOperations} operations are under way`, RETRY_MS));
     }
+    const { operationBytes = 0 } = event;
+    const { heldBytes } = this.#operations;
     const twin = event.twinKey === undefined ? undefined : this.#jobs.twins.get(event.twinKey);
     if (twin !== undefined) {
       assert(twin.state !== "ended", "A twin that ended is not in the table");
+      const overweight = this.#jobs.overweight(operationBytes, heldBytes);
+      if (overweight !== undefined) return refuse(resourceExhausted(overweight, RETRY_MS));
       this.#jobs.raise(twin, event.priority);
-      return this.#tellStage(twin, this.#operations.add(event.operation, twin));
+      return this.#tellStage(twin, this.#operations.add(event.operation, twin, operationBytes));
     }
     const job = this.#jobs.make(event, this.#nowMs);
-    const overload = this.#jobs.overload(job, this.#nowMs);
+    const overload = this.#jobs.overload(job, this.#nowMs) ??
+      this.#jobs.overweight(operationBytes + job.sizeBytes, heldBytes);
     if (overload !== undefined) return refuse(resourceExhausted(overload, RETRY_MS));
-    this.#operations.add(event.operation, job);
+    this.#operations.add(event.operation, job, operationBytes);
     this.#dispatcher.needsWorker(this.#jobs.admit(job, this.#nowMs));
     this.#tellStage(job);
   }

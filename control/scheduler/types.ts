@@ -55,6 +55,8 @@ export interface SubmitEvent<P> {
   readonly timeoutMs: number;
   /** What holding the payload costs. */
   readonly sizeBytes: number;
+  /** What holding the operation itself costs while it is unfinished, be it merged or not. */
+  readonly operationBytes?: number;
   /** For the worker. */
   readonly payload: P;
 }
@@ -356,7 +358,7 @@ export type SchedulerEffect<P, R, O> =
 export interface SchedulerLimits {
   /** Jobs that may wait; beyond it submissions get RESOURCE_EXHAUSTED. */
   readonly maxQueued: number;
-  /** Bytes of payloads that may be held. */
+  /** Bytes of payloads and unfinished operations that may be held. */
   readonly maxPayloadBytes: number;
   /** Unfinished operations. */
   readonly maxOperations: number;
