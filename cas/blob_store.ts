@@ -48,6 +48,55 @@ export interface BlobWriter extends AsyncDisposable {
   abort(): Promise<void>;
 }
 
+/** Names an upload: the one who began it chose the name, so that it can go on with it later. */
+export interface UploadId {
+  /** On whose data it works. */
+  readonly scope: Scope;
+  /** The name that the client made up. */
+  readonly uuid: string;
+  /** The blob. */
+  readonly digest: Digest;
+}
+
+/** A writer whose upload can be left, to go on with it later. */
+export interface UploadWriter extends BlobWriter {
+  /**
+   * Keeps what was written, as durable as the store is, for {@linkcode UploadStore.resume}. Not to be called while a
+   * write is under way. Harmless after commit and abort. What cannot be kept is dropped.
+   */
+  suspend(): Promise<void>;
+}
+
+/** How much of interrupted uploads is kept. Beyond, the oldest go first. */
+export interface UploadLimits {
+  /** How long one is kept, in milliseconds; an hour by default. */
+  readonly keepMs?: number;
+  /** How many are kept; 256 by default. */
+  readonly maxKept?: number;
+  /** How many of their bytes are kept; 4 GiB by default. */
+  readonly maxKeptBytes?: number;
+}
+
+/**
+ * Uploads that may be interrupted and go on. A store that outlives its process keeps them too: one that was under way
+ * when the process was killed counts as interrupted.
+ *
+ * At most one writer of an upload may be open at a time.
+ */
+export interface UploadStore {
+  /** Bytes kept of an interrupted upload, and found to be there; 0 when none are, or while one writes it. */
+  keptBytes(id: UploadId): Promise<number>;
+  /** Begins an upload, dropping what was kept of an earlier one of this name. Throws as {@linkcode BlobStore.writer}. */
+  begin(id: UploadId): Promise<UploadWriter>;
+  /**
+   * Goes on with an interrupted upload; undefined when it does not stand at `offset`. The writer has taken `offset`
+   * bytes, and its commit verifies all of them.
+   */
+  resume(id: UploadId, offset: number, signal?: AbortSignal): Promise<UploadWriter | undefined>;
+  /** How many are kept, and their bytes. */
+  stat(): { readonly kept: number; readonly keptBytes: number };
+}
+
 /** Counts of a store. */
 export interface BlobStoreStat {
   /** Blobs held. */
@@ -66,6 +115,8 @@ export interface BlobStoreStat {
 
 /** A content-addressed store. The empty blob is always there. */
 export interface BlobStore extends AsyncDisposable {
+  /** Uploads that can be interrupted. */
+  readonly uploads: UploadStore;
   /**
    * Indices into `batch` of the blobs that are not there, in order. Exact: what is not listed can be read, and is kept
    * for a build's length. A blob whose size differs from what the store holds counts as missing.

@@ -5,11 +5,11 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { BrokkrError, type Metrics, scopeOf } from "@brokkr/common";
+import { BrokkrError, type Clock, type Metrics, scopeOf } from "@brokkr/common";
 import { type Channel, connect } from "@brokkr/proto/rpc/client";
 import { createRpcServer, defaultPolicy } from "@brokkr/proto/rpc/server";
 import { ActionCache } from "../action_cache/action_cache.ts";
-import type { BlobStore } from "../blob_store.ts";
+import type { BlobStore, UploadLimits } from "../blob_store.ts";
 import { type Digest, digestOf, SHA256 } from "../digest.ts";
 import { MemoryMetadataStore } from "../metadata/memory_metadata_store.ts";
 import { openDiskBlobStore } from "../store/disk_store.ts";
@@ -17,7 +17,6 @@ import { MemoryBlobStore } from "../store/memory_store.ts";
 import { actionCacheRoutes } from "./action_cache_service.ts";
 import { byteStreamRoutes } from "./byte_stream_service.ts";
 import { casRoutes } from "./cas_service.ts";
-import type { UploadLimits } from "./_uploads.ts";
 
 /** What a test works with. */
 export interface TestServer extends AsyncDisposable {
@@ -34,6 +33,7 @@ export interface TestServerOptions {
   readonly store?: BlobStore;
   readonly maxBlobBytes?: number;
   readonly uploads?: UploadLimits;
+  readonly clock?: Clock;
   readonly environments?: readonly string[];
 }
 
@@ -42,12 +42,12 @@ export const scope = scopeOf("main");
 
 /** Starts a server on a free port and connects to it. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const store = options.store ?? new MemoryBlobStore(256 << 20);
+  const store = options.store ?? new MemoryBlobStore(256 << 20, options);
   const metadata = new MemoryMetadataStore();
   const { counts, metrics } = countingMetrics();
   const cache = new ActionCache({ metadata, blobs: store, metrics });
-  const { maxBlobBytes, uploads } = options;
-  const byteStream = byteStreamRoutes({ store, metrics, maxBlobBytes, uploads });
+  const { maxBlobBytes, clock } = options;
+  const byteStream = byteStreamRoutes({ store, metrics, maxBlobBytes, clock });
   const server = createRpcServer({
     routes: [
       ...casRoutes({ store, metrics, maxBlobBytes }),
@@ -86,7 +86,9 @@ export function onEachStore(
       await body(async (options) => {
         const dir = await Deno.makeTempDir({ prefix: "brokkr-services-" });
         dirs.push(dir);
-        return await startTestServer({ ...options, store: await openDiskBlobStore(`${dir}/cas`) });
+        const { uploads, clock } = options ?? {};
+        const store = await openDiskBlobStore(`${dir}/cas`, { uploads, clock });
+        return await startTestServer({ ...options, store });
       });
     } finally {
       for (const dir of dirs) await Deno.remove(dir, { recursive: true });

@@ -1,112 +1,162 @@
 /**
- * Uploads that were interrupted, kept for a while so that they can go on.
+ * Uploads under way: which call writes which, and who goes on when two calls name the same.
+ *
+ * - A write from the start is its own: beside one that is under way it writes another copy, and both succeed. Only the
+ *   first of them can be interrupted and go on.
+ * - A write from where one under way stands takes it over: its client has come back on another connection before the
+ *   server heard that the first one broke. The call that wrote it ends with ABORTED.
+ * - A write from anywhere else beside one under way is UNAVAILABLE: QueryWriteStatus tells where to go on.
  *
  * @module
  */
 
-import { type Clock, type Scope, scopeKey, systemClock, type TimerHandle } from "@brokkr/common";
-import type { BlobWriter } from "../blob_store.ts";
-import { digestKey } from "../digest.ts";
-import type { UploadName } from "../resource_name.ts";
+import { BrokkrError, Code, invalidArgument, unavailable } from "@brokkr/common";
+import type { BlobStore, BlobWriter, UploadId, UploadWriter } from "../blob_store.ts";
+import { uploadKey } from "../store/_kept_uploads.ts";
 
-/** Limits of {@linkcode Uploads}. */
-export interface UploadLimits {
-  /** How long an interrupted upload is kept, in milliseconds; 5 minutes by default. */
-  readonly keepMs?: number;
-  /** How many are kept; 64 by default. */
-  readonly maxKept?: number;
-  /** How many of their bytes are kept; 4 GiB by default. */
-  readonly maxKeptBytes?: number;
-  /** Time; the system's by default. */
-  readonly clock?: Clock;
-}
+/** An upload that a call writes now. */
+export class ActiveUpload implements AsyncDisposable {
+  readonly #release: () => void;
+  readonly #left = Promise.withResolvers<never>();
+  readonly #ended = Promise.withResolvers<void>();
+  #writer: (BlobWriter & Partial<UploadWriter>) | undefined;
 
-interface Kept {
-  readonly writer: BlobWriter;
-  readonly timer: TimerHandle;
-}
-
-/** Uploads by name: those under way, and those that were interrupted. */
-export class Uploads implements AsyncDisposable {
-  readonly #keepMs: number;
-  readonly #maxKept: number;
-  readonly #maxKeptBytes: number;
-  readonly #clock: Clock;
-  readonly #active = new Map<string, BlobWriter>();
-  readonly #kept = new Map<string, Kept>();
-  #keptBytes = 0;
-  #closed = false;
-
-  constructor(limits: UploadLimits = {}) {
-    this.#keepMs = limits.keepMs ?? 300_000;
-    this.#maxKept = limits.maxKept ?? 64;
-    this.#maxKeptBytes = limits.maxKeptBytes ?? 4 * 2 ** 30;
-    this.#clock = limits.clock ?? systemClock;
+  /** Calls `release` at its end. */
+  constructor(release: () => void) {
+    this.#release = release;
+    // Heard by those who race with it, or by nobody.
+    this.#left.promise.catch(() => {});
   }
 
-  /** Key of an upload. */
-  static key(scope: Scope, name: UploadName): string {
-    return `${scopeKey(scope)}\n${name.uuid}\n${digestKey(name.digest)}/${name.digest.sizeBytes}`;
+  /** What it writes with; set as soon as there is one. */
+  get writer(): BlobWriter & Partial<UploadWriter> {
+    if (this.#writer === undefined) throw new BrokkrError(Code.INTERNAL, "An upload has no writer yet");
+    return this.#writer;
   }
 
-  /** Bytes taken so far of an upload that is under way or was interrupted; undefined for others. */
-  writtenBytes(key: string): number | undefined {
-    return (this.#active.get(key) ?? this.#kept.get(key)?.writer)?.writtenBytes;
+  set writer(writer: BlobWriter & Partial<UploadWriter>) {
+    this.#writer = writer;
   }
 
-  /** Whether a call is writing it now. */
-  isActive(key: string): boolean {
-    return this.#active.has(key);
+  /** Bytes taken; undefined before there is a writer. */
+  get writtenBytes(): number | undefined {
+    return this.#writer?.writtenBytes;
   }
 
-  /** How many interrupted uploads are kept. */
-  get kept(): number {
-    return this.#kept.size;
+  /** Rejects with ABORTED when another call takes the upload over. */
+  get left(): Promise<never> {
+    return this.#left.promise;
   }
 
-  /** Takes back an interrupted upload, to go on with it. */
-  take(key: string): BlobWriter | undefined {
-    const kept = this.#kept.get(key);
-    if (kept === undefined) return undefined;
-    this.#kept.delete(key);
-    this.#keptBytes -= kept.writer.writtenBytes;
-    kept.timer.cancel();
-    return kept.writer;
+  /** Resolves when it has ended. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
-  /** Notes that a call writes it now. */
-  begin(key: string, writer: BlobWriter): void {
-    this.#active.set(key, writer);
+  /** Makes the call that writes it leave it; resolves when it has. */
+  async leave(): Promise<void> {
+    this.#left.reject(new BrokkrError(Code.ABORTED, "Another call goes on with this upload"));
+    await this.#ended.promise;
   }
 
-  /** Notes that the call has ended. */
-  end(key: string, writer: BlobWriter): void {
-    if (this.#active.get(key) === writer) this.#active.delete(key);
+  /** Keeps what was written, to go on with it. */
+  async suspend(): Promise<void> {
+    if (this.#writer?.suspend === undefined) await this.#writer?.abort();
+    else await this.#writer.suspend();
   }
 
-  /** Keeps an interrupted upload, dropping the oldest ones where limits are passed. */
-  async keep(key: string, writer: BlobWriter): Promise<void> {
-    if (
-      this.#closed || writer.writtenBytes === 0 || writer.writtenBytes > this.#maxKeptBytes ||
-      this.#kept.has(key)
-    ) {
-      return await writer.abort();
-    }
-    const timer = this.#clock.setTimer(this.#keepMs, () => {
-      // What an abort leaves behind is the store's to clean up at its next start.
-      this.take(key)?.abort().catch(() => undefined);
-    });
-    this.#kept.set(key, { writer, timer });
-    this.#keptBytes += writer.writtenBytes;
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= this.#maxKept && this.#keptBytes <= this.#maxKeptBytes) break;
-      await this.take(oldest)?.abort();
-    }
-  }
-
-  /** Drops all that are kept. */
+  /** Ends it; what was neither committed nor kept is dropped. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    await Promise.all([...this.#kept.keys()].map((key) => this.take(key)?.abort()));
+    try {
+      await this.#writer?.abort();
+    } finally {
+      this.#release();
+      this.#ended.resolve();
+    }
   }
+}
+
+/** Uploads under way, over those that a store keeps. */
+export class Uploads implements AsyncDisposable {
+  readonly #store: BlobStore;
+  readonly #active = new Map<string, ActiveUpload>();
+  /** With those that began beside another. */
+  readonly #all = new Set<ActiveUpload>();
+
+  constructor(store: BlobStore) {
+    this.#store = store;
+  }
+
+  /** Bytes taken so far of an upload that is under way or was interrupted. */
+  async writtenBytes(id: UploadId): Promise<number> {
+    return this.#active.get(uploadKey(id))?.writtenBytes ?? await this.#store.uploads.keptBytes(id);
+  }
+
+  /**
+   * An upload that stands at `offset`: a new one, or one that goes on.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT when it stands elsewhere; UNAVAILABLE when another call writes it.
+   */
+  async begin(id: UploadId, offset: number, signal: AbortSignal): Promise<ActiveUpload> {
+    const key = uploadKey(id);
+    const other = this.#active.get(key);
+    if (other !== undefined && offset !== 0) {
+      if (other.writtenBytes !== offset) throw stillWritten();
+      await other.leave();
+      if (this.#active.has(key)) throw stillWritten();
+    }
+    const upload = this.#add(key);
+    try {
+      upload.writer = await this.#writer(id, offset, other, this.#active.get(key) === upload, signal);
+      return upload;
+    } catch (error) {
+      await upload[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Waits for all that are under way; the server has ended their calls. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#all].map((upload) => upload.ended));
+  }
+
+  #add(key: string): ActiveUpload {
+    const upload = new ActiveUpload(() => {
+      this.#all.delete(upload);
+      if (this.#active.get(key) === upload) this.#active.delete(key);
+    });
+    this.#all.add(upload);
+    if (!this.#active.has(key)) this.#active.set(key, upload);
+    return upload;
+  }
+
+  async #writer(
+    id: UploadId,
+    offset: number,
+    other: ActiveUpload | undefined,
+    isFirst: boolean,
+    signal: AbortSignal,
+  ): Promise<BlobWriter & Partial<UploadWriter>> {
+    const { uploads } = this.#store;
+    if (offset === 0) {
+      return isFirst ? await uploads.begin(id) : await this.#store.writer(id.scope, id.digest);
+    }
+    const writer = await uploads.resume(id, offset, signal);
+    if (writer !== undefined) return writer;
+    // What the other call took after this one had asked is more than its client knows of.
+    if (other !== undefined) throw stillWritten();
+    throw invalidArgument(
+      "write_offset",
+      `This upload stands at ${await uploads.keptBytes(
+        id,
+      )} bytes, so that a write cannot go on from ${offset}; ` +
+        "ask QueryWriteStatus",
+    );
+  }
+}
+
+function stillWritten(): BrokkrError {
+  return unavailable(
+    "Another call still writes this upload; ask QueryWriteStatus where to go on, and try again",
+  );
 }

@@ -1,21 +1,14 @@
 /**
  * ByteStream over a blob store: Read, Write, QueryWriteStatus.
  *
- * A write is verified before anything of it can be seen. One that breaks off is kept for some minutes: a write of the
- * same name goes on from where QueryWriteStatus says. A write of a blob that is there already succeeds at once.
+ * A write is verified before anything of it can be seen. One that breaks off is kept for a while: a write of the same
+ * name goes on from where QueryWriteStatus says. A write of a blob that is there already, or that another call brings in
+ * the meantime, succeeds at once.
  *
  * @module
  */
 
-import {
-  BrokkrError,
-  type Clock,
-  Code,
-  invalidArgument,
-  type Scope,
-  systemClock,
-  unavailable,
-} from "@brokkr/common";
+import { BrokkrError, type Clock, Code, invalidArgument, type Scope, systemClock } from "@brokkr/common";
 import {
   ByteStream,
   type Init,
@@ -27,21 +20,21 @@ import {
   type WriteResponse,
 } from "@brokkr/proto";
 import { type CallContext, clientStream, type Route, serverStream, unary } from "@brokkr/proto/rpc/server";
-import type { BlobWriter, ReadRange } from "../blob_store.ts";
+import type { DigestBatch, ReadRange } from "../blob_store.ts";
 import { type Digest, formatDigest } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
 import { parseReadName, parseUploadName, type UploadName } from "../resource_name.ts";
 import { checkBlobSize } from "./cas_service.ts";
 import { type CasCounters, casCounters, type CasServiceOptions } from "./_shared.ts";
-import { type UploadLimits, Uploads } from "./_uploads.ts";
+import { type ActiveUpload, Uploads } from "./_uploads.ts";
 
 /** How the ByteStream service is set up. */
 export interface ByteStreamOptions extends CasServiceOptions {
-  /** Limits of interrupted uploads. */
-  readonly uploads?: UploadLimits;
+  /** Time; the system's by default. */
+  readonly clock?: Clock;
 }
 
-/** The ByteStream service; disposing of it drops interrupted uploads. */
+/** The ByteStream service; disposing of it waits for the writes that the server has ended. */
 export interface ByteStreamRoutes extends AsyncDisposable {
   /** Its routes. */
   readonly routes: Route[];
@@ -77,8 +70,8 @@ class ByteStreamService implements AsyncDisposable {
 
   constructor(options: ByteStreamOptions) {
     this.#options = options;
-    this.#uploads = new Uploads(options.uploads);
-    this.#clock = options.uploads?.clock ?? systemClock;
+    this.#uploads = new Uploads(options.store);
+    this.#clock = options.clock ?? systemClock;
     this.#count = casCounters(options.metrics);
   }
 
@@ -148,10 +141,11 @@ class ByteStreamService implements AsyncDisposable {
 
   async queryWriteStatus(name: UploadName, context: CallContext): Promise<Init<QueryWriteStatusResponse>> {
     const scope = context.scope(name.instance);
-    if (await this.#isPresent(scope, name.digest)) {
+    if (await this.#isPresent(scope, batchOf(name.digest.fn, [name.digest]))) {
       return { committedSize: name.digest.sizeBytes, complete: true };
     }
-    return { committedSize: this.#uploads.writtenBytes(Uploads.key(scope, name)) ?? 0, complete: false };
+    const { uuid, digest } = name;
+    return { committedSize: await this.#uploads.writtenBytes({ scope, uuid, digest }), complete: false };
   }
 
   async write(requests: AsyncIterable<WriteRequest>, context: CallContext): Promise<Init<WriteResponse>> {
@@ -171,10 +165,14 @@ class ByteStreamService implements AsyncDisposable {
       this.#count.written("Write", first.data.length);
       return committed;
     }
-    if (await this.#isPresent(scope, digest)) return committed;
-    const key = Uploads.key(scope, name);
-    const writer = await this.#writerFor(scope, key, digest, first.writeOffset);
-    await this.#receive(writer, key, first, messages, context);
+    const batch = batchOf(digest.fn, [digest]);
+    if (await this.#isPresent(scope, batch)) return committed;
+    await using upload = await this.#uploads.begin(
+      { scope, uuid: name.uuid, digest },
+      first.writeOffset,
+      context.signal,
+    );
+    await this.#receive(upload, first, messages, context, () => this.#isPresent(scope, batch));
     return committed;
   }
 
@@ -182,37 +180,19 @@ class ByteStreamService implements AsyncDisposable {
     await this.#uploads[Symbol.asyncDispose]();
   }
 
-  async #isPresent(scope: Scope, digest: Digest): Promise<boolean> {
-    const missing = this.#options.store.missing(scope, batchOf(digest.fn, [digest]));
-    return (missing instanceof Promise ? await missing : missing).length === 0;
-  }
-
-  /** A writer that stands at `offset`: a new one, or that of an interrupted upload. */
-  async #writerFor(scope: Scope, key: string, digest: Digest, offset: number): Promise<BlobWriter> {
-    const standing = this.#uploads.writtenBytes(key) ?? 0;
-    if (this.#uploads.isActive(key) && offset !== 0) {
-      throw unavailable("Another call still writes this upload; try again when it has ended");
-    }
-    if (offset !== 0 && offset !== standing) {
-      throw invalidArgument(
-        "write_offset",
-        `This upload stands at ${standing} bytes, so that a write cannot go on from ${offset}; ask QueryWriteStatus`,
-      );
-    }
-    const kept = this.#uploads.take(key);
-    if (kept !== undefined && offset !== 0) return kept;
-    await kept?.abort();
-    return await this.#options.store.writer(scope, digest);
+  #isPresent(scope: Scope, batch: DigestBatch): boolean | Promise<boolean> {
+    const missing = this.#options.store.missing(scope, batch);
+    return missing instanceof Promise ? missing.then(({ length }) => length === 0) : missing.length === 0;
   }
 
   async #receive(
-    writer: BlobWriter,
-    key: string,
+    upload: ActiveUpload,
     first: WriteRequest,
     messages: AsyncIterator<WriteRequest>,
     context: CallContext,
+    isPresent: () => boolean | Promise<boolean>,
   ): Promise<void> {
-    this.#uploads.begin(key, writer);
+    const { writer } = upload;
     let interrupted = false;
     let committing = false;
     const before = writer.writtenBytes;
@@ -231,7 +211,7 @@ class ByteStreamService implements AsyncDisposable {
         next.catch(() => undefined); // heard below, unless the writing fails first
         await written;
         interrupted = true;
-        const { value, done } = await next;
+        const { value, done } = await Promise.race([upload.left, next]);
         interrupted = false;
         if (done === true) {
           throw invalidArgument(
@@ -239,6 +219,8 @@ class ByteStreamService implements AsyncDisposable {
             `The write ended after ${offset} bytes without a message that finishes it`,
           );
         }
+        // Another call may have brought the blob; what this client still sends is of no use to anyone.
+        if (await isPresent()) return this.#count.written("Write", writer.writtenBytes - before);
         message = value;
       }
       await this.#expectEnd(messages);
@@ -247,11 +229,8 @@ class ByteStreamService implements AsyncDisposable {
       this.#count.written("Write", writer.writtenBytes - before);
     } catch (error) {
       // What broke off can go on; what was wrong must not.
-      if (interrupted || (context.signal.aborted && !committing)) await this.#uploads.keep(key, writer);
-      else await writer.abort();
+      if (interrupted || (context.signal.aborted && !committing)) await upload.suspend();
       throw error;
-    } finally {
-      this.#uploads.end(key, writer);
     }
   }
 

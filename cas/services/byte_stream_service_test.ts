@@ -318,7 +318,8 @@ onEachStore(
   async (start) => {
     const clock = new ManualClock();
     await using server = await start({
-      uploads: { clock, keepMs: 60_000, maxKept: 2, maxKeptBytes: 5000 },
+      clock,
+      uploads: { keepMs: 60_000, maxKept: 2, maxKeptBytes: 5000 },
     });
     const standing = async (name: string) =>
       (await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: name })).committedSize;
@@ -340,7 +341,7 @@ onEachStore(
   "Write is not held up by a client that leaves its stream open after the last message",
   async (start) => {
     const clock = new ManualClock();
-    await using server = await start({ uploads: { clock } });
+    await using server = await start({ clock });
     const name = formatUploadName("main", "u", hello.digest);
     const { promise: end, resolve } = Promise.withResolvers<void>();
     async function* open() {
@@ -377,19 +378,20 @@ onEachStore("QueryWriteStatus says complete only of what is there", async (start
 Deno.test("a Write that is found wrong after its client has left is not kept to go on", async () => {
   const committing = Promise.withResolvers<void>();
   const left = Promise.withResolvers<void>();
-  class SlowStore extends MemoryBlobStore {
-    override async writer(...args: Parameters<MemoryBlobStore["writer"]>) {
-      const writer = await super.writer(...args);
-      const { commit } = writer;
-      writer.commit = async () => {
-        committing.resolve();
-        await left.promise;
-        await commit.call(writer);
-      };
-      return writer;
-    }
-  }
-  await using server = await startTestServer({ store: new SlowStore(1 << 20) });
+  const store = new MemoryBlobStore(1 << 20);
+  const { uploads } = store;
+  const begin = uploads.begin.bind(uploads);
+  uploads.begin = async (id) => {
+    const writer = await begin(id);
+    const commit = writer.commit.bind(writer);
+    writer.commit = async () => {
+      committing.resolve();
+      await left.promise;
+      await commit();
+    };
+    return writer;
+  };
+  await using server = await startTestServer({ store });
   const digest = digestOf(SHA256, noise(3000));
   const name = formatUploadName("main", "u", digest);
   const abort = new AbortController();

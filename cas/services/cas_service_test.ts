@@ -99,10 +99,6 @@ onEachStore("the CAS calls refuse malformed requests with INVALID_ARGUMENT", asy
 onEachStore("methods that are not offered answer UNIMPLEMENTED", async (start) => {
   await using server = await start();
   const { channel } = server;
-  await fails(
-    Array.fromAsync(channel.serverStream(Cas.getTree, { rootDigest: wire(hello.digest) })),
-    Code.UNIMPLEMENTED,
-  );
   await fails(channel.unary(Cas.splitBlob, { blobDigest: wire(hello.digest) }), Code.UNIMPLEMENTED);
   await fails(channel.unary(Cas.spliceBlob, { blobDigest: wire(hello.digest) }), Code.UNIMPLEMENTED);
 });

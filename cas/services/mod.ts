@@ -10,4 +10,3 @@ export { type ByteStreamOptions, type ByteStreamRoutes, byteStreamRoutes } from 
 export { casCapabilities, type CasCapabilitiesOptions } from "./capabilities.ts";
 export { casRoutes } from "./cas_service.ts";
 export type { CasServiceOptions } from "./_shared.ts";
-export type { UploadLimits } from "./_uploads.ts";

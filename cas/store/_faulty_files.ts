@@ -17,10 +17,11 @@ export type FileOperation =
   | "rename"
   | "remove"
   | "list"
+  | "touch"
   | "syncDirectory";
 
 /** What happens instead of an operation: an error with this code, or, for a write, fewer bytes written. */
-export type Fault = "ENOSPC" | "EIO" | "short";
+export type Fault = "ENOSPC" | "EIO" | "EROFS" | "EMFILE" | "short";
 
 /** An error as the system would give it. */
 export function systemError(code: string, operation: string): Error {
@@ -106,6 +107,15 @@ export class FaultyFiles implements FileLayer {
 
   size(path: string): Promise<number | undefined> {
     return this.#inner.size(path);
+  }
+
+  modifiedMs(path: string): Promise<number | undefined> {
+    return this.#inner.modifiedMs(path);
+  }
+
+  async touch(path: string, wallMs: number): Promise<void> {
+    this.check("touch", path);
+    await this.#inner.touch(path, wallMs);
   }
 
   async syncDirectory(path: string): Promise<void> {

@@ -8,6 +8,7 @@
  * segments/   the segment log
  * blobs/      files of large blobs
  * tmp/        files of unfinished writers
+ * uploads/    what is there of interrupted uploads
  * index/      LMDB
  * ```
  *
@@ -60,7 +61,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   const { dir, files, log, clock, random } = options;
   const startedMs = clock.monotonicMs();
   const id = await openFormat(options);
-  for (const name of ["segments", "blobs", "tmp"]) await files.makeDirectory(`${dir}/${name}`);
+  for (const name of ["segments", "blobs", "tmp", "uploads"]) await files.makeDirectory(`${dir}/${name}`);
   await files.syncDirectory(dir);
   const clean = await readText(files, `${dir}/${names.clean}`);
   if (clean !== undefined) {
@@ -69,7 +70,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   }
   const blobs = new FileBlobs(files, `${dir}/blobs`, `${dir}/tmp`, random);
   const left = await blobs.clearTemporary();
-  if (left > 0) log.info("Removed unfinished uploads", { files: left });
+  if (left > 0) log.info("Removed what unfinished writers left", { files: left });
   const segments = await findSegments(options);
   const catalog = new Catalog(random);
   const index = await openIndex(options, id, segments);

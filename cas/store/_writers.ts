@@ -5,7 +5,7 @@
  */
 
 import { BrokkrError, type ByteLease, Code } from "@brokkr/common";
-import type { BlobWriter } from "../blob_store.ts";
+import type { UploadWriter } from "../blob_store.ts";
 import type { Digest, Hasher } from "../digest.ts";
 import { checkHash, checkNotOver, checkSize, PIECE_BYTES } from "./_checks.ts";
 import type { TemporaryFile } from "./_file_blobs.ts";
@@ -24,19 +24,27 @@ function closedError(): BrokkrError {
   return new BrokkrError(Code.FAILED_PRECONDITION, "The writer of this blob is closed; open another");
 }
 
+/** What a {@linkcode SmallWriter} needs of its store. */
+export interface SmallWriterHost {
+  /** Held for its bytes. */
+  readonly lease: ByteLease;
+  /** Keeps the whole blob. */
+  put(data: Uint8Array): Promise<void>;
+  /** Keeps what was written of an interrupted upload; without it, it is dropped. */
+  leave?(data: Uint8Array): Promise<void>;
+}
+
 /** Gathers a blob that goes to the segment log. */
-export class SmallWriter implements BlobWriter {
+export class SmallWriter implements UploadWriter {
   readonly #digest: Digest;
-  readonly #lease: ByteLease;
-  readonly #put: (data: Uint8Array) => Promise<void>;
+  readonly #host: SmallWriterHost;
   #data: Uint8Array | undefined;
   #writtenBytes = 0;
 
-  /** Hands the whole blob to `put`; releases `lease` when done. */
-  constructor(digest: Digest, lease: ByteLease, put: (data: Uint8Array) => Promise<void>) {
+  /** Begins with nothing written; releases the lease when done. */
+  constructor(digest: Digest, host: SmallWriterHost) {
     this.#digest = digest;
-    this.#lease = lease;
-    this.#put = put;
+    this.#host = host;
     this.#data = new Uint8Array(digest.sizeBytes);
   }
 
@@ -56,13 +64,21 @@ export class SmallWriter implements BlobWriter {
     const data = this.#data;
     if (data === undefined) throw closedError();
     this.#data = undefined;
-    using _lease = this.#lease;
+    using _lease = this.#host.lease;
     checkSize(this.#digest, this.#writtenBytes);
-    await this.#put(data);
+    await this.#host.put(data);
+  }
+
+  async suspend(): Promise<void> {
+    const data = this.#data;
+    if (data === undefined) return;
+    this.#data = undefined;
+    using _lease = this.#host.lease;
+    if (this.#writtenBytes > 0) await this.#host.leave?.(data.subarray(0, this.#writtenBytes));
   }
 
   abort(): Promise<void> {
-    if (this.#data !== undefined) this.#lease.release();
+    if (this.#data !== undefined) this.#host.lease.release();
     this.#data = undefined;
     return Promise.resolve();
   }
@@ -74,27 +90,39 @@ export class SmallWriter implements BlobWriter {
 
 /** What a {@linkcode LargeWriter} needs of its store. */
 export interface LargeWriterHost {
-  /** Makes the temporary file. */
+  /** Makes the file. */
   create(): Promise<TemporaryFile>;
   /** Gives the verified and synced file its name, or removes it when the blob is there already. */
   keep(path: string): Promise<void>;
   /** Removes a file that is not to be kept. */
   discard(path: string): Promise<void>;
+  /** Keeps a synced file with the first bytes of an interrupted upload; without it, it is dropped. */
+  leave?(path: string, writtenBytes: number, hasher: Hasher): void;
   /** Makes an error of the system one that says what failed. */
   failure(error: unknown): BrokkrError;
   /** Called once, at the end, however it ends. */
   release(): void;
 }
 
+/** Where a {@linkcode LargeWriter} goes on. */
+export interface LargeBeginning {
+  /** The file. */
+  readonly temporary: TemporaryFile;
+  /** Bytes that are in it. */
+  readonly writtenBytes: number;
+  /** Has taken them. */
+  readonly hasher: Hasher;
+}
+
 /** Streams a blob into a file; hashing, writing and the disk's own work go on at the same time. */
-export class LargeWriter implements BlobWriter {
+export class LargeWriter implements UploadWriter {
   readonly #digest: Digest;
   readonly #host: LargeWriterHost;
   readonly #hasher: Hasher;
   #temporary: TemporaryFile | undefined;
-  #writtenBytes = 0;
-  #filePosition = 0;
-  #syncedPosition = 0;
+  #writtenBytes: number;
+  #filePosition: number;
+  #syncedPosition: number;
   #gather: Uint8Array | undefined;
   #other: Uint8Array | undefined;
   #gathered = 0;
@@ -103,11 +131,16 @@ export class LargeWriter implements BlobWriter {
   #failure: unknown;
   #closed = false;
   #committing = false;
+  /** Writes under way: what they take has not all reached the file. */
+  #taking = 0;
 
-  constructor(digest: Digest, host: LargeWriterHost) {
+  /** Begins with nothing written, or goes on. */
+  constructor(digest: Digest, host: LargeWriterHost, beginning?: LargeBeginning) {
     this.#digest = digest;
     this.#host = host;
-    this.#hasher = digest.fn.hasher();
+    this.#hasher = beginning?.hasher ?? digest.fn.hasher();
+    this.#temporary = beginning?.temporary;
+    this.#writtenBytes = this.#filePosition = this.#syncedPosition = beginning?.writtenBytes ?? 0;
   }
 
   get writtenBytes(): number {
@@ -118,12 +151,15 @@ export class LargeWriter implements BlobWriter {
     if (this.#closed || this.#committing) throw closedError();
     checkNotOver(this.#digest, this.#writtenBytes + chunk.length);
     this.#writtenBytes += chunk.length;
+    this.#taking++;
     try {
       if (chunk.length < DIRECT_BYTES) await this.#gatherChunk(chunk);
       else await this.#writeDirect(chunk);
     } catch (error) {
       await this.#discard();
       throw this.#host.failure(error);
+    } finally {
+      this.#taking--;
     }
   }
 
@@ -133,11 +169,7 @@ export class LargeWriter implements BlobWriter {
     try {
       checkSize(this.#digest, this.#writtenBytes);
       checkHash(this.#digest, this.#hasher.digestHex());
-      await this.#flushGathered();
-      await this.#writing;
-      await this.#syncing;
-      if (this.#failure !== undefined) throw this.#failure;
-      const { path, file } = await this.#open();
+      const { path, file } = await this.#flushAll();
       await file.syncData();
       file.close();
       await this.#host.keep(path);
@@ -149,9 +181,37 @@ export class LargeWriter implements BlobWriter {
     this.#finish();
   }
 
+  async suspend(): Promise<void> {
+    if (this.#closed || this.#committing) return;
+    if (this.#host.leave === undefined || this.#writtenBytes === 0 || this.#taking > 0) {
+      return await this.#discard();
+    }
+    try {
+      const { path, file } = await this.#flushAll();
+      await file.syncData();
+      this.#closed = true;
+      file.close();
+      this.#temporary = undefined;
+      this.#host.leave(path, this.#writtenBytes, this.#hasher);
+    } catch (error) {
+      await this.#discard();
+      throw this.#host.failure(error);
+    }
+    this.#finish();
+  }
+
   async abort(): Promise<void> {
     // What is being committed ends by itself.
     if (!this.#committing) await this.#discard();
+  }
+
+  /** Waits until all that was written is in the file. */
+  async #flushAll(): Promise<TemporaryFile> {
+    await this.#flushGathered();
+    await this.#writing;
+    await this.#syncing;
+    if (this.#failure !== undefined) throw this.#failure;
+    return await this.#open();
   }
 
   async #discard(): Promise<void> {

@@ -40,7 +40,7 @@ Deno.test("openDiskBlobStore writes the format first and finds everything again 
     assertEquals((await store.stat()).files, 2);
     assertEquals((await store.stat()).segments, 1);
     // The index was trusted: no directory of blobs was looked at.
-    assertEquals([...files.counts].filter(([operation]) => operation === "list"), [["list", 2]]);
+    assertEquals([...files.counts].filter(([operation]) => operation === "list"), [["list", 3]]);
     assertEquals(lines.filter((line) => !line.includes("INFO")), []);
     await assertRejects(() => Deno.stat(`${dir}/CLEAN`), Deno.errors.NotFound);
   }));

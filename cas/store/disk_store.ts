@@ -9,15 +9,24 @@
  */
 
 import { asBrokkrError, BrokkrError, Code, type Scope, throwIfAborted } from "@brokkr/common";
-import type { BlobStore, BlobStoreStat, BlobWriter, DigestBatch, ReadRange } from "../blob_store.ts";
+import type {
+  BlobStore,
+  BlobStoreStat,
+  BlobWriter,
+  DigestBatch,
+  ReadRange,
+  UploadStore,
+  UploadWriter,
+} from "../blob_store.ts";
 import { type Digest, digestFunctionByValue, digestKey, formatDigest } from "../digest.ts";
 import { checkBatch, checkHash, checkMaxSize, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
 import { BlobReader } from "./_blob_reader.ts";
+import { DiskUploads, type LargeSource } from "./_disk_uploads.ts";
 import { MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
 import { Room } from "./_room.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
-import { LARGE_WRITER_BYTES, LargeWriter, SmallWriter } from "./_writers.ts";
+import { LARGE_WRITER_BYTES, LargeWriter, type LargeWriterHost, SmallWriter } from "./_writers.ts";
 import { type DiskBlobStoreOptions, type SettledOptions, settleOptions } from "./disk_store_options.ts";
 import { FILE_SEGMENT } from "./membership_table.ts";
 
@@ -59,7 +68,8 @@ class DiskBlobStore implements BlobStore {
   readonly #room: Room;
   /** Operations that change a blob, by its key: one at a time for each. */
   readonly #busy = new Map<string, Promise<void>>();
-  readonly #writers = new Set<BlobWriter>();
+  readonly #writers = new Set<UploadWriter>();
+  readonly #uploads: DiskUploads;
   #operations = 0;
   #idle: (() => void) | undefined;
   #closed = false;
@@ -95,6 +105,14 @@ class DiskBlobStore implements BlobStore {
       },
     });
     this.#room = new Room({ ...options, dir, usedBytes: () => this.#diskBytes });
+    this.#uploads = new DiskUploads({
+      ...options,
+      dir: `${dir}/uploads`,
+      limits: options.uploads,
+      small: (digest, leave) => this.#smallWriter(digest, leave),
+      large: (digest, source) => this.#largeWriter(digest, source),
+      failure: (what, error) => this.#failure(what, error),
+    });
     this.#reader = new BlobReader({
       state,
       segments: this.#log,
@@ -106,8 +124,13 @@ class DiskBlobStore implements BlobStore {
     });
   }
 
-  start(): Promise<void> {
-    return this.#log.resume();
+  async start(): Promise<void> {
+    await this.#uploads.load();
+    await this.#log.resume();
+  }
+
+  get uploads(): UploadStore {
+    return this.#uploads;
   }
 
   missing(_scope: Scope, batch: DigestBatch): Uint32Array {
@@ -167,9 +190,8 @@ class DiskBlobStore implements BlobStore {
     await writer.commit();
   }
 
-  async writer(_scope: Scope, digest: Digest): Promise<BlobWriter> {
-    this.#checkOpen();
-    return await this.#openWriter(digest);
+  writer(_scope: Scope, digest: Digest): Promise<BlobWriter> {
+    return this.#openWriter(digest);
   }
 
   // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
@@ -222,7 +244,8 @@ class DiskBlobStore implements BlobStore {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const writer of this.#writers) await writer.abort();
+    for (const writer of this.#writers) await writer.suspend();
+    await this.#uploads.close();
     if (this.#operations > 0) await new Promise<void>((resolve) => this.#idle = resolve);
     const end = this.#log.position;
     await this.#log.close();
@@ -237,7 +260,19 @@ class DiskBlobStore implements BlobStore {
   }
 
   get #diskBytes(): number {
-    return this.#log.diskBytes + this.#state.catalog.fileBytes;
+    return this.#log.diskBytes + this.#state.catalog.fileBytes + this.#uploads.diskBytes;
+  }
+
+  /** Sets bytes aside; interrupted uploads make way, the oldest first. */
+  async #reserve(digest: Digest, bytes: number): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#room.reserve(digest, bytes);
+      } catch (error) {
+        const full = error instanceof BrokkrError && error.code === Code.RESOURCE_EXHAUSTED;
+        if (!full || !await this.#uploads.dropOldest()) throw error;
+      }
+    }
   }
 
   #checkOpen(): void {
@@ -269,7 +304,7 @@ class DiskBlobStore implements BlobStore {
     await this.#alone(digest, async () => {
       if (this.#state.catalog.locate(digest) !== undefined) return;
       const reserved = recordBytes(fn.hashBytes, sizeBytes);
-      await this.#room.reserve(digest, reserved);
+      await this.#reserve(digest, reserved);
       try {
         await this.#log.append(fn.hashBytes, data.length, () => {
           checkHash(digest, fn.hash(data));
@@ -302,32 +337,36 @@ class DiskBlobStore implements BlobStore {
   }
 
   async #openWriter(digest: Digest): Promise<BlobWriter> {
-    checkMaxSize(digest, this.#options.maxBlobBytes);
-    const writer = digest.sizeBytes <= MAX_RECORD_DATA
+    return digest.sizeBytes <= MAX_RECORD_DATA
       ? await this.#smallWriter(digest)
       : await this.#largeWriter(digest);
-    return writer;
   }
 
-  async #smallWriter(digest: Digest): Promise<BlobWriter> {
+  async #smallWriter(digest: Digest, leave?: (data: Uint8Array) => Promise<void>): Promise<UploadWriter> {
+    this.#checkOpen();
+    checkMaxSize(digest, this.#options.maxBlobBytes);
     const lease = await this.#options.budget.acquire(digest.sizeBytes);
-    return new SmallWriter(digest, lease, (data) => {
+    const put = (data: Uint8Array) => {
       this.#checkOpen();
       return this.#putSmall(digest, data);
-    });
+    };
+    return new SmallWriter(digest, leave === undefined ? { lease, put } : { lease, put, leave });
   }
 
-  async #largeWriter(digest: Digest): Promise<BlobWriter> {
+  async #largeWriter(digest: Digest, source?: LargeSource): Promise<UploadWriter> {
+    this.#checkOpen();
+    checkMaxSize(digest, this.#options.maxBlobBytes);
     const lease = await this.#options.budget.acquire(LARGE_WRITER_BYTES);
+    const reserved = digest.sizeBytes - (source?.beginning?.writtenBytes ?? 0);
     try {
-      await this.#room.reserve(digest, digest.sizeBytes);
+      await this.#reserve(digest, reserved);
     } catch (error) {
       lease.release();
       throw error;
     }
     const release = () => {
       lease.release();
-      this.#room.release(digest.sizeBytes);
+      this.#room.release(reserved);
     };
     try {
       this.#checkOpen();
@@ -336,16 +375,19 @@ class DiskBlobStore implements BlobStore {
       throw error;
     }
     const { blobs } = this.#state;
-    const writer: LargeWriter = new LargeWriter(digest, {
-      create: () => blobs.create(),
+    const host: LargeWriterHost = {
+      create: source?.create ?? (() => blobs.create()),
       keep: (path) => this.#keepFile(digest, path),
       discard: (path) => this.#discardFile(path),
       failure: (error) => this.#failure(`write blob ${formatDigest(digest)}`, error),
       release: () => {
         release();
+        source?.ended();
         this.#writers.delete(writer);
       },
-    });
+    };
+    if (source !== undefined) host.leave = source.leave;
+    const writer = new LargeWriter(digest, host, source?.beginning);
     this.#writers.add(writer);
     return writer;
   }

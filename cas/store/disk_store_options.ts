@@ -15,6 +15,8 @@ import {
   systemClock,
   systemRandom,
 } from "@brokkr/common";
+import type { UploadLimits } from "../blob_store.ts";
+import { settleUploadLimits } from "./_kept_uploads.ts";
 import { type FileLayer, systemFiles } from "./file_layer.ts";
 import { MAX_TABLE_SIZE } from "./membership_table.ts";
 
@@ -43,12 +45,16 @@ export interface DiskBlobStoreOptions {
   readonly segmentBytes?: number;
   /** Memory for the contents of small blobs read lately; 64 MiB by default. */
   readonly cacheBytes?: number;
+  /** How much of interrupted uploads is kept. */
+  readonly uploads?: UploadLimits;
   /** The file system; the machine's by default. */
   readonly files?: FileLayer;
 }
 
 /** Options with their defaults filled in. */
-export type SettledOptions = Readonly<Required<DiskBlobStoreOptions>>;
+export type SettledOptions = Readonly<Required<Omit<DiskBlobStoreOptions, "uploads">>> & {
+  readonly uploads: Required<UploadLimits>;
+};
 
 /** Fills in defaults. */
 export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
@@ -63,6 +69,7 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     headroomBytes: options.headroomBytes ?? 32 << 20,
     segmentBytes: options.segmentBytes ?? 256 << 20,
     cacheBytes: options.cacheBytes ?? 64 << 20,
+    uploads: settleUploadLimits(options.uploads),
     files: options.files ?? systemFiles,
   };
 }

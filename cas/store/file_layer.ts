@@ -50,6 +50,10 @@ export interface FileLayer {
   list(path: string): Promise<FileEntry[]>;
   /** Length of a file in bytes, or undefined when there is none. */
   size(path: string): Promise<number | undefined>;
+  /** When a file was last written, in milliseconds of wall time, or undefined when there is none. */
+  modifiedMs(path: string): Promise<number | undefined>;
+  /** Says that a file was last written at `wallMs`. */
+  touch(path: string, wallMs: number): Promise<void>;
   /** Makes names made, renamed or removed in a directory durable. */
   syncDirectory(path: string): Promise<void>;
   /** Free bytes on the file system that holds `path`. */
@@ -160,6 +164,15 @@ export const systemFiles: FileLayer = {
       throw error;
     }
   },
+  async modifiedMs(path) {
+    try {
+      return (await Deno.stat(path)).mtime?.getTime();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  },
+  touch: (path, wallMs) => Deno.utime(path, new Date(wallMs), new Date(wallMs)),
   async syncDirectory(path) {
     using directory = await Deno.open(path);
     await directory.sync();

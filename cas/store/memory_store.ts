@@ -4,9 +4,18 @@
  * @module
  */
 
-import { BrokkrError, Code, throwIfAborted } from "@brokkr/common";
-import type { Scope } from "@brokkr/common";
-import type { BlobStore, BlobStoreStat, BlobWriter, DigestBatch, ReadRange } from "../blob_store.ts";
+import { BrokkrError, type Clock, Code, type Scope, systemClock, throwIfAborted } from "@brokkr/common";
+import type {
+  BlobStore,
+  BlobStoreStat,
+  BlobWriter,
+  DigestBatch,
+  ReadRange,
+  UploadId,
+  UploadLimits,
+  UploadStore,
+  UploadWriter,
+} from "../blob_store.ts";
 import { type Digest, digestKey, formatDigest } from "../digest.ts";
 import { digestAt } from "../digest_batch.ts";
 import {
@@ -21,6 +30,15 @@ import {
   PIECE_BYTES,
   resolveRange,
 } from "./_checks.ts";
+import { KeptUploads, settleUploadLimits, uploadKey } from "./_kept_uploads.ts";
+
+/** How a {@linkcode MemoryBlobStore} is set up beside its limit. */
+export interface MemoryBlobStoreOptions {
+  /** How much of interrupted uploads is kept. */
+  readonly uploads?: UploadLimits;
+  /** Time, for how long; the system's by default. */
+  readonly clock?: Clock;
+}
 
 /**
  * A blob store in memory.
@@ -40,10 +58,17 @@ export class MemoryBlobStore implements BlobStore {
   readonly #limitBytes: number;
   readonly #blobs = new Map<string, Uint8Array>();
   #bytes = 0;
+  readonly #uploads: MemoryUploads;
 
   /** A store that holds at most `limitBytes` of data. */
-  constructor(limitBytes: number) {
+  constructor(limitBytes: number, options: MemoryBlobStoreOptions = {}) {
     this.#limitBytes = limitBytes;
+    this.#uploads = new MemoryUploads(options, (digest, data) => this.#makeWriter(digest, data));
+  }
+
+  /** See {@linkcode BlobStore.uploads}. */
+  get uploads(): UploadStore {
+    return this.#uploads;
   }
 
   /** See {@linkcode BlobStore.missing}. */
@@ -93,12 +118,7 @@ export class MemoryBlobStore implements BlobStore {
   /** See {@linkcode BlobStore.writer}. */
   // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
   async writer(_scope: Scope, digest: Digest): Promise<BlobWriter> {
-    checkMaxSize(digest, this.#limitBytes);
-    return new MemoryWriter(digest, (data) => {
-      if (this.#find(digest) !== undefined) return;
-      this.#checkRoom(digest);
-      this.#keep(digest, data);
-    });
+    return this.#makeWriter(digest);
   }
 
   /** See {@linkcode BlobStore.pin}; nothing is ever evicted here. */
@@ -129,6 +149,7 @@ export class MemoryBlobStore implements BlobStore {
 
   /** Drops everything. */
   [Symbol.asyncDispose](): Promise<void> {
+    this.#uploads.close();
     this.#blobs.clear();
     this.#bytes = 0;
     return Promise.resolve();
@@ -140,8 +161,19 @@ export class MemoryBlobStore implements BlobStore {
     return data?.length === digest.sizeBytes ? data : undefined;
   }
 
+  #makeWriter(digest: Digest, begun?: Begun): MemoryWriter {
+    checkMaxSize(digest, this.#limitBytes);
+    return new MemoryWriter(digest, begun, (data) => {
+      if (this.#find(digest) !== undefined) return;
+      this.#checkRoom(digest);
+      this.#keep(digest, data);
+    });
+  }
+
   #checkRoom(digest: Digest): void {
-    if (this.#bytes + digest.sizeBytes <= this.#limitBytes) return;
+    const left = () => this.#limitBytes - this.#bytes - this.#uploads.bytes;
+    while (left() < digest.sizeBytes && this.#uploads.dropOldest());
+    if (left() >= digest.sizeBytes) return;
     throw new BrokkrError(
       Code.RESOURCE_EXHAUSTED,
       `No room for blob ${
@@ -157,15 +189,25 @@ export class MemoryBlobStore implements BlobStore {
   }
 }
 
-class MemoryWriter implements BlobWriter {
+/** What a writer has taken; `data` is as long as the whole blob. */
+interface Begun {
+  readonly data: Uint8Array;
+  readonly writtenBytes: number;
+}
+
+class MemoryWriter implements UploadWriter {
   readonly #digest: Digest;
   readonly #keep: (data: Uint8Array) => void;
+  /** Takes what is left for later; without it, it is dropped. */
+  onSuspend: ((begun: Begun) => void) | undefined;
   #data: Uint8Array | undefined;
-  #writtenBytes = 0;
+  #writtenBytes: number;
   #done = false;
 
-  constructor(digest: Digest, keep: (data: Uint8Array) => void) {
+  constructor(digest: Digest, begun: Begun | undefined, keep: (data: Uint8Array) => void) {
     this.#digest = digest;
+    this.#data = begun?.data;
+    this.#writtenBytes = begun?.writtenBytes ?? 0;
     this.#keep = keep;
   }
 
@@ -193,6 +235,13 @@ class MemoryWriter implements BlobWriter {
     this.#keep(data);
   }
 
+  suspend(): Promise<void> {
+    if (!this.#done && this.#data !== undefined) {
+      this.onSuspend?.({ data: this.#data, writtenBytes: this.#writtenBytes });
+    }
+    return this.abort();
+  }
+
   abort(): Promise<void> {
     this.#done = true;
     this.#data = undefined;
@@ -201,5 +250,61 @@ class MemoryWriter implements BlobWriter {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.abort();
+  }
+}
+
+class MemoryUploads implements UploadStore {
+  readonly #kept: KeptUploads<Begun>;
+  readonly #open: (digest: Digest, begun?: Begun) => MemoryWriter;
+
+  constructor(
+    { uploads, clock = systemClock }: MemoryBlobStoreOptions,
+    open: (digest: Digest, begun?: Begun) => MemoryWriter,
+  ) {
+    this.#kept = new KeptUploads(settleUploadLimits(uploads), clock, () => {});
+    this.#open = open;
+  }
+
+  /** Their bytes. */
+  get bytes(): number {
+    return this.#kept.bytes;
+  }
+
+  keptBytes(id: UploadId): Promise<number> {
+    return Promise.resolve(this.#kept.get(uploadKey(id))?.writtenBytes ?? 0);
+  }
+
+  // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
+  async begin(id: UploadId): Promise<UploadWriter> {
+    this.#kept.take(uploadKey(id));
+    return this.#writer(id);
+  }
+
+  // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
+  async resume(id: UploadId, offset: number, signal?: AbortSignal): Promise<UploadWriter | undefined> {
+    throwIfAborted(signal);
+    const key = uploadKey(id);
+    if (offset === 0 || this.#kept.get(key)?.writtenBytes !== offset) return undefined;
+    return this.#writer(id, this.#kept.take(key));
+  }
+
+  stat(): { readonly kept: number; readonly keptBytes: number } {
+    return { kept: this.#kept.count, keptBytes: this.#kept.bytes };
+  }
+
+  dropOldest(): boolean {
+    return this.#kept.dropOldest();
+  }
+
+  close(): void {
+    this.#kept.close();
+  }
+
+  #writer(id: UploadId, begun?: Begun): UploadWriter {
+    const writer = this.#open(id.digest, begun);
+    writer.onSuspend = (left) => {
+      if (left.writtenBytes > 0) this.#kept.add(uploadKey(id), left, left.writtenBytes);
+    };
+    return writer;
   }
 }

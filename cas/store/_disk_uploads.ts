@@ -1,0 +1,352 @@
+/**
+ * Interrupted uploads of the disk store: files `uploads/<hash of the upload's name>` with the bytes so far, and nothing
+ * else. An upload of a large blob is written there from its first byte, so that what a killed process has taken is there
+ * when the next one looks. A small blob is gathered in memory and gets a file only when it is interrupted.
+ *
+ * @module
+ */
+
+import {
+  BrokkrError,
+  type ByteBudget,
+  type Clock,
+  Code,
+  type Logger,
+  Slices,
+  unavailable,
+} from "@brokkr/common";
+import * as nodeCrypto from "node:crypto";
+import type { UploadId, UploadLimits, UploadStore, UploadWriter } from "../blob_store.ts";
+import { type Digest, formatDigest, type Hasher } from "../digest.ts";
+import { PIECE_BYTES } from "./_checks.ts";
+import type { TemporaryFile } from "./_file_blobs.ts";
+import { readPieces } from "./_file_reader.ts";
+import { KeptUploads, uploadKey } from "./_kept_uploads.ts";
+import { MAX_RECORD_DATA } from "./_record.ts";
+import type { LargeBeginning } from "./_writers.ts";
+import { type FileLayer, readFully, writeAll } from "./file_layer.ts";
+
+/** Where a large upload's bytes go, and what happens to them when it is left. */
+export interface LargeSource {
+  /** Makes the file. */
+  readonly create: () => Promise<TemporaryFile>;
+  /** Keeps a synced file for later. */
+  readonly leave: (path: string, writtenBytes: number, hasher: Hasher) => void;
+  /** Called once, when the writer has ended. */
+  readonly ended: () => void;
+  /** What is in the file already. */
+  readonly beginning?: LargeBeginning;
+}
+
+/** What {@linkcode DiskUploads} needs of its store. */
+export interface DiskUploadsOptions {
+  readonly files: FileLayer;
+  /** Directory of the files; it exists. */
+  readonly dir: string;
+  readonly limits: Required<UploadLimits>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly budget: ByteBudget;
+  /** A writer of a blob that goes to the segment log. */
+  readonly small: (digest: Digest, leave: (data: Uint8Array) => Promise<void>) => Promise<UploadWriter>;
+  /** A writer of a blob that becomes a file. */
+  readonly large: (digest: Digest, source: LargeSource) => Promise<UploadWriter>;
+  /** Makes an error of the system one that says what failed. */
+  readonly failure: (what: string, error: unknown) => BrokkrError;
+}
+
+interface Kept {
+  readonly bytes: number;
+  /** Has taken the bytes, unless another process did. */
+  readonly hasher?: Hasher;
+  /** Whether another process wrote it, so that nobody knows how the bytes came to be there. */
+  readonly inherited: boolean;
+}
+
+const NAME = /^[0-9a-f]{64}$/;
+
+/** The uploads of one disk store. */
+export class DiskUploads implements UploadStore {
+  readonly #options: DiskUploadsOptions;
+  /** By file name. */
+  readonly #kept: KeptUploads<Kept>;
+  /** Removals under way, by file name: a new file of the same name waits for them. */
+  readonly #removing = new Map<string, Promise<void>>();
+  /** Bytes that were in the files of uploads that go on now. */
+  #resumedBytes = 0;
+
+  constructor(options: DiskUploadsOptions) {
+    this.#options = options;
+    this.#kept = new KeptUploads(options.limits, options.clock, (name) => void this.#remove(name));
+  }
+
+  /** Bytes on disk that nothing else counts. */
+  get diskBytes(): number {
+    return this.#kept.bytes + this.#resumedBytes;
+  }
+
+  /** Finds what the process before this one left, drops what is too old or too much, and removes what is no upload. */
+  async load(): Promise<void> {
+    const { files, dir, clock, limits, log } = this.#options;
+    const nowMs = clock.wallMs();
+    const found: { name: string; bytes: number; ageMs: number }[] = [];
+    for (const { name, isDirectory } of await files.list(dir)) {
+      if (isDirectory) continue;
+      const path = `${dir}/${name}`;
+      const bytes = await files.size(path) ?? 0;
+      const modifiedMs = await files.modifiedMs(path);
+      if (
+        !NAME.test(name) || bytes === 0 || modifiedMs === undefined || nowMs - modifiedMs >= limits.keepMs
+      ) {
+        await this.#remove(name);
+        continue;
+      }
+      // Where the clock was set back, a file is as old as this look, or it would never grow old.
+      if (modifiedMs > nowMs) await files.touch(path, nowMs);
+      found.push({ name, bytes, ageMs: Math.max(0, nowMs - modifiedMs) });
+    }
+    found.sort((a, b) => b.ageMs - a.ageMs);
+    for (const { name, bytes, ageMs } of found) {
+      this.#kept.add(name, { bytes, inherited: true }, bytes, ageMs);
+    }
+    await this.settled();
+    if (found.length > 0) log.info("Found interrupted uploads", this.stat());
+  }
+
+  async keptBytes(id: UploadId): Promise<number> {
+    const name = nameOf(id);
+    const kept = this.#kept.get(name);
+    if (kept === undefined) return 0;
+    let sizeBytes: number | undefined;
+    try {
+      sizeBytes = await this.#options.files.size(this.#path(name));
+    } catch (error) {
+      throw this.#failure(id, error);
+    }
+    if (sizeBytes === kept.bytes) return kept.bytes;
+    // Someone else cut or removed the file.
+    if (this.#kept.get(name) === kept) this.#drop(name);
+    return 0;
+  }
+
+  async begin(id: UploadId): Promise<UploadWriter> {
+    const name = nameOf(id);
+    this.#drop(name);
+    await this.#removing.get(name);
+    return await this.#open(id, name);
+  }
+
+  async resume(id: UploadId, offset: number, signal?: AbortSignal): Promise<UploadWriter | undefined> {
+    const name = nameOf(id);
+    if (offset === 0 || await this.keptBytes(id) !== offset) return undefined;
+    const kept = this.#kept.take(name);
+    if (kept === undefined) return undefined;
+    this.#resumedBytes += kept.bytes;
+    try {
+      const writer = id.digest.sizeBytes <= MAX_RECORD_DATA
+        ? await this.#resumeSmall(id, name, kept)
+        : await this.#resumeLarge(id, name, kept, signal);
+      return kept.inherited ? new InheritedWriter(id, writer) : writer;
+    } catch (error) {
+      this.#resumedBytes -= kept.bytes;
+      // It can still go on, from another call.
+      this.#kept.add(name, kept, kept.bytes);
+      throw this.#failure(id, error);
+    }
+  }
+
+  stat(): { readonly kept: number; readonly keptBytes: number } {
+    return { kept: this.#kept.count, keptBytes: this.#kept.bytes };
+  }
+
+  /** Makes room by dropping the oldest; false when there is none. */
+  async dropOldest(): Promise<boolean> {
+    if (!this.#kept.dropOldest()) return false;
+    await this.settled();
+    return true;
+  }
+
+  /** Waits for removals under way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#removing.values());
+  }
+
+  /** Ends; what is kept stays for the next who opens the store. */
+  async close(): Promise<void> {
+    this.#kept.close();
+    await this.settled();
+  }
+
+  #path(name: string): string {
+    return `${this.#options.dir}/${name}`;
+  }
+
+  #failure(id: UploadId, error: unknown): BrokkrError {
+    return this.#options.failure(`go on with the upload of blob ${formatDigest(id.digest)}`, error);
+  }
+
+  #open(id: UploadId, name: string): Promise<UploadWriter> {
+    const { small, large } = this.#options;
+    return id.digest.sizeBytes <= MAX_RECORD_DATA
+      ? small(id.digest, (data) => this.#leaveSmall(name, data))
+      : large(id.digest, this.#source(name, false));
+  }
+
+  /** A new file, which is kept when it is left. */
+  #source(name: string, inherited: boolean): LargeSource {
+    const { files } = this.#options;
+    const path = this.#path(name);
+    return {
+      create: async () => {
+        // What a removal that failed has left.
+        await files.remove(path);
+        return { path, file: await files.open(path, "create") };
+      },
+      leave: (_path, bytes, hasher) => this.#kept.add(name, { bytes, hasher, inherited }, bytes),
+      ended: () => {},
+    };
+  }
+
+  async #resumeSmall(id: UploadId, name: string, kept: Kept): Promise<UploadWriter> {
+    const { files } = this.#options;
+    const file = await files.open(this.#path(name), "read");
+    const data = new Uint8Array(kept.bytes);
+    try {
+      await readFully(file, data, 0);
+    } finally {
+      file.close();
+    }
+    const writer = await this.#open(id, name);
+    await writer.write(data);
+    // From here on it is in memory, and gets another file when it is interrupted again.
+    await this.#remove(name);
+    this.#resumedBytes -= kept.bytes;
+    return writer;
+  }
+
+  async #resumeLarge(id: UploadId, name: string, kept: Kept, signal?: AbortSignal): Promise<UploadWriter> {
+    const { files, large } = this.#options;
+    const path = this.#path(name);
+    const hasher = kept.hasher ?? await this.#rehash(id.digest, path, kept.bytes, signal);
+    const file = await files.open(path, "update");
+    try {
+      return await large(id.digest, {
+        ...this.#source(name, kept.inherited),
+        ended: () => this.#resumedBytes -= kept.bytes,
+        beginning: { temporary: { path, file }, writtenBytes: kept.bytes, hasher },
+      });
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** A hasher that has taken the first bytes of a file. */
+  async #rehash(digest: Digest, path: string, bytes: number, signal?: AbortSignal): Promise<Hasher> {
+    const { files, budget } = this.#options;
+    using _lease = await budget.acquire(2 * PIECE_BYTES, signal);
+    const file = await files.open(path, "read");
+    try {
+      const hasher = digest.fn.hasher();
+      const slices = new Slices(signal);
+      for await (const piece of readPieces(file, 0, bytes, PIECE_BYTES, signal)) {
+        hasher.update(piece);
+        if (slices.spent) await slices.next();
+      }
+      return hasher;
+    } finally {
+      file.close();
+    }
+  }
+
+  async #leaveSmall(name: string, data: Uint8Array): Promise<void> {
+    const { files, log } = this.#options;
+    const path = this.#path(name);
+    try {
+      await this.#removing.get(name);
+      await files.remove(path);
+      const file = await files.open(path, "create");
+      try {
+        await writeAll(file, data, 0);
+        await file.syncData();
+      } finally {
+        file.close();
+      }
+      this.#kept.add(name, { bytes: data.length, inherited: false }, data.length);
+    } catch (error) {
+      log.warn("Cannot keep an interrupted upload", { path, error });
+      await this.#remove(name);
+    }
+  }
+
+  #drop(name: string): void {
+    if (this.#kept.take(name) !== undefined) void this.#remove(name);
+  }
+
+  /** Removes a file; what fails is logged, and tried again when the store is opened. */
+  #remove(name: string): Promise<void> {
+    const { files, log } = this.#options;
+    const path = this.#path(name);
+    const removal = files.remove(path)
+      .then(() => undefined, (error) => log.warn("Cannot remove an interrupted upload", { path, error }))
+      .finally(() => {
+        if (this.#removing.get(name) === removal) this.#removing.delete(name);
+      });
+    this.#removing.set(name, removal);
+    return removal;
+  }
+}
+
+/** The name hides what clients make up, however long and strange it is. */
+function nameOf(id: UploadId): string {
+  return nodeCrypto.hash("sha256", uploadKey(id), "hex");
+}
+
+/**
+ * Goes on with what another process wrote. When the whole does not have its digest, the client may be right and the
+ * bytes from before damaged, so it is told to begin again and not that it is wrong.
+ */
+class InheritedWriter implements UploadWriter {
+  readonly #id: UploadId;
+  readonly #writer: UploadWriter;
+
+  constructor(id: UploadId, writer: UploadWriter) {
+    this.#id = id;
+    this.#writer = writer;
+  }
+
+  get writtenBytes(): number {
+    return this.#writer.writtenBytes;
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#writer.write(chunk);
+  }
+
+  async commit(): Promise<void> {
+    const complete = this.writtenBytes === this.#id.digest.sizeBytes;
+    try {
+      await this.#writer.commit();
+    } catch (error) {
+      if (!complete || !(error instanceof BrokkrError) || error.code !== Code.INVALID_ARGUMENT) throw error;
+      throw unavailable(
+        `What was kept of the upload of blob ${formatDigest(this.#id.digest)} does not fit what followed; ` +
+          "nothing is kept of it now, send it from the start",
+        0,
+        error,
+      );
+    }
+  }
+
+  suspend(): Promise<void> {
+    return this.#writer.suspend();
+  }
+
+  abort(): Promise<void> {
+    return this.#writer.abort();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.abort();
+  }
+}
