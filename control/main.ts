@@ -6,6 +6,7 @@
 
 import { onTermination } from "@brokkr/proto/rpc/server"; // mends http2, so it comes before anything that uses it
 import { createLogger } from "@brokkr/common";
+import { keepMemory } from "@brokkr/common/memory_keeper";
 import { instrumentProcess } from "@brokkr/common/process_metrics";
 import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
 import type { Config } from "@brokkr/common/config";
@@ -53,6 +54,7 @@ async function serve(config: Config): Promise<void> {
     return handle.shutdown({ graceMs });
   };
   using _signals = onTermination(end, { log });
+  using _memory = keepMemory();
   void watchParent(() => void end());
   tellReady({ grpc: address(handle.grpcEndpoint), http: address(handle.httpEndpoint) });
   await handle.done;

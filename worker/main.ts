@@ -8,6 +8,7 @@ import { onTermination } from "@brokkr/proto/rpc/shutdown";
 import { checkExposure } from "@brokkr/proto/rpc/server";
 import { createLogger, type HealthReport, type Logger } from "@brokkr/common";
 import type { Config } from "@brokkr/common/config";
+import { keepMemory } from "@brokkr/common/memory_keeper";
 import { processTracer, readPem, runProcess, tellReady, watchParent } from "@brokkr/common/process";
 import { type HttpServer, serveHttp } from "@brokkr/common/http";
 import { instrumentProcess } from "@brokkr/common/process_metrics";
@@ -89,6 +90,7 @@ async function serve(config: Config): Promise<void> {
     return handle.shutdown({ graceMs });
   };
   using _signals = onTermination(end, { log });
+  using _memory = keepMemory();
   void watchParent(() => void end());
   // It may end before it was ever ready: then there is nothing to tell.
   handle.ready.then(() => tellReady({ id: handle.id, http: address(pages?.endpoint) }), () => {});

@@ -60,10 +60,12 @@ export class ReceiveWindows {
   /** A call has received all. */
   ended(): void {
     this.#receiving--;
-    if (this.#windowBytes === this.#maxBytes) return;
+  }
+
+  /** Gives larger windows when there are fewer uploads again. Called now and then: every change costs all connections. */
+  relax(): void {
     const wanted = this.#wanted();
-    // Not at every crossing of one border: SETTINGS cost every connection a frame.
-    if (wanted >= 4 * this.#windowBytes || wanted === this.#maxBytes) this.#set(wanted);
+    if (wanted > this.#windowBytes) this.#set(wanted);
   }
 
   #wanted(): number {

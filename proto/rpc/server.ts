@@ -284,6 +284,7 @@ class GrpcServer implements RpcServer {
     const everyMs = Math.min(Math.max(Math.min(stallTimeoutMs, maxUnaryMs) / 4, 10), 1000);
     this.#sweep = this.#clock.setTimer(everyMs, () => {
       const nowMs = this.#clock.monotonicMs();
+      this.#core.windows?.relax();
       for (const call of this.#core.calls) call.sweep(nowMs);
       for (const call of this.#core.lingering) {
         if (call.sweepLingering(nowMs)) this.#core.lingering.delete(call);

@@ -89,6 +89,7 @@ export class StallingPeer implements AsyncDisposable {
   readonly ended: Set<number> = new Set();
   /** Whether the server closed the connection. */
   closed = false;
+  goaway = "";
   readonly #connection: Deno.TcpConn;
   readonly #reading: Promise<void>;
   readonly #sending = new Map<number, Sending>();
@@ -213,10 +214,15 @@ export class StallingPeer implements AsyncDisposable {
     if (type === Frame.DATA) this.receivedBytes += payload.length;
     if ((type === Frame.DATA || type === Frame.HEADERS) && (flags & 1) !== 0) this.ended.add(stream);
     if (type === Frame.RST_STREAM) this.ended.add(stream);
+    if (type === Frame.GOAWAY) this.goaway = new TextDecoder().decode(payload.subarray(8)) + view.getUint32(4);
     if (type === Frame.PING && (flags & 1) === 0) this.#write(frame(Frame.PING, 1, 0, payload.slice()));
     if (type === Frame.SETTINGS && (flags & 1) === 0) {
       for (let at = 0; at + 6 <= payload.length; at += 6) {
-        if (view.getUint16(at) === 4) this.#streamWindow = view.getUint32(at + 2);
+        if (view.getUint16(at) !== 4) continue;
+        // It changes the windows of open streams too, which may become negative (RFC 9113, 6.9.2).
+        const more = view.getUint32(at + 2) - this.#streamWindow;
+        this.#streamWindow += more;
+        for (const sending of this.#sending.values()) sending.windowBytes += more;
       }
       this.#settled = true;
       this.#write(frame(Frame.SETTINGS, 1, 0, new Uint8Array()));

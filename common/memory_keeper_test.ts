@@ -1,0 +1,83 @@
+import { assert, assertEquals } from "@std/assert";
+import { ManualClock } from "./mod.ts";
+import { keepMemory, type MemoryHost, thisProcess } from "./memory_keeper.ts";
+
+const MIB = 2 ** 20;
+
+/** A process as the test wants it. */
+class FakeProcess implements MemoryHost {
+  resident = 100 * MIB;
+  cpu = 0;
+  trims = 0;
+  afterTrim = 90 * MIB;
+  residentBytes(): number {
+    return this.resident;
+  }
+  cpuMs(): number {
+    return this.cpu;
+  }
+  trim(): void {
+    this.trims++;
+    this.resident = this.afterTrim;
+  }
+}
+
+Deno.test("keepMemory gives memory back when the process has grown and is quiet, and not before", () => {
+  const clock = new ManualClock();
+  const host = new FakeProcess();
+  using _keeper = keepMemory({ clock, host, everyMs: 1000 });
+  clock.advance(1000);
+  assertEquals(host.trims, 1, "the start itself leaves garbage");
+  clock.advance(1000);
+  assertEquals(host.trims, 1, "nothing grew");
+  host.resident = 110 * MIB;
+  clock.advance(1000);
+  assertEquals(host.trims, 1, "20 MiB are not worth a pause");
+  host.resident = 500 * MIB;
+  host.cpu += 500;
+  clock.advance(1000);
+  assertEquals(host.trims, 1, "half a processor is not quiet");
+  clock.advance(1000);
+  assertEquals(host.trims, 2);
+  host.afterTrim = 400 * MIB;
+  host.resident = 500 * MIB;
+  clock.advance(1000);
+  assertEquals(host.trims, 3);
+  clock.advance(10_000);
+  assertEquals(host.trims, 3, "what is in use stays, and is not looked for again and again");
+  const work = (seconds: number) => {
+    for (let i = 0; i < seconds; i++) {
+      host.cpu += 90;
+      clock.advance(1000);
+    }
+  };
+  work(3);
+  assertEquals(host.trims, 3, "little work leaves little garbage");
+  work(1);
+  assertEquals(host.trims, 4, "much work may have left garbage in what was there before");
+  work(6);
+  assertEquals(host.trims, 4, "it brought nothing the last time, so that twice the work is asked for");
+  work(1);
+  assertEquals(host.trims, 5);
+});
+
+Deno.test("keepMemory stops when it is disposed of", () => {
+  const clock = new ManualClock();
+  const host = new FakeProcess();
+  keepMemory({ clock, host, everyMs: 1000 })[Symbol.dispose]();
+  clock.advance(10_000);
+  assertEquals(host.trims, 0);
+});
+
+Deno.test("This process gives back what it no longer uses", () => {
+  const host = thisProcess();
+  host.trim();
+  let blobs: Uint8Array[] = [];
+  const before = host.residentBytes();
+  for (let i = 0; i < 200; i++) blobs.push(new Uint8Array(MIB).fill(1));
+  assert(host.residentBytes() - before > 150 * MIB, "what is used is resident");
+  blobs = [];
+  host.trim();
+  assert(host.residentBytes() - before < 75 * MIB, `${host.residentBytes() - before} bytes are still held`);
+  assertEquals(blobs.length, 0);
+});
