@@ -17,7 +17,6 @@ export class GridMetrics {
   readonly lookup: (hit: boolean) => void;
   readonly refused: () => void;
   readonly lost: () => void;
-  readonly loopLag: (ms: number) => void;
   #hits = 0;
   #executed = 0;
 
@@ -56,7 +55,6 @@ export class GridMetrics {
     };
     this.refused = () => refused.add();
     this.lost = () => lost.add();
-    this.loopLag = () => {};
   }
 
   /** Operations answered from the cache. */

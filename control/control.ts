@@ -369,6 +369,7 @@ class Control implements ControlHandle {
     const operations = new Operations(grid);
     const execution = new ExecutionService({
       ...common,
+      log,
       operations,
       budget,
       random: options.random ?? systemRandom,

@@ -50,8 +50,12 @@ export interface JobPayload {
   readonly command: Uint8Array;
   readonly timeoutMs: number;
   readonly doNotCache: boolean;
+  /** The operation that it was made for; others may have joined it. */
+  readonly operation: OperationName;
   /** W3C traceparent; `""` for none. */
   readonly traceparent: string;
+  /** Encoded RequestMetadata of its client. */
+  readonly clientMetadata: Uint8Array | undefined;
 }
 
 /** An event of the grid's scheduler. */
@@ -112,7 +116,7 @@ export class Grid {
   constructor(options: GridOptions) {
     this.#options = options;
     this.#scheduler = new Scheduler(options.epoch, options.limits);
-    this.#schedule(options.clock.monotonicMs());
+    this.#schedule();
   }
 
   /** Counts. */
@@ -225,13 +229,10 @@ export class Grid {
     this.#idle = undefined;
   }
 
-  /** One timer for everything that waits; how late it comes is how long the event loop was held up. */
-  #schedule(lastMs: number): void {
-    const { clock, metrics } = this.#options;
-    this.#timer = clock.setTimer(TICK_MS, () => {
-      const nowMs = clock.monotonicMs();
-      metrics.loopLag(Math.max(0, nowMs - lastMs - TICK_MS));
-      this.#schedule(nowMs);
+  /** One timer for everything that waits. */
+  #schedule(): void {
+    this.#timer = this.#options.clock.setTimer(TICK_MS, () => {
+      this.#schedule();
       this.post({ type: "tick" });
     });
   }
@@ -241,6 +242,13 @@ export class Grid {
     switch (effect.type) {
       case "lease":
         metrics.leased(effect.queuedForMs);
+        log.debug("Action leased", {
+          trace: effect.payload.traceparent.split("-")[1],
+          operation: effect.payload.operation,
+          worker: effect.worker,
+          lease: effect.leaseId,
+          attempt: effect.attempt,
+        });
         return this.#send(effect.session, effect.worker, { lease: leaseMessage(effect) });
       case "cancelLease": {
         const { leaseId, reason } = effect;
@@ -361,7 +369,8 @@ function leaseMessage(effect: {
   readonly queuedForMs: number;
   readonly payload: JobPayload;
 }): Init<ControlMessage["lease"]> {
-  const { scope, digest, action, command, timeoutMs, traceparent } = effect.payload;
+  const { operation, scope, digest, action, command, timeoutMs, traceparent, clientMetadata } =
+    effect.payload;
   return {
     leaseId: effect.leaseId,
     instanceName: scope.instance,
@@ -373,5 +382,7 @@ function leaseMessage(effect: {
     attempt: effect.attempt,
     traceparent,
     queuedFor: durationOf(effect.queuedForMs),
+    operation,
+    requestMetadata: clientMetadata,
   };
 }

@@ -8,6 +8,8 @@ import type { Digest, InlineRequest } from "@brokkr/cas";
 import {
   type BrokkrError,
   type Clock,
+  Code,
+  type Logger,
   type OperationName,
   type Scope,
   type Span,
@@ -18,6 +20,7 @@ import { ExecutionStage } from "@brokkr/proto";
 import type { ClientMetadata } from "@brokkr/proto/rpc/server";
 import { assert } from "./_assert.ts";
 import { encodeOperation } from "./_messages.ts";
+import { endFields, operationFields, refusalFields } from "./_operation_log.ts";
 
 /** How an operation ended. Shared by all operations of one job. */
 export interface ExecuteEnd {
@@ -51,6 +54,8 @@ export interface OperationInit {
   readonly span: Span;
   /** Makes the spans of its steps. */
   readonly tracer: Tracer;
+  /** Is told how it ends. */
+  readonly log: Logger;
 }
 
 /** One step of an operation's way; it ends when the next begins. */
@@ -129,6 +134,9 @@ export class OperationRecord {
   queued(attempts: number): void {
     this.queuedMs ??= this.#clock.monotonicMs();
     this.attempts = attempts;
+    if (this.#steps.at(-1)?.kind === "on worker") {
+      this.#log().info("An action goes back to the queue", { worker: this.worker, attempts });
+    }
     this.#begin("queued", "");
     this.#enter(ExecutionStage.QUEUED);
   }
@@ -138,7 +146,7 @@ export class OperationRecord {
     this.queuedMs ??= this.#clock.monotonicMs();
     this.worker = worker;
     this.attempts = attempts;
-    this.#begin("on worker", worker).set("worker", worker);
+    this.#begin("on worker", worker).set("brokkr.worker", worker);
     this.#enter(ExecutionStage.EXECUTING);
   }
 
@@ -148,10 +156,9 @@ export class OperationRecord {
     this.#end = end;
     this.inline = NO_CONTENTS;
     this.finishedMs = this.#clock.monotonicMs();
-    this.#step?.end();
-    this.init.span.set("cached", end.cached);
-    this.init.span.set("status", end.code);
-    this.init.span.end();
+    const { worker, attempts, steps, createdMs, finishedMs } = this;
+    this.#log().info("Action finished", endFields(end, { worker, attempts, steps, createdMs, finishedMs }));
+    this.#endSpans(end);
     this.#enter(ExecutionStage.COMPLETED);
   }
 
@@ -159,10 +166,30 @@ export class OperationRecord {
   refuse(error: BrokkrError): void {
     if (this.#refused !== undefined || this.#end !== undefined) return;
     this.#refused = error;
+    this.#log().info("Action refused", refusalFields(error));
+    this.#step?.fail(error);
     this.#step?.end();
     this.init.span.fail(error);
     this.init.span.end();
     this.#tell();
+  }
+
+  #log(): Logger {
+    return this.init.log.with(operationFields(this.init));
+  }
+
+  #endSpans(end: ExecuteEnd): void {
+    const { span } = this.init;
+    span.set("brokkr.cached", end.cached);
+    span.set("rpc.grpc.status_code", end.code);
+    if (end.code === Code.OK) span.set("process.exit.code", end.exitCode);
+    else {
+      const why = end.message || "It failed";
+      this.#step?.fail(why);
+      span.fail(why);
+    }
+    this.#step?.end();
+    span.end();
   }
 
   /** Why it was refused; undefined when it was not. */

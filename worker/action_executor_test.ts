@@ -43,6 +43,8 @@ function lease(): Lease {
     timeout: { seconds: 7, nanos: 0 },
     attempt: 1,
     traceparent: "",
+    operation: "operations/1-1-x",
+    requestMetadata: new Uint8Array(),
     queuedFor: { seconds: 0, nanos: 0 },
   };
 }

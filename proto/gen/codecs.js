@@ -1389,6 +1389,10 @@ export const Lease = (() => {
    writer.uint32(74).string(message.traceparent);
   if (message.queuedFor != null)
    Duration.encode(message.queuedFor, writer.uint32(82).fork(), _depth + 1).ldelim();
+  if (message.operation != null && message.operation !== "")
+   writer.uint32(90).string(message.operation);
+  if (message.requestMetadata != null && message.requestMetadata.length)
+   writer.uint32(98).blob(message.requestMetadata);
   return writer;
  };
  Lease.decode = function (reader, length, _end, _depth, _target) {
@@ -1475,6 +1479,18 @@ export const Lease = (() => {
      message.queuedFor = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.queuedFor);
      continue;
     }
+   case 11: {
+     if (wireType !== 2)
+      break;
+     message.operation = reader.string();
+     continue;
+    }
+   case 12: {
+     if (wireType !== 2)
+      break;
+     message.requestMetadata = reader.view();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -1487,7 +1503,7 @@ export const Lease = (() => {
    throw Error("missing end group");
   return message;
  };
- Lease.make = () => ({ leaseId: "", instanceName: "", digestFunction: 0, action: $noBytes, command: $noBytes, attempt: 0, traceparent: "" });
+ Lease.make = () => ({ leaseId: "", instanceName: "", digestFunction: 0, action: $noBytes, command: $noBytes, attempt: 0, traceparent: "", operation: "", requestMetadata: $noBytes });
  return Lease;
 })();
 export const LeaseResult = (() => {

@@ -426,6 +426,10 @@ export interface Lease {
   traceparent: string;
   /** How long the action waited in the queue, for the result's metadata. */
   queuedFor?: Duration;
+  /** Name of the operation, for logs and spans. Others may have joined it. */
+  operation: string;
+  /** Its client's RequestMetadata as it came, for logs and spans; empty when there is none. */
+  requestMetadata: Uint8Array;
 }
 
 /** Encodes and decodes brokkr.v1.Lease. */
