@@ -7,6 +7,7 @@
 import {
   checkExposure,
   createRpcServer,
+  DEFAULT_LIMITS,
   defaultPolicy,
   type RpcServer,
   type TlsOptions,
@@ -173,6 +174,7 @@ class Control implements ControlHandle {
   #grid: Grid | undefined;
   #execution: ExecutionService | undefined;
   #environments: Environments | undefined;
+  #storeBytes: ByteBudget | undefined;
 
   constructor(options: ControlOptions, stack: AsyncDisposableStack) {
     this.#options = options;
@@ -259,7 +261,7 @@ class Control implements ControlHandle {
       clock: this.#clock,
       random: this.#options.random ?? systemRandom,
       // Its own share: a store that waited for what its callers hold would wait for ever.
-      budget: new ByteBudget(Math.ceil(memoryBudgetBytes / 2)),
+      budget: this.#storeBudget(memoryBudgetBytes),
       metrics: this.#metrics,
       log: this.#log,
       maxBlobBytes: this.#options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES,
@@ -269,11 +271,17 @@ class Control implements ControlHandle {
     return { metadata, blobs: this.#stack.use(blobs) };
   }
 
+  #storeBudget(memoryBudgetBytes: number): ByteBudget {
+    return this.#storeBytes = new ByteBudget(Math.ceil(memoryBudgetBytes / 2));
+  }
+
   async #makeServer({ blobs, metadata }: Stores): Promise<RpcServer> {
     const options = this.#options;
     const metrics = this.#metrics;
     const maxBlobBytes = options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES;
-    const budget = new ByteBudget(Math.ceil((options.memoryBudgetBytes ?? DEFAULT_BUDGET_BYTES) / 2));
+    const callBytes = Math.ceil((options.memoryBudgetBytes ?? DEFAULT_BUDGET_BYTES) / 2);
+    // Who waits has sent a window at most, which nobody counts.
+    const budget = new ByteBudget(callBytes, Math.max(16, callBytes / DEFAULT_LIMITS.streamWindowBytes));
     const cache = new ActionCache({ metadata, blobs, metrics });
     const environments = await Environments.open(metadata, this.#log);
     const { drains, reasons } = await Drains.open(metadata, this.#log);
@@ -301,6 +309,8 @@ class Control implements ControlHandle {
       ...(options.tls === undefined ? {} : { tls: options.tls }),
       allowInsecureRemote: options.allowInsecureRemote ?? false,
       byteBudget: budget,
+      // Peers that take nothing hold the store's buffers too.
+      pressed: () => (this.#storeBytes?.waiters ?? 0) > 0,
       coalesceWrites: true,
       health: this.#health,
       clock: this.#clock,
