@@ -234,6 +234,8 @@ export class TestGrid implements AsyncDisposable {
       timeout: durationOf(timeoutMs),
       attempt: 1,
       traceparent: "",
+      operation: "",
+      requestMetadata: new Uint8Array(),
       queuedFor: durationOf(5),
     };
   }

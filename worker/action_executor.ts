@@ -28,7 +28,9 @@ import {
   type ResourceUsage,
   StageUpdate_Stage as Stage,
 } from "@brokkr/proto";
+import { actionFields, leaseClient, resultFields } from "./_action_log.ts";
 import { type CapturedOutput, captureOutput, STDERR_NAME, STDOUT_NAME } from "./_captured_output.ts";
+import { clientAttributes } from "@brokkr/proto/rpc/metadata";
 import { statusOf } from "@brokkr/proto/rpc/status";
 import type { Collector, OutputFields } from "./collector.ts";
 import { type CommandPlan, planCommand, planDirectories } from "./command_plan.ts";
@@ -105,7 +107,7 @@ export class ActionExecutor {
    * `onStage` is told when a stage begins that lasts; those that are over at once are not worth a message.
    */
   async execute(lease: Lease, signal: AbortSignal, onStage: (stage: Stage) => void): Promise<ExecutedLease> {
-    const { clock, tracer, log } = this.#options;
+    const { clock, tracer } = this.#options;
     const progress: Progress = {
       times: new ActionTimes(clock, durationMs(lease.queuedFor)),
       action: undefined,
@@ -117,21 +119,28 @@ export class ActionExecutor {
       fetchedBlobs: 0,
       fetchedBytes: 0,
     };
-    using span = tracer.start("brokkr.worker.action", parseTraceparent(lease.traceparent), {
+    const client = leaseClient(lease);
+    using span = tracer.start("worker", parseTraceparent(lease.traceparent), {
+      "brokkr.worker": this.#options.workerId,
       "brokkr.lease": lease.leaseId,
-      "brokkr.action": lease.actionDigest?.hash ?? "",
+      "brokkr.attempt": lease.attempt,
+      "brokkr.operation": lease.operation,
+      ...clientAttributes(client),
     });
+    const log = this.#options.log.with(actionFields(lease, span.context, client));
+    log.debug("Action begun");
     let result: Init<LeaseResult>;
     try {
       const fields = await this.#run(lease, progress, signal, onStage, span);
       result = this.#completed(lease, progress, fields);
     } catch (thrown) {
       const error = signal.aborted ? asBrokkrError(signal.reason, Code.CANCELLED) : asBrokkrError(thrown);
-      span.fail(error);
       result = await this.#failed(lease, progress, error, signal);
-      log.debug("An action did not complete", { lease: lease.leaseId, code: error.codeName, error });
+      log.debug("An action did not complete", { code: error.codeName, error });
     }
-    return { result, cleanup: this.#cleanup(progress) };
+    if (result.status !== undefined) span.fail(result.status.message || "The action did not complete");
+    log.info("Action done", resultFields(result, summary(progress)));
+    return { result, cleanup: this.#cleanup(progress, log) };
   }
 
   async #run(
@@ -160,6 +169,7 @@ export class ActionExecutor {
       const extraDirectories = planDirectories(plan, inputs.tree);
       return await this.#timed(
         "materialize",
+        trace,
         () => materializer.materialize({ tree: inputs.tree, blobs: inputs.blobs, extraDirectories, signal }),
       );
     });
@@ -170,7 +180,7 @@ export class ActionExecutor {
       progress,
       "execution",
       span,
-      () => this.#command(plan, root, durationMs(lease.timeout), signal),
+      (_trace, step) => this.#command(plan, root, durationMs(lease.timeout), signal, step),
     );
     progress.outcome = outcome;
 
@@ -180,6 +190,7 @@ export class ActionExecutor {
       progress.captured = captured;
       using collected = await this.#timed(
         "collect",
+        trace,
         () => collector.collect({ rootPath: root.rootPath, plan, fn, signal }),
       );
       const blobs = [...captured.blobs, ...collected.blobs];
@@ -189,13 +200,14 @@ export class ActionExecutor {
     });
   }
 
-  #command(
+  async #command(
     plan: CommandPlan,
     root: MaterializedRoot,
     timeoutMs: number,
     signal: AbortSignal,
+    step: Span,
   ): Promise<RunOutcome> {
-    return this.#options.runner.run({
+    const outcome = await this.#options.runner.run({
       argv: plan.argv,
       env: plan.env,
       cwd: plan.workingDirectory === "" ? root.rootPath : `${root.rootPath}/${plan.workingDirectory}`,
@@ -205,18 +217,21 @@ export class ActionExecutor {
       timeoutMs,
       signal,
     });
+    step.set("process.exit.code", outcome.exitCode);
+    if (outcome.timedOut) step.fail("The command was killed after its timeout");
+    return outcome;
   }
 
   async #phase<T>(
     progress: Progress,
     phase: Phase,
     parent: Span,
-    run: (trace: TraceContext) => Promise<T>,
+    run: (trace: TraceContext, span: Span) => Promise<T>,
   ): Promise<T> {
-    using span = this.#options.tracer.start(`brokkr.worker.${phase}`, parent.context);
+    using span = this.#options.tracer.start(PHASE_NAMES[phase], parent.context);
     progress.times.begin(phase);
     try {
-      return await run(span.context);
+      return await run(span.context, span);
     } catch (error) {
       span.fail(error);
       throw error;
@@ -225,11 +240,19 @@ export class ActionExecutor {
     }
   }
 
-  async #timed<T>(phase: "materialize" | "collect", run: () => Promise<T>): Promise<T> {
-    const { clock, onPhase } = this.#options;
+  async #timed<T>(
+    phase: "materialize" | "collect",
+    parent: TraceContext,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    const { clock, tracer, onPhase } = this.#options;
+    using span = tracer.start(phase, parent);
     const startedMs = clock.monotonicMs();
     try {
       return await run();
+    } catch (error) {
+      span.fail(error);
+      throw error;
     } finally {
       onPhase?.(phase, clock.monotonicMs() - startedMs);
     }
@@ -317,16 +340,32 @@ export class ActionExecutor {
     return { leaseId, outcome: Outcome.FAILED, status, actionResult };
   }
 
-  async #cleanup(progress: Progress): Promise<void> {
+  async #cleanup(progress: Progress, log: Logger): Promise<void> {
     progress.captured?.[Symbol.dispose]();
     try {
       await progress.root?.[Symbol.asyncDispose]();
     } catch (error) {
-      this.#options.log.error("Cannot remove an action's directory; it stays until the worker starts again", {
-        error,
-      });
+      log.error("Cannot remove an action's directory; it stays until the worker starts again", { error });
     }
   }
+}
+
+/** The steps' names in spans, as clients see them, too. */
+const PHASE_NAMES: Readonly<Record<Phase, string>> = {
+  inputFetch: "fetch inputs",
+  execution: "execute",
+  outputUpload: "upload outputs",
+};
+
+/** What the log says of an action that has ended. */
+function summary({ times, outcome, fetchedBlobs, fetchedBytes }: Progress): Parameters<typeof resultFields>[1] {
+  const spentMs = {
+    fetchMs: times.spentMs("inputFetch"),
+    executeMs: times.spentMs("execution"),
+    uploadMs: times.spentMs("outputUpload"),
+    totalMs: times.elapsedMs(),
+  };
+  return { exitCode: outcome?.exitCode, fetchedBlobs, fetchedBytes, spentMs };
 }
 
 /** What a lease asks for, checked. */

@@ -50,11 +50,6 @@ async function optionsOf(
   };
 }
 
-/** `host:port` of the pages; `""` without. */
-function address(endpoint = ""): string {
-  return endpoint.replace("http://", "");
-}
-
 /** The pages: they answer from the first moment, and say that the worker is ready while control has it. */
 function servePages(
   { worker }: Config,
@@ -92,8 +87,9 @@ async function serve(config: Config): Promise<void> {
   using _signals = onTermination(end, { log });
   using _memory = keepMemory();
   void watchParent(() => void end());
+  const http = pages === undefined ? {} : { http: pages.endpoint.replace("http://", "") };
   // It may end before it was ever ready: then there is nothing to tell.
-  handle.ready.then(() => tellReady({ id: handle.id, http: address(pages?.endpoint) }), () => {});
+  handle.ready.then(() => tellReady({ id: handle.id, ...http }), () => {});
   await handle.done;
   // Ended by shutdown, or because control drained it: what is still being closed is closed here.
   await handle.shutdown();

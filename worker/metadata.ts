@@ -67,6 +67,12 @@ export class ActionTimes {
     return now - (this.#begun.get(phase) ?? now);
   }
 
+  /** How long a step took, in milliseconds; undefined when it has not ended. */
+  spentMs(phase: Phase): number | undefined {
+    const [from, to] = [this.#begun.get(phase), this.#ended.get(phase)];
+    return from === undefined || to === undefined ? undefined : to - from;
+  }
+
   /** Time since the start, in milliseconds. */
   elapsedMs(): number {
     return this.#clock.monotonicMs() - this.#monotonicStartMs;

@@ -7,6 +7,8 @@
 import { RequestMetadataCodec } from "../gen/messages.ts";
 import type { ClientMetadata } from "./types.ts";
 
+export type { ClientMetadata } from "./types.ts";
+
 /** The metadata key. */
 export const REQUEST_METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin";
 
