@@ -87,7 +87,9 @@ async function serve(config: Config): Promise<void> {
   using _signals = onTermination(end, { log });
   using _memory = keepMemory();
   void watchParent(() => void end());
-  const http = pages === undefined ? {} : { http: pages.endpoint.replace("http://", "") };
+  const http: Record<string, string> = pages === undefined
+    ? {}
+    : { http: pages.endpoint.replace("http://", "") };
   // It may end before it was ever ready: then there is nothing to tell.
   handle.ready.then(() => tellReady({ id: handle.id, ...http }), () => {});
   await handle.done;
