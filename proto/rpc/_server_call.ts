@@ -31,6 +31,16 @@ import { type Arrived, Intake } from "./_intake.ts";
 import { asBuffer, asPlain, Outbox } from "./_outbox.ts";
 import { MAX_SEND_MESSAGE_BYTES } from "./limits.ts";
 import { DETAILS_KEY, publicError, toWireStatus } from "./status.ts";
+import {
+  ACCEPT_ENCODING_KEY,
+  ACCEPTED_ENCODINGS,
+  type Encoding,
+  inTurn,
+  isFolded,
+  takeEncoding,
+  unfold,
+  unprefixed,
+} from "./_unfold.ts";
 
 const EMPTY = new Metadata();
 const NONE = -1;
@@ -56,6 +66,8 @@ export class ServerCall {
   #span: Span | undefined;
   #startedMs = 0;
   #request: Uint8Array | undefined;
+  /** With one, messages come as they were sent: with their prefix, and perhaps compressed. */
+  #encoding: Encoding | undefined;
   #halfClosed = false;
   #inbox: Inbox | undefined;
   #intake: Intake | undefined;
@@ -178,6 +190,11 @@ export class ServerCall {
     if (bytes === undefined) {
       return this.end(new BrokkrError(Code.INVALID_ARGUMENT, `${this.path} got no request message`));
     }
+    if (this.#encoding !== undefined) {
+      this.#unfold(bytes, this.#encoding).then((whole) => this.#decodeAndRun(whole))
+        .catch((error) => this.end(error));
+      return;
+    }
     const arrived = this.#arrived[0];
     if (arrived?.waiting === undefined) return this.#begin(bytes);
     // What it waits for ends the call when it fails.
@@ -187,14 +204,23 @@ export class ServerCall {
   /** The one request is here and has been charged. */
   #begin(bytes: Uint8Array): void {
     if (this.#finishedMs !== NONE) return;
-    let request: unknown;
     try {
       const arrived = this.#arrived.shift();
       this.#requestLease = arrived?.lease;
       if (bytes.byteLength > (arrived?.chargedBytes ?? 0)) {
-        this.#requestLease?.release(); // it came compressed
+        this.#requestLease?.release();
         this.#requestLease = chargeNow(this.#core.budget, bytes.byteLength);
       }
+    } catch (error) {
+      return this.end(error);
+    }
+    this.#decodeAndRun(bytes);
+  }
+
+  #decodeAndRun(bytes: Uint8Array): void {
+    if (this.#finishedMs !== NONE) return this.#requestLease?.release();
+    let request: unknown;
+    try {
       request = this.#decode(bytes);
     } catch (error) {
       return this.end(error);
@@ -225,6 +251,7 @@ export class ServerCall {
     const wire = toWireStatus(error);
     const metadata = new Metadata();
     if (wire.detailsBin !== undefined) metadata.set(DETAILS_KEY, asBuffer(wire.detailsBin));
+    if (wire.code === Code.UNIMPLEMENTED) metadata.set(ACCEPT_ENCODING_KEY, ACCEPTED_ENCODINGS);
     this.#call.sendStatus({ code: wire.code || Code.UNKNOWN, details: wire.message, metadata });
   }
 
@@ -306,6 +333,7 @@ export class ServerCall {
   #admit(): void {
     const core = this.#core;
     if (core.draining) throw unavailable("The server is shutting down");
+    this.#encoding = takeEncoding(this.#call);
     this.#principal = core.principalOf(this.#call);
     const { access } = this.#entry;
     if (core.authorize(this.#principal, access, this.path)) return;
@@ -418,12 +446,16 @@ export class ServerCall {
     try {
       for (;;) {
         this.#receiveSinceMs = this.#core.clock.monotonicMs();
-        const bytes = await inbox.next();
+        let bytes = await inbox.next();
         this.#receiveSinceMs = NONE;
         if (bytes === undefined) return;
-        this.#requestLease = await this.#shareOf(bytes.byteLength);
+        if (this.#encoding !== undefined) bytes = await this.#unfold(bytes, this.#encoding);
+        else this.#requestLease = await this.#shareOf(bytes.byteLength);
         if (this.#finishedMs !== NONE) return; // answered meanwhile: nobody would give the bytes back
-        yield this.#decode(bytes);
+        let request: unknown = this.#decode(bytes);
+        bytes = undefined; // neither is held while the next is waited for, which may be for long
+        yield request;
+        request = undefined;
         this.#requestLease?.release();
       }
     } finally {
@@ -439,19 +471,51 @@ export class ServerCall {
     if (this.#finishedMs !== NONE) return undefined;
     this.#arrived.shift();
     if (sizeBytes <= (arrived?.chargedBytes ?? 0) || sizeBytes < CHARGE_FLOOR_BYTES) return arrived?.lease;
-    arrived?.lease?.release(); // it came compressed
+    arrived?.lease?.release();
     return await this.#charge(sizeBytes);
+  }
+
+  /** The content of a message that came with its prefix; `#requestLease` is its share of the budget. */
+  async #unfold(message: Uint8Array, encoding: Encoding): Promise<Uint8Array> {
+    const arrived = this.#arrived[0];
+    await arrived?.waiting;
+    if (this.#finishedMs !== NONE) throw this.#aborted ?? cancelled("The call has ended");
+    this.#arrived.shift();
+    this.#requestLease = arrived?.lease;
+    if (!isFolded(message)) return unprefixed(message);
+    return await inTurn(() => this.#unfoldNow(message, encoding));
+  }
+
+  async #unfoldNow(message: Uint8Array, encoding: Encoding): Promise<Uint8Array> {
+    const { budget, maxReceiveMessageBytes } = this.#core;
+    // How large it is shows only when it is unfolded: until then it holds as much as it may become.
+    const most = await this.#charge(Math.min(maxReceiveMessageBytes, budget?.limitBytes ?? Infinity));
+    let share = most;
+    try {
+      const whole = await unfold(message, encoding, maxReceiveMessageBytes);
+      if (this.#finishedMs !== NONE) throw this.#aborted ?? cancelled("The call has ended");
+      share = budget?.tryAcquire(whole.byteLength) ?? most;
+      this.#requestLease?.release();
+      this.#requestLease = share;
+      return whole;
+    } catch (error) {
+      share = undefined;
+      throw error;
+    } finally {
+      if (share !== most) most?.release();
+    }
   }
 
   #decode(bytes: Uint8Array): unknown {
     try {
       return this.#entry.method.request.decode(asPlain(bytes));
     } catch (error) {
-      if (error instanceof BrokkrError) throw error;
+      // A new error: the stack of the old one holds the message for as long as the call is remembered.
+      if (error instanceof BrokkrError) {
+        throw new BrokkrError(error.code, error.message, { details: error.details });
+      }
       const why = error instanceof Error ? error.message : String(error);
-      throw new BrokkrError(Code.INVALID_ARGUMENT, `Malformed request for ${this.path}: ${why}`, {
-        cause: error,
-      });
+      throw new BrokkrError(Code.INVALID_ARGUMENT, `Malformed request for ${this.path}: ${why}`);
     }
   }
 

@@ -3,6 +3,8 @@
  * is destroyed while nghttp2 still walks its streams. Destroying it one turn later avoids that. `close` stays as it is:
  * deferring it makes a graceful shutdown hang.
  *
+ * It also bounds deadlines that grpc-js would let wrap around, and adds a status code that Deno does not name.
+ *
  * This must be the first import of every module that loads grpc-js, ahead of it. Importing it twice does no harm.
  *
  * @module
@@ -23,6 +25,12 @@ interface Session {
   readonly socket?: { readonly destroyed: boolean; once(event: "close", listener: () => void): unknown };
 }
 
+/** What the mend needs of a server. */
+interface Server {
+  prependListener(event: "session", fn: (session: Session) => void): void;
+  prependListener(event: "stream", fn: (stream: unknown, headers: Record<string, unknown>) => void): void;
+}
+
 const MENDED = Symbol.for("brokkr.h2_mend");
 const LIVE = Symbol.for("brokkr.h2_mend.live");
 
@@ -37,6 +45,28 @@ function deferDestroy(session: Session): Session {
     setImmediate(() => Reflect.apply(destroy, session, args));
   };
   return session;
+}
+
+/** Milliseconds of each unit of `grpc-timeout`. */
+const UNIT_MS: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 1e-3,
+  n: 1e-6,
+};
+/** What a timer of JavaScript can wait: 24 days and a half. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** grpc-js lets a longer deadline wrap around, often to one that has passed: these calls get the longest it can tell. */
+function boundTimeout(headers: Record<string, unknown>): void {
+  const timeout = headers["grpc-timeout"];
+  if (typeof timeout !== "string") return;
+  const unitMs = UNIT_MS[timeout.slice(-1)];
+  if (unitMs !== undefined && Number(timeout.slice(0, -1)) * unitMs > MAX_TIMER_MS) {
+    headers["grpc-timeout"] = `${Math.floor(MAX_TIMER_MS / 1000)}S`;
+  }
 }
 
 function wrap(name: string, after: (made: unknown) => void): void {
@@ -63,10 +93,16 @@ const live = liveSessions();
 function mend(): void {
   if (Reflect.has(http2, MENDED)) return;
   Reflect.defineProperty(http2, MENDED, { value: true });
+  // Deno's list lacks it, and grpc-js would refuse what is no gRPC with a 200.
+  const constants: unknown = Reflect.get(http2, "constants");
+  if (typeof constants === "object" && constants !== null) {
+    Reflect.set(constants, "HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE", 415);
+  }
   for (const name of ["createServer", "createSecureServer"]) {
     wrap(name, (made) => {
-      const server = made as { prependListener(event: "session", fn: (session: Session) => void): void };
+      const server = made as Server;
       server.prependListener("session", deferDestroy);
+      server.prependListener("stream", (_stream, headers) => boundTimeout(headers));
     });
   }
   wrap("connect", (made) => {
