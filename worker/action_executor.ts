@@ -37,6 +37,7 @@ import { type CommandPlan, planCommand, planDirectories } from "./command_plan.t
 import type { InputResolver } from "./input_tree.ts";
 import type { MaterializedRoot, Materializer } from "./materializer.ts";
 import { ActionTimes, durationMs, durationOf, executedActionMetadata, type Phase } from "./metadata.ts";
+import { uploadPatiently } from "./patient_upload.ts";
 import type { Runner, RunOutcome } from "./runner.ts";
 import { type ActionStore, isSmallUpload } from "./store.ts";
 
@@ -104,9 +105,15 @@ export class ActionExecutor {
 
   /**
    * Executes a lease. Never fails: what goes wrong is in the result. `signal` stops it, and the result is CANCELLED.
-   * `onStage` is told when a stage begins that lasts; those that are over at once are not worth a message.
+   * `onStage` is told when a stage begins that lasts; those that are over at once are not worth a message. `onRan` is
+   * told when the command has ended by itself: what is left is to collect and upload.
    */
-  async execute(lease: Lease, signal: AbortSignal, onStage: (stage: Stage) => void): Promise<ExecutedLease> {
+  async execute(
+    lease: Lease,
+    signal: AbortSignal,
+    onStage: (stage: Stage) => void,
+    onRan: () => void = () => {},
+  ): Promise<ExecutedLease> {
     const { clock, tracer } = this.#options;
     const progress: Progress = {
       times: new ActionTimes(clock, durationMs(lease.queuedFor)),
@@ -131,7 +138,7 @@ export class ActionExecutor {
     log.debug("Action begun");
     let result: Init<LeaseResult>;
     try {
-      const fields = await this.#run(lease, progress, signal, onStage, span);
+      const fields = await this.#run(lease, progress, signal, onStage, onRan, span);
       result = this.#completed(lease, progress, fields);
     } catch (thrown) {
       const error = signal.aborted ? asBrokkrError(signal.reason, Code.CANCELLED) : asBrokkrError(thrown);
@@ -148,6 +155,7 @@ export class ActionExecutor {
     progress: Progress,
     signal: AbortSignal,
     onStage: (stage: Stage) => void,
+    onRan: () => void,
     span: Span,
   ): Promise<OutputFields> {
     const { resolver, materializer, collector } = this.#options;
@@ -183,6 +191,7 @@ export class ActionExecutor {
       (_trace, step) => this.#command(plan, root, durationMs(lease.timeout), signal, step),
     );
     progress.outcome = outcome;
+    onRan();
 
     return await this.#phase(progress, "outputUpload", span, async (trace) => {
       const { outputLimitBytes } = this.#options;
@@ -195,7 +204,7 @@ export class ActionExecutor {
       );
       const blobs = [...captured.blobs, ...collected.blobs];
       if (!isSmallUpload(blobs)) onStage(Stage.UPLOADING_OUTPUTS);
-      if (blobs.length > 0) await storeFor(trace).upload(blobs, signal);
+      await uploadPatiently(storeFor(trace), blobs, signal, this.#options);
       return collected.fields;
     });
   }
@@ -358,7 +367,9 @@ const PHASE_NAMES: Readonly<Record<Phase, string>> = {
 };
 
 /** What the log says of an action that has ended. */
-function summary({ times, outcome, fetchedBlobs, fetchedBytes }: Progress): Parameters<typeof resultFields>[1] {
+function summary(
+  { times, outcome, fetchedBlobs, fetchedBytes }: Progress,
+): Parameters<typeof resultFields>[1] {
   const spentMs = {
     fetchMs: times.spentMs("inputFetch"),
     executeMs: times.spentMs("execution"),

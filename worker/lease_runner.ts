@@ -10,6 +10,7 @@ import {
   cancelled,
   type Clock,
   Code,
+  fencingTokenOf,
   type Logger,
   type Random,
   type TimerHandle,
@@ -76,6 +77,10 @@ export class LeaseRunner {
   readonly #stop = new AbortController();
   /** What kills each running action. */
   readonly #kill = new Map<string, AbortController>();
+  /** Those of them whose command has ended. */
+  readonly #ran = new Set<string>();
+  /** Boot epoch of the control plane that welcomed the worker last. */
+  #epoch = 0;
   /** Actions under way, with the removal of their directories. */
   readonly #work = new Set<Promise<void>>();
   readonly #cleanups = new Set<Promise<void>>();
@@ -153,6 +158,7 @@ export class LeaseRunner {
 
   #welcome(welcome: Welcome): void {
     const { log, clock } = this.#options;
+    this.#epoch = welcome.bootEpoch;
     log.info("Control took this worker in", { protocol: welcome.protocolVersion, epoch: welcome.bootEpoch });
     this.#watch?.cancel();
     const everyMs = Math.max(5, killMarginMs(durationMs(welcome.leaseTtl)) * WATCH_SHARE);
@@ -195,6 +201,7 @@ export class LeaseRunner {
         lease,
         controller.signal,
         (stage) => this.#link.send({ stage: { leaseId, stage: stage satisfies StageUpdate_Stage } }),
+        () => this.#ran.add(leaseId),
       );
       result = executed.result;
       const cleanup = executed.cleanup.finally(() => this.#cleanups.delete(cleanup));
@@ -205,6 +212,7 @@ export class LeaseRunner {
       result = { leaseId, outcome: Outcome.WORKER_FAULT, status: statusOf(error) };
     }
     this.#kill.delete(leaseId);
+    this.#ran.delete(leaseId);
     onResult?.(result);
     if (this.#table.finish(leaseId, result)) this.#link.send({ result });
     onRunning?.(this.#table.running);
@@ -213,6 +221,8 @@ export class LeaseRunner {
 
   #cancel(leaseId: string, reason: string): void {
     const controller = this.#kill.get(leaseId);
+    // Control was started anew and knows nothing of the lease. Of what is done but for the upload it keeps the result.
+    if (this.#ran.has(leaseId) && (fencingTokenOf(leaseId)?.epoch ?? this.#epoch) < this.#epoch) return;
     this.#options.log.info("Control cancelled a lease", {
       lease: leaseId,
       reason,
