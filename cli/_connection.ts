@@ -8,6 +8,7 @@
 import { BrokkrError, Code } from "@brokkr/common";
 import { DEFAULT_ENDPOINT, parseEndpoint } from "@brokkr/common/units";
 import { type Client, connectGrid, type GridOptions } from "./client.ts";
+import { commandTracer } from "./_tracing.ts";
 
 /** Flags of every command that talks to a grid. */
 export interface ConnectionFlags {
@@ -99,6 +100,6 @@ export async function resolveConnection(
 
 /** Connects a command to its grid. */
 export async function connectCommand(flags: ConnectionFlags): Promise<Client> {
-  const { endpoint, options } = await resolveConnection(flags);
-  return connectGrid(endpoint, options);
+  const [{ endpoint, options }, tracer] = await Promise.all([resolveConnection(flags), commandTracer()]);
+  return connectGrid(endpoint, { ...options, tracer });
 }

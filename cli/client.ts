@@ -14,7 +14,16 @@ import {
   type TransferStat,
   type UploadBlob,
 } from "@brokkr/cas/client";
-import { BrokkrError, Code, invalidArgument, randomHex, systemRandom } from "@brokkr/common";
+import {
+  BrokkrError,
+  Code,
+  invalidArgument,
+  randomHex,
+  type Span,
+  systemRandom,
+  type TraceContext,
+  type Tracer,
+} from "@brokkr/common";
 import { parseEndpoint } from "@brokkr/common/units";
 import {
   ActionCache,
@@ -54,6 +63,8 @@ export interface GridOptions {
   readonly retries?: number;
   /** Name of the tool on whose behalf calls are made, for logs; `brokk` by default. */
   readonly toolName?: string;
+  /** Records what runs do here; nothing by default. */
+  readonly tracer?: Tracer;
 }
 
 /** What {@linkcode Client.upload} came to. */
@@ -85,6 +96,7 @@ export class Client implements AsyncDisposable {
   readonly cache: Cache;
   readonly #instance: string;
   readonly #connect: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> };
+  readonly #tracer: Tracer | undefined;
   #opened: Promise<Opened> | undefined;
   #closed = false;
 
@@ -93,10 +105,12 @@ export class Client implements AsyncDisposable {
     endpoint: string,
     instance: string,
     options: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> },
+    tracer?: Tracer,
   ) {
     this.endpoint = endpoint;
     this.#instance = instance;
     this.#connect = options;
+    this.#tracer = tracer;
     this.cache = new Cache(async () => (await this.#open()).cas);
   }
 
@@ -114,7 +128,11 @@ export class Client implements AsyncDisposable {
   }
 
   /** What the action cache holds for an action. */
-  async #cached(actionDigest: Digest, signal: AbortSignal | undefined): Promise<ActionResult | undefined> {
+  async #cached(
+    actionDigest: Digest,
+    signal: AbortSignal | undefined,
+    trace: TraceContext | undefined,
+  ): Promise<ActionResult | undefined> {
     if (this.#opened === undefined && quickCallsWork(this.endpoint)) {
       const answer = await quickCall(this.endpoint, ActionCache.getActionResult, {
         instanceName: this.#instance,
@@ -122,10 +140,10 @@ export class Client implements AsyncDisposable {
         digestFunction: actionDigest.fn.value,
         inlineStdout: true,
         inlineStderr: true,
-      }, { signal, clientMetadataBytes: this.#connect.clientMetadataBytes });
+      }, { signal, trace, clientMetadataBytes: this.#connect.clientMetadataBytes });
       if (answer.kind !== "unclear") return answer.kind === "response" ? answer.response : undefined;
     }
-    return await (await this.#open()).cas.getActionResult(actionDigest, { signal, inline: true });
+    return await (await this.#open()).cas.getActionResult(actionDigest, { signal, trace, inline: true });
   }
 
   /**
@@ -155,27 +173,72 @@ export class Client implements AsyncDisposable {
    * ```
    */
   async run(options: RunOptions): Promise<RunResult> {
+    using span = this.#tracer?.start("run", options.trace);
+    try {
+      const result = await this.#run(options, span);
+      span?.set("brokkr.action", formatDigest(result.actionDigest));
+      span?.set("brokkr.cache_hit", result.cacheHit);
+      span?.set("process.exit.code", result.exitCode);
+      if (result.operationName !== "") span?.set("brokkr.operation", result.operationName);
+      if (result.error !== undefined) span?.fail(result.error);
+      return result;
+    } catch (error) {
+      span?.fail(error);
+      throw error;
+    }
+  }
+
+  /** Does a part of a run as a span of its own, if there are spans. */
+  async #step<T>(
+    name: string,
+    parent: Span | undefined,
+    { trace }: RunOptions,
+    work: (trace: TraceContext | undefined) => Promise<T>,
+  ): Promise<T> {
+    if (parent === undefined) return await work(trace);
+    using span = this.#tracer?.start(name, parent.context);
+    try {
+      return await work(span?.context);
+    } catch (error) {
+      span?.fail(error);
+      throw error;
+    }
+  }
+
+  async #run(options: RunOptions, span: Span | undefined): Promise<RunResult> {
     const { signal, noCache = false } = options;
     const clock = new Stopwatch();
-    const built = await buildInputs(options.inputs ?? [], SHA256, signal);
+    const step = <T>(name: string, work: (trace: TraceContext | undefined) => Promise<T>) =>
+      this.#step(name, span, options, work);
+    const built = await step("build inputs", () => buildInputs(options.inputs ?? [], SHA256, signal));
     const { actionDigest } = buildAction(options, built.rootDigest, SHA256, built.blobs);
     const buildMs = clock.lap();
-    const cached = noCache ? undefined : await this.#cached(actionDigest, signal);
+    const cached = noCache
+      ? undefined
+      : await step("ask cache", (trace) => this.#cached(actionDigest, signal, trace));
     const cacheMs = clock.lap();
+    const streamsOf = (result: ActionResult) =>
+      step("fetch streams", (trace) => this.#streams(result, signal, trace));
     if (cached !== undefined) {
-      const streams = await this.#streams(cached, signal);
+      const streams = await streamsOf(cached);
       const timings = { buildMs, cacheMs, uploadMs: 0, executeMs: 0, fetchMs: clock.lap() };
       return { ...describe(cached, actionDigest), ...streams, ...CACHED, timings };
     }
-    const uploaded = await this.#uploadBlobs(built.blobs.sources(), options);
+    const uploaded = await step(
+      "upload inputs",
+      (trace) => this.#uploadBlobs(built.blobs.sources(), { ...options, trace }),
+    );
     const uploadMs = clock.lap();
-    const { operationName, response, error } = await this.#execute(options, actionDigest, built.blobs);
+    const { operationName, response, error } = await step(
+      "execute",
+      (trace) => this.#execute({ ...options, trace }, actionDigest, built.blobs),
+    );
     const executeMs = clock.lap();
     const result = response.result;
     if (result === undefined) {
       throw error ?? new BrokkrError(Code.INTERNAL, `Operation ${operationName} ended without a result`);
     }
-    const streams = await this.#streams(result, signal);
+    const streams = await streamsOf(result);
     return {
       ...describe(result, actionDigest),
       ...streams,
@@ -199,14 +262,14 @@ export class Client implements AsyncDisposable {
     }, {
       actionDigest,
       skipCacheLookup: options.noCache ?? false,
-      call: { signal: options.signal },
+      call: { signal: options.signal, trace: options.trace },
       onStage: options.onStage,
       onResume: options.onResume,
       uploadMissing: async (subjects) => {
         const wanted = blobs.sources().filter(({ digest }) =>
           subjects.some((subject) => subject.endsWith(formatDigest(digest)))
         );
-        await cas.uploadKnownMissing(wanted.map(asUpload), { signal: options.signal });
+        await cas.uploadKnownMissing(wanted.map(asUpload), { signal: options.signal, trace: options.trace });
         return wanted.length > 0;
       },
     });
@@ -217,11 +280,12 @@ export class Client implements AsyncDisposable {
   async #streams(
     result: ActionResult,
     signal: AbortSignal | undefined,
+    trace: TraceContext | undefined,
   ): Promise<{ readonly stdout: Uint8Array; readonly stderr: Uint8Array }> {
     const read = async (raw: Uint8Array, message: ActionResult["stdoutDigest"]) => {
       if (raw.length > 0 || message === undefined || message.sizeBytes === 0) return raw;
       const { cas } = await this.#open();
-      return await cas.get(parseDigestText(`${message.hash}/${message.sizeBytes}`), { signal });
+      return await cas.get(parseDigestText(`${message.hash}/${message.sizeBytes}`), { signal, trace });
     };
     const [stdout, stderr] = await Promise.all([
       read(result.stdoutRaw, result.stdoutDigest),
@@ -246,11 +310,12 @@ export class Client implements AsyncDisposable {
 
   async #uploadBlobs(
     sources: readonly BlobSource[],
-    options: { readonly signal?: AbortSignal; readonly onUpload?: RunOptions["onUpload"] },
+    options: Pick<RunOptions, "signal" | "onUpload" | "trace">,
   ): Promise<TransferStat> {
     const { cas } = await this.#open();
     return await cas.upload(sources.map(asUpload), {
       signal: options.signal,
+      trace: options.trace,
       onProgress: options.onUpload,
     });
   }
@@ -414,5 +479,5 @@ export function connectGrid(endpoint: string, options: GridOptions = {}): Client
       toolDetails: { toolName: options.toolName ?? "brokk", toolVersion: VERSION },
       toolInvocationId: randomHex(systemRandom, 16),
     })),
-  });
+  }, options.tracer);
 }

@@ -13,6 +13,9 @@ if (first === "__control" || first === "__worker") {
   await runChild(first === "__control" ? "control" : "worker", rest);
 } else {
   const { main } = await import("./program.ts");
+  const { flushSpans } = await import("./_tracing.ts");
+  const code = await main(Deno.args);
+  await flushSpans();
   // Everything has been written by then. Ending here saves the time of closing connections one by one.
-  Deno.exit(await main(Deno.args));
+  Deno.exit(code);
 }

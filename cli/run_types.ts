@@ -5,7 +5,7 @@
  */
 
 import type { Digest, TransferProgress, TransferStat } from "@brokkr/cas/client";
-import type { BrokkrError } from "@brokkr/common";
+import type { BrokkrError, TraceContext } from "@brokkr/common";
 import type { ExecutedActionMetadata } from "@brokkr/proto";
 import type { ActionSpec } from "./_action.ts";
 import type { OnStage } from "./_execution.ts";
@@ -18,6 +18,8 @@ export interface RunOptions extends ActionSpec {
   readonly inputs?: readonly Input[];
   /** Stops waiting; the grid then stops the action unless others wait for it. */
   readonly signal?: AbortSignal;
+  /** Span that causes the run; the grid's spans become part of its trace. */
+  readonly trace?: TraceContext;
   /** Told each time the stage of the execution changes. */
   readonly onStage?: OnStage;
   /** Told how far the upload of inputs is. */

@@ -15,6 +15,7 @@ import { ExitError, printError, USAGE_EXIT } from "../_exit.ts";
 import { awakeClock } from "../_clock.ts";
 import type { Input } from "../_inputs.ts";
 import { QueueNote } from "../_queue_note.ts";
+import { commandParent } from "../_tracing.ts";
 import { ProgressLine, transferLine, writeErr, writeJson, writeOut } from "../_terminal.ts";
 import { digestText, pair, repeatable, usageError, withConnection, withJson } from "./_shared.ts";
 
@@ -149,6 +150,7 @@ async function runCommand(argv: readonly string[], flags: RunFlags): Promise<voi
     const result = await client.run({
       ...options,
       signal: interrupt.signal,
+      trace: commandParent(),
       onStage: (stage) => {
         begun = true;
         note.stage(stage);
