@@ -281,10 +281,13 @@ export class ActionCache {
   #key(scope: Scope, action: Digest, environment: string): Uint8Array {
     const { fn } = action;
     const prefix = this.#prefix(scopeKey(scope), environment);
-    const key = new Uint8Array(prefix.length + 1 + fn.hashBytes);
+    const sizeAt = prefix.length + 1 + fn.hashBytes;
+    const key = new Uint8Array(sizeAt + 8);
     key.set(prefix);
     key[prefix.length] = fn.value;
     key.subarray(prefix.length + 1).setFromHex(action.hash);
+    // The size is a part of the digest: a request with the right hash and another size names another action.
+    new DataView(key.buffer).setBigUint64(sizeAt, BigInt(action.sizeBytes));
     return key;
   }
 
@@ -317,7 +320,7 @@ function incomplete(closure: DigestBatch, indices: Uint32Array): ActionCacheAnsw
 
 function hotKey(scope: Scope, action: Digest, environment: string): string {
   const where = scopeKey(scope);
-  return `${action.hash}${action.fn.value}:${where.length}:${where}${environment}`;
+  return `${action.hash}${action.sizeBytes}:${action.fn.value}:${where.length}:${where}${environment}`;
 }
 
 /** A result kept at hand. */

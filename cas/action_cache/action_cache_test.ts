@@ -137,6 +137,16 @@ Deno.test("ActionCache refuses a result of which any blob is missing, naming it,
   assertEquals(parts.counts["updates_total refused"], promised.length);
 });
 
+Deno.test("ActionCache does not answer for an action's hash with another size", async () => {
+  const parts = setup();
+  await parts.cache.update(scope, action, ActionResultCodec.encode({ exitCode: 0 }), "env");
+  const other: Digest = { ...action, sizeBytes: action.sizeBytes + 1 };
+  for (const cache of [parts.cache, new ActionCache(parts)]) {
+    assertEquals((await cache.get(scope, other, "env")).hit, false);
+    assertEquals((await cache.get(scope, action, "env")).hit, true);
+  }
+});
+
 Deno.test("ActionCache keeps scopes and environments apart", async () => {
   const { cache } = setup();
   await cache.update(scope, action, ActionResultCodec.encode({ exitCode: 1 }), "a");
