@@ -40,6 +40,7 @@ import {
 import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
 import type { Hello } from "@brokkr/proto";
 import { AdminService, isUnsandboxed } from "./admin_service.ts";
+import { buildEventRoutes } from "./build_events.ts";
 import { capabilitiesRoutes } from "./capabilities_service.ts";
 import { Drains } from "./drains.ts";
 import { Environments } from "./environments.ts";
@@ -396,7 +397,13 @@ class Control implements ControlHandle {
     });
     this.#execution = execution;
     const operating = new OperationsService({ operations, epoch, clock });
-    return [...execution.routes(), ...operating.routes(), ...workers.routes(), ...admin.routes()];
+    return [
+      ...execution.routes(),
+      ...operating.routes(),
+      ...workers.routes(),
+      ...admin.routes(),
+      ...buildEventRoutes(),
+    ];
   }
 }
 
