@@ -191,11 +191,12 @@ const OUTCOMES: Readonly<Record<number, ResultOutcome>> = {
 };
 
 /**
- * An outcome that we do not know says that the worker could not do what we understand. A fault that is UNAVAILABLE or
- * RESOURCE_EXHAUSTED will pass: the worker drains, its slots are full, or the store cannot be reached.
+ * An outcome that we do not know says that the worker could not do what we understand. A fault that is UNAVAILABLE will
+ * pass: the worker drains, its slots are full, or the store cannot be reached. One that is RESOURCE_EXHAUSTED, such as a
+ * full disk, may be of the action's own making, and does not pass soon.
  */
 function outcomeOf({ outcome, status }: LeaseResult): ResultOutcome {
-  const passing = status?.code === Code.UNAVAILABLE || status?.code === Code.RESOURCE_EXHAUSTED;
+  const passing = status?.code === Code.UNAVAILABLE;
   if (outcome === LeaseResult_Outcome.WORKER_FAULT && passing) return "declined";
   return OUTCOMES[outcome] ?? "fault";
 }

@@ -37,7 +37,7 @@ import { type CommandPlan, planCommand, planDirectories } from "./command_plan.t
 import type { InputResolver } from "./input_tree.ts";
 import type { MaterializedRoot, Materializer } from "./materializer.ts";
 import { ActionTimes, durationMs, durationOf, executedActionMetadata, type Phase } from "./metadata.ts";
-import { uploadPatiently } from "./patient_upload.ts";
+import { StoreFullError, uploadPatiently } from "./patient_upload.ts";
 import type { Runner, RunOutcome } from "./runner.ts";
 import { type ActionStore, isSmallUpload } from "./store.ts";
 
@@ -336,6 +336,7 @@ export class ActionExecutor {
     if (!isClientsFault(error)) return { leaseId, outcome: Outcome.WORKER_FAULT, status: statusOf(error) };
     const status = statusOf(progress.outcome?.timedOut ? timeoutError(lease) : error);
     const { captured, store } = progress;
+    if (error instanceof StoreFullError) return { leaseId, outcome: Outcome.FAILED, status };
     if (captured === undefined || store === undefined) return { leaseId, outcome: Outcome.FAILED, status };
     try {
       // Its outputs could not be taken, but what it printed may well say why.
@@ -405,6 +406,8 @@ function stopped(leaseId: string, why: BrokkrError): Init<LeaseResult> {
 }
 
 /** Whether an action that failed so would fail again wherever it runs. Everything else is for another try. */
-function isClientsFault({ code }: BrokkrError): boolean {
-  return code === Code.INVALID_ARGUMENT || code === Code.FAILED_PRECONDITION;
+function isClientsFault(error: BrokkrError): boolean {
+  const { code } = error;
+  return error instanceof StoreFullError || code === Code.INVALID_ARGUMENT ||
+    code === Code.FAILED_PRECONDITION;
 }

@@ -4,19 +4,29 @@
  * @module
  */
 
-import { asBrokkrError, type Clock, Code, type Logger, sleep } from "@brokkr/common";
+import { asBrokkrError, BrokkrError, type Clock, Code, type Logger, sleep } from "@brokkr/common";
 import type { UploadBlob } from "@brokkr/cas/client";
 import type { ActionStore } from "./store.ts";
 
-/** How long the store may be away while outputs wait for it. */
+/** How long the store may be away, or full, while outputs wait for it. */
 const STORE_AWAY_MS = 20_000;
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 1000;
+
+/** The store has no room for what an action left. Running the action elsewhere would not help. */
+export class StoreFullError extends BrokkrError {
+  /** `cause` is what the store said. */
+  constructor(cause: BrokkrError) {
+    const message = `The action ran, but the store cannot take its outputs: ${cause.message}`;
+    super(Code.RESOURCE_EXHAUSTED, message, { details: cause.details, cause });
+  }
+}
 
 /**
  * Uploads what an action left. What was done is not thrown away because the store is away for a moment, such as while
  * control is started anew; should that take too long, the lease runs out or the action goes back to the queue.
  *
+ * @throws {StoreFullError} when the store has no room for it, and finds none meanwhile.
  * @throws {BrokkrError} of the store; the reason of `signal`.
  */
 export async function uploadPatiently(
@@ -33,8 +43,10 @@ export async function uploadPatiently(
     } catch (thrown) {
       const error = asBrokkrError(thrown);
       signal.throwIfAborted();
-      if (error.code !== Code.UNAVAILABLE || clock.monotonicMs() + delayMs > untilMs) throw error;
-      log.debug("The store cannot be reached; uploading again soon", { error });
+      const full = error.code === Code.RESOURCE_EXHAUSTED;
+      if (!full && error.code !== Code.UNAVAILABLE) throw error;
+      if (clock.monotonicMs() + delayMs > untilMs) throw full ? new StoreFullError(error) : error;
+      log.debug("The store does not take outputs; uploading again soon", { error });
     }
     await sleep(clock, delayMs, signal);
   }
