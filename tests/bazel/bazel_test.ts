@@ -1,70 +1,7 @@
 import { assertEquals, assertGreater, assertMatch, assertStringIncludes } from "@std/assert";
-import { connect } from "@brokkr/proto/rpc/client";
-import { Admin, type GetStatusResponse } from "@brokkr/proto";
-import { startGrid } from "@brokkr/cli/up";
-import { type BazelClient, debianBazel, npmBazel } from "./clients.ts";
-import { generated, openWorkspace, SMALL, type Workspace } from "./workspace.ts";
-import { testUnless } from "../_skip.ts";
-
-interface TestGrid extends AsyncDisposable {
-  readonly endpoint: string;
-  status(): Promise<GetStatusResponse>;
-}
-
-/** A grid of real processes; disposing of it checks that all of them lived to the end and exit with 0. */
-async function openGrid(): Promise<TestGrid> {
-  const deaths: string[] = [];
-  const log: string[] = [];
-  const grid = await startGrid({
-    slots: 4,
-    onDeath: (message) => deaths.push(message),
-    onLog: (process, line) => log.push(`${process}: ${line}`),
-  });
-  return {
-    endpoint: grid.endpoint,
-    async status() {
-      await using channel = connect(grid.endpoint);
-      return await channel.unary(Admin.getStatus, {});
-    },
-    async [Symbol.asyncDispose]() {
-      const ends = await grid.stop();
-      assertEquals(deaths, [], log.join("\n"));
-      assertEquals(
-        ends.map(({ name, code }) => `${name} ${code}`),
-        ["worker 0", "control 0"],
-        log.join("\n"),
-      );
-    },
-  };
-}
-
-function remote(grid: TestGrid): string[] {
-  return ["--config=grid", `--remote_executor=${grid.endpoint}`, "--remote_instance_name=main"];
-}
-
-async function outputs(workspace: Workspace, names: readonly string[]): Promise<Record<string, string>> {
-  const all: Record<string, string> = {};
-  for (const name of names) {
-    const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(await workspace.output(name)));
-    all[name] = new Uint8Array(digest).toHex();
-  }
-  return all;
-}
-
-async function build(workspace: Workspace, ...args: string[]): Promise<string> {
-  const { code, text } = await workspace.bazel("build", ...args);
-  assertEquals(code, 0, text);
-  return text;
-}
-
-async function clean(workspace: Workspace): Promise<void> {
-  assertEquals((await workspace.bazel("clean")).code, 0);
-}
-
-/** Actions that Bazel says came from the remote cache. */
-function cacheHits(text: string): number {
-  return Number(/(\d+) remote cache hit/.exec(text)?.[1] ?? 0);
-}
+import type { BazelClient } from "./clients.ts";
+import { build, cacheHits, clean, openGrid, outputs, remote, testEachBazel } from "./_grid.ts";
+import { generated, openWorkspace, SMALL } from "./workspace.ts";
 
 const OUTPUTS = ["out.txt", "app", "liblib.a"];
 const TARGETS = ["//:gen", "//:app", "//:lib"];
@@ -155,20 +92,6 @@ async function manyFiles(client: BazelClient): Promise<void> {
   assertGreater(cacheHits(text), 200, text);
 }
 
-const noCompiler = await new Deno.Command("gcc", { args: ["--version"], stdout: "null", stderr: "null" })
-  .output()
-  .then(({ success }) => success ? undefined : "gcc does not work", () => "there is no gcc");
-
-for (
-  const [name, found] of [["Bazel 2.1.0", await npmBazel()], ["Bazel 4.2.3", await debianBazel()]] as const
-) {
-  const reason = "reason" in found ? found.reason : noCompiler;
-  const withClient =
-    (fn: (client: BazelClient, t: Deno.TestContext) => Promise<void>) => (t: Deno.TestContext) => {
-      if (!("client" in found)) throw new Error("unreachable");
-      return fn(found.client, t);
-    };
-  testUnless(reason, `${name} builds and tests every rule on the grid`, withClient(everyRule));
-  testUnless(reason, `${name} shares results through the grid as a cache alone`, withClient(cacheOnly));
-  testUnless(reason, `${name} builds 200 generated files on the grid, cold and warm`, withClient(manyFiles));
-}
+testEachBazel("builds and tests every rule on the grid", everyRule);
+testEachBazel("shares results through the grid as a cache alone", cacheOnly);
+testEachBazel("builds 200 generated files on the grid, cold and warm", manyFiles);

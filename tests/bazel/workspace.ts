@@ -12,6 +12,8 @@ export interface Workspace extends AsyncDisposable {
   readonly path: string;
   /** Runs `bazel <args>` and returns how it ended and what it said. */
   bazel(...args: string[]): Promise<BazelResult>;
+  /** Starts `bazel <args>` for those who want to interrupt it. */
+  start(...args: string[]): BazelRun;
   /** Contents of a file below bazel-bin. */
   output(path: string): Promise<Uint8Array>;
 }
@@ -22,6 +24,14 @@ export interface BazelResult {
   readonly code: number;
   /** Standard error and output, one after the other. */
   readonly text: string;
+}
+
+/** A Bazel command under way. */
+export interface BazelRun {
+  /** How it ended; to be awaited. */
+  readonly result: Promise<BazelResult>;
+  /** Ctrl-C: asks it to end. */
+  interrupt(): void;
 }
 
 const STUBS = new URL("./stubs", import.meta.url).pathname;
@@ -95,22 +105,30 @@ export async function openWorkspace(
     await Deno.writeTextFile(file, text);
     if (name.endsWith(".sh")) await Deno.chmod(file, 0o755);
   }
-  const bazel = async (...args: string[]): Promise<BazelResult> => {
+  const start = (...args: string[]): BazelRun => {
     const startup = [`--output_user_root=${base}/out`, "--max_idle_secs=60", "--host_jvm_args=-Xmx768m"];
-    const { code, stdout, stderr } = await new Deno.Command(client.path, {
+    const child = new Deno.Command(client.path, {
       // Debian's system rc says where Debian keeps Bazel's parts.
       args: [...startup, "--nohome_rc", ...(client.version === "2.1.0" ? ["--nosystem_rc"] : []), ...args],
       cwd: path,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-    }).output();
+    }).spawn();
     const decoder = new TextDecoder();
-    return { code, text: decoder.decode(stderr) + decoder.decode(stdout) };
+    return {
+      result: child.output().then(({ code, stdout, stderr }) => ({
+        code,
+        text: decoder.decode(stderr) + decoder.decode(stdout),
+      })),
+      interrupt: () => child.kill("SIGINT"),
+    };
   };
+  const bazel = (...args: string[]) => start(...args).result;
   return {
     path,
     bazel,
+    start,
     output: (name) => Deno.readFile(`${path}/bazel-bin/${name}`),
     async [Symbol.asyncDispose]() {
       await bazel("shutdown");
