@@ -37,6 +37,7 @@ export class SpanExporter {
   #sending: Promise<void> | undefined;
   #failing = false;
   #closed = false;
+  #ending: Promise<void> | undefined;
   /** Ends the request, or the pause between two, that is under way. */
   #interrupt = () => {};
   #hurry = false;
@@ -63,7 +64,11 @@ export class SpanExporter {
   }
 
   /** Sends what waits, for at most `limitMs`, and takes no more. */
-  async close(limitMs: number): Promise<void> {
+  close(limitMs: number): Promise<void> {
+    return this.#ending ??= this.#end(limitMs);
+  }
+
+  async #end(limitMs: number): Promise<void> {
     this.#closed = true;
     const { promise: late, resolve } = Promise.withResolvers<void>();
     // Not a timer of the clock: those do not keep the process alive, and there may be nothing else that does.

@@ -46,6 +46,11 @@ export async function readPem(key: string, path: string): Promise<string | undef
 const LAST_SPANS_MS = 2000;
 let closeTracer: (() => Promise<void>) | undefined;
 
+/** Sends what spans there are, for two seconds at most; to be awaited before the process ends. */
+export async function flushSpans(): Promise<void> {
+  await closeTracer?.();
+}
+
 /**
  * A tracer when the environment says by `OTEL_EXPORTER_OTLP_ENDPOINT` and its siblings where spans go. What is wrong with
  * them is logged, and no reason not to serve: they are not ours alone. The exporter is loaded only then.
@@ -116,7 +121,7 @@ export async function runProcess(kind: ProcessKind, args: readonly string[]): Pr
     });
     if (text !== undefined) return print(text);
     await kind.serve(config);
-    await closeTracer?.();
+    await flushSpans();
     Deno.exit(0);
   } catch (error) {
     console.error(`${name}: ${asBrokkrError(error).message}`);

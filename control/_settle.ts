@@ -6,8 +6,18 @@
  */
 
 import { type ActionCache, MAX_ACTION_RESULT_BYTES, parseDigest, ResultBeyondLimits } from "@brokkr/cas";
-import { asBrokkrError, BrokkrError, Code, type LeaseId, type Logger, type WorkerId } from "@brokkr/common";
-import { scopeOf } from "@brokkr/common";
+import {
+  asBrokkrError,
+  BrokkrError,
+  Code,
+  idTracer,
+  type LeaseId,
+  type Logger,
+  parseTraceparent,
+  scopeOf,
+  type Tracer,
+  type WorkerId,
+} from "@brokkr/common";
 import { ActionResultCodec, type LeaseResult, type Status } from "@brokkr/proto";
 import { encodeExecuteResponse } from "./_messages.ts";
 import { failedEnd, type JobPayload, type Verdict } from "./grid.ts";
@@ -26,10 +36,12 @@ export interface Handin {
 export class Settler {
   readonly #cache: ActionCache;
   readonly #log: Logger;
+  readonly #tracer: Tracer;
 
-  constructor(cache: ActionCache, log: Logger) {
+  constructor(cache: ActionCache, log: Logger, tracer: Tracer = idTracer()) {
     this.#cache = cache;
     this.#log = log;
+    this.#tracer = tracer;
   }
 
   /** Answers at once when nothing has to be written. */
@@ -68,13 +80,18 @@ export class Settler {
 
   /** Puts a result in the cache; a verdict when it cannot be used, otherwise a note for the client. */
   async #keep(handin: Handin): Promise<Verdict | string> {
-    const { payload: { scope, digest }, result, environment, worker, leaseId } = handin;
+    const { payload: { scope, digest, operation, traceparent }, result, environment, worker, leaseId } =
+      handin;
+    const parent = parseTraceparent(traceparent);
+    using span = this.#tracer.start("settle", parent);
     try {
       await this.#cache.update(scope, digest, result.actionResult, environment);
       return "";
     } catch (thrown) {
       const error = asBrokkrError(thrown);
-      this.#log.warn("A result could not be cached", { worker, lease: leaseId, error });
+      span.fail(error);
+      const trace = parent?.traceId;
+      this.#log.warn("A result could not be cached", { trace, operation, worker, lease: leaseId, error });
       // Another worker would come to the same; the client gets what there is.
       if (error instanceof ResultBeyondLimits) return `The result could not be cached: ${error.message}`;
       // The worker promised what it did not upload, or wrote nonsense: another may do better.

@@ -10,7 +10,14 @@ import { keepMemory } from "@brokkr/common/memory_keeper";
 import { instrumentProcess } from "@brokkr/common/process_metrics";
 import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
 import type { Config } from "@brokkr/common/config";
-import { processTracer, readPem, runProcess, tellReady, watchParent } from "@brokkr/common/process";
+import {
+  flushSpans,
+  processTracer,
+  readPem,
+  runProcess,
+  tellReady,
+  watchParent,
+} from "@brokkr/common/process";
 import { type ControlOptions, startControl } from "./control.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -48,12 +55,14 @@ async function serve(config: Config): Promise<void> {
   const graceMs = config.control.shutdownGraceMs;
   const options = await optionsOf(config);
   using _watch = instrumentProcess(options.metrics, { process: "control", version: deno.version });
-  const handle = await startControl(options);
-  const end = () => {
+  const starting = startControl(options);
+  // Also while it starts, which takes a while with a large store: then it ends once it has started.
+  const end = async () => {
     setTimeout(() => Deno.exit(1), graceMs + LAST_WORDS_MS);
-    return handle.shutdown({ graceMs });
+    await (await starting).shutdown({ graceMs }).finally(flushSpans);
   };
   using _signals = onTermination(end, { log });
+  const handle = await starting;
   using _memory = keepMemory();
   void watchParent(() => void end());
   tellReady({ grpc: address(handle.grpcEndpoint), http: address(handle.httpEndpoint) });

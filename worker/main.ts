@@ -9,7 +9,14 @@ import { checkExposure } from "@brokkr/proto/rpc/server";
 import { createLogger, type HealthReport, type Logger } from "@brokkr/common";
 import type { Config } from "@brokkr/common/config";
 import { keepMemory } from "@brokkr/common/memory_keeper";
-import { processTracer, readPem, runProcess, tellReady, watchParent } from "@brokkr/common/process";
+import {
+  flushSpans,
+  processTracer,
+  readPem,
+  runProcess,
+  tellReady,
+  watchParent,
+} from "@brokkr/common/process";
 import { type HttpServer, serveHttp } from "@brokkr/common/http";
 import { instrumentProcess } from "@brokkr/common/process_metrics";
 import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
@@ -79,12 +86,14 @@ async function serve(config: Config): Promise<void> {
   const graceMs = config.worker.shutdownGraceMs;
   // Until control answers there may be nothing else that keeps the process alive.
   const alive = setInterval(() => {}, 1 << 30);
-  const handle = started = await startWorker(options);
-  const end = () => {
+  const starting = startWorker(options);
+  // Also while it starts: then it ends once it has started.
+  const end = async () => {
     setTimeout(() => Deno.exit(1), graceMs + LAST_WORDS_MS);
-    return handle.shutdown({ graceMs });
+    await (await starting).shutdown({ graceMs }).finally(flushSpans);
   };
   using _signals = onTermination(end, { log });
+  const handle = started = await starting;
   using _memory = keepMemory();
   void watchParent(() => void end());
   const http: Record<string, string> = pages === undefined
