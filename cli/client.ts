@@ -48,6 +48,7 @@ import {
 } from "./_outputs.ts";
 import { Cache } from "./cache.ts";
 import { awakeClock } from "./_clock.ts";
+import type { ListOptions, OperationInfo } from "./_operations.ts";
 import type { RunOptions, RunResult } from "./run_types.ts";
 import { VERSION } from "./version.ts";
 
@@ -78,9 +79,14 @@ const NOTHING: TransferStat = { blobs: 0, bytes: 0, skippedBlobs: 0, skippedByte
 /** Named by variables: what a literal names Deno reads before anything runs, and a cached run has no time for that. */
 const RPC_CLIENT = "@brokkr/proto/rpc/client" as string;
 const EXECUTION = "./_execution.ts" as string;
+const OPERATIONS = "./_operations.ts" as string;
 
 async function loadRpcClient(): Promise<typeof import("@brokkr/proto/rpc/client")> {
   return await import(RPC_CLIENT);
+}
+
+async function loadOperations(): Promise<typeof import("./_operations.ts")> {
+  return await import(OPERATIONS);
 }
 
 interface Opened {
@@ -365,6 +371,50 @@ export class Client implements AsyncDisposable {
       digestFunction: digest?.fn.value ?? 0,
       operationName: byDigest ? "" : reference,
     });
+  }
+
+  /**
+   * Operations that are under way or ended lately, newest first: those of the client's instance, or of all instances
+   * when it has none.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT for a filter that cannot be read.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { connectGrid } from "@brokkr/cli";
+   * import { startGrid } from "@brokkr/cli/up";
+   *
+   * await using grid = await startGrid();
+   * await using client = connectGrid(grid.endpoint);
+   * const { operationName } = await client.run({ argv: ["/bin/true"] });
+   * const operations = await client.operations({ filter: "stage=completed AND status=ok" });
+   * assertEquals(operations.map(({ name, exitCode }) => [name, exitCode]), [[operationName, 0]]);
+   * ```
+   */
+  async operations(options: ListOptions = {}): Promise<readonly OperationInfo[]> {
+    const { channel } = await this.#open();
+    return await (await loadOperations()).listOperations(channel, this.#instance, options);
+  }
+
+  /**
+   * One operation.
+   *
+   * @throws {BrokkrError} NOT_FOUND when the grid does not know it.
+   */
+  async operation(name: string): Promise<OperationInfo> {
+    const { channel } = await this.#open();
+    return await (await loadOperations()).getOperation(channel, name);
+  }
+
+  /**
+   * Cancels an operation for all who wait for it, and tells what it came to; one that has ended stays as it is.
+   *
+   * @throws {BrokkrError} NOT_FOUND when the grid does not know it.
+   */
+  async cancelOperation(name: string): Promise<OperationInfo> {
+    const { channel } = await this.#open();
+    return await (await loadOperations()).cancelOperation(channel, name);
   }
 
   /** Every worker that is connected, or was within its lease time. */

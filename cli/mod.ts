@@ -30,6 +30,7 @@ export { Client, connectGrid, type GridOptions, type UploadResult } from "./clie
 export type { RunOptions, RunResult, RunTimings } from "./run_types.ts";
 export type { ActionSpec } from "./_action.ts";
 export type { OnStage, Stage } from "./_execution.ts";
+export type { ListOptions, OperationInfo } from "./_operations.ts";
 export type {
   ContentInput,
   DigestInput,

@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   up: { summary: "start a grid on this machine", module: "./commands/up.ts" },
   cache: { summary: "put into the grid's store and get from it", module: "./commands/cache.ts" },
   action: { summary: "look at what became of an action", module: "./commands/action.ts" },
+  operations: { summary: "list, show and cancel operations", module: "./commands/operations.ts" },
   workers: { summary: "list the grid's workers", module: "./commands/workers.ts" },
   status: { summary: "show the grid in one look", module: "./commands/status.ts" },
   init: { summary: "write a commented brokkr.toml", module: "./commands/init.ts" },

@@ -61,6 +61,8 @@ export function recordText(record: ActionRecord): string {
     ["result", resultText(record)],
     ["created", record.created === undefined ? "" : new Date(timestampMs(record.created)).toISOString()],
     ["client", clientText(record)],
+    ["invocation", plainText(record.requestMetadata?.toolInvocationId ?? "")],
+    ["correlated", plainText(record.requestMetadata?.correlatedInvocationsId ?? "")],
     ["trace", plainText(record.traceId)],
     ["used", usageText(record.usage)],
   ];
@@ -89,6 +91,20 @@ function clientText({ requestMetadata }: ActionRecord): string {
   const { toolDetails, actionMnemonic, targetId } = requestMetadata;
   const tool = toolDetails === undefined ? "" : `${toolDetails.toolName} ${toolDetails.toolVersion}`.trim();
   return plainText([tool, actionMnemonic, targetId].filter((part) => part !== "").join(", "));
+}
+
+function clientJson({ requestMetadata }: ActionRecord): unknown {
+  if (requestMetadata === undefined) return undefined;
+  const { toolDetails, toolInvocationId, correlatedInvocationsId, actionMnemonic, targetId } =
+    requestMetadata;
+  return {
+    tool: toolDetails?.toolName ?? "",
+    toolVersion: toolDetails?.toolVersion ?? "",
+    invocationId: toolInvocationId,
+    correlatedInvocationsId,
+    mnemonic: actionMnemonic,
+    target: targetId,
+  };
 }
 
 function usageText(usage: ResourceUsage | undefined): string {
@@ -138,6 +154,7 @@ function actionJson({ records, cachedResult }: GetActionResponse): unknown {
       created: record.created === undefined ? undefined : new Date(timestampMs(record.created)).toISOString(),
       arguments: record.arguments,
       traceId: record.traceId,
+      client: clientJson(record),
       phases: record.phases.map(({ name, start, duration }) => ({
         name,
         startMs: durationMs(start),
