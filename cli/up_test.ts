@@ -23,11 +23,13 @@ interface Up {
   readonly out: Reader;
   readonly err: Reader;
   readonly endpoint: string;
-  /** Control and worker. */
+  /** Control and workers. */
   readonly children: readonly number[];
 }
 
 async function up(dataDir: string, ...args: string[]): Promise<Up> {
+  const at = args.indexOf("--workers");
+  const workers = at < 0 ? 1 : Number(args[at + 1]);
   const free = ["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
   const child = brokkCommand(["up", "--data-dir", dataDir, ...free, ...args], { cwd: dataDir }).spawn();
   const out = new Reader(child.stdout);
@@ -35,7 +37,7 @@ async function up(dataDir: string, ...args: string[]): Promise<Up> {
   await until("brokk up greets", () => out.text.includes("Ctrl-C"), 60_000);
   const endpoint = /grpc:\/\/[\d.:]+/.exec(out.text)?.[0] ?? "";
   const children = (await processesNaming(`--data-dir=${dataDir}/`)).filter((pid) => pid !== child.pid);
-  assertEquals(children.length, 2);
+  assertEquals(children.length, 1 + workers);
   return { child, out, err, endpoint, children };
 }
 
@@ -61,6 +63,34 @@ Deno.test("brokk up serves, keeps its data, and ends in order on SIGINT and SIGT
       assertMatch(grid.err.text, /brokk: ended\n$/);
       for (const pid of grid.children) assertEquals(await lives(pid), false);
     }
+  });
+});
+
+Deno.test("brokk up starts several workers, each with its own name, slots, directory and pages", async () => {
+  await inTempDir(async (dataDir) => {
+    const grid = await up(
+      dataDir,
+      "--workers",
+      "3",
+      "--slots",
+      "2",
+      "--id",
+      "crew",
+      "--worker-http-listen",
+      "127.0.0.1:0",
+    );
+    assertStringIncludes(grid.out.text, "3 workers, each with 2 slots\n");
+    {
+      await using client = connectGrid(grid.endpoint);
+      const workers = await client.workers();
+      assertEquals(workers.map(({ workerId }) => workerId).toSorted(), ["crew", "crew-2", "crew-3"]);
+      assertEquals(workers.map(({ slots }) => slots), [2, 2, 2]);
+    }
+    for (const name of ["worker", "worker-2", "worker-3"]) {
+      assertEquals((await Deno.stat(`${dataDir}/${name}/cache`)).isDirectory, true);
+    }
+    grid.child.kill("SIGTERM");
+    assertEquals(await end(grid), 0);
   });
 });
 

@@ -116,8 +116,10 @@ export interface WorkerConfig {
 
 /** `[up]`: a whole grid on this machine. */
 export interface UpConfig {
-  /** Directory under which control and worker have theirs; absolute. */
+  /** Directory under which control and workers have theirs; absolute. */
   readonly dataDir: string;
+  /** How many workers. */
+  readonly workers: number;
 }
 
 /** `[log]`: what all processes write to standard error. */
@@ -356,6 +358,12 @@ const up: SectionSpec<UpConfig> = {
     path("path of a directory"),
     "~/.local/share/brokkr",
     "`brokk up` keeps everything here: control/ and worker/. ($XDG_DATA_HOME/brokkr where that variable is set.)",
+  ),
+  workers: key(
+    "workers",
+    integer({ min: 0, max: 64 }),
+    1,
+    "How many workers `brokk up` starts, each with its own slots and cache.",
   ),
 };
 

@@ -11,19 +11,20 @@ import { type Grid, startGrid } from "../up/mod.ts";
 import { collect } from "./_shared.ts";
 
 const HELP = `
-Everything is kept below --data-dir: control/ and worker/. Ctrl-C, or SIGTERM, ends all of it in order; running
+Everything is kept below --data-dir: control/, worker/, worker-2/ and so on. Ctrl-C, or SIGTERM, ends all of it in order; running
 actions get the worker's shutdown_grace to finish. Should brokk up itself be killed, its processes end too.
 
 Examples:
   brokk up
   brokk up --data-dir ./grid --listen 127.0.0.1:9000 --slots 4
+  brokk up --workers 4 --slots 2
   brokk up --log-level debug
 `;
 
 /** The definition of the command; its flags are those of the configuration. */
 export function command(): Command {
   const definition = new Command("up").summary("start a grid on this machine")
-    .description("Starts a control plane and a worker on this machine and keeps them running.")
+    .description("Starts a control plane and workers on this machine and keeps them running.")
     .option("--config <file>", "configuration to read instead of ./brokkr.toml");
   for (const flag of configFlags("up")) definition.addOption(asOption(flag));
   return definition.addHelpText("after", HELP).action(upCommand);
@@ -52,6 +53,15 @@ function passedOn(process: "control" | "worker", texts: Readonly<Record<string, 
   );
 }
 
+/** What differs between several workers: their names, and where their pages are. */
+function ownFlags({ up, worker: { id, httpListen } }: Config, index: number): readonly string[] {
+  if (up.workers <= 1 || index === 0) return [];
+  return [
+    ...(id === "" ? [] : [`--id=${id}-${index + 1}`]),
+    ...(httpListen === "" ? [] : [`--http-listen=${httpListen.replace(/:\d+$/, ":0")}`]),
+  ];
+}
+
 async function upCommand(values: Record<string, unknown> & { readonly config?: string }): Promise<void> {
   const texts = givenFlags(values);
   const names = new Map(configFlags("up").map(({ path, name }) => [path, name]));
@@ -68,7 +78,8 @@ async function upCommand(values: Record<string, unknown> & { readonly config?: s
     listen: config.control.listen,
     httpListen: config.control.httpListen,
     controlFlags: [...file, ...passedOn("control", without(texts, "control.listen", "control.http_listen"))],
-    workerFlags: [...file, ...passedOn("worker", texts)],
+    workers: config.up.workers,
+    workerFlags: (index) => [...file, ...passedOn("worker", texts), ...ownFlags(config, index)],
     useConfiguration: true,
     tls: config.control.tlsCert !== "",
     stopGraceMs: Math.max(config.control.shutdownGraceMs, config.worker.shutdownGraceMs) + 15_000,
@@ -102,12 +113,20 @@ function log(process: string, line: string): void {
 /** What a person needs to know of a grid that has come up. */
 export function greeting(
   grid: Pick<Grid, "endpoint" | "httpUrl" | "dataDir">,
-  config: Pick<Config, "worker" | "client">,
+  config: Pick<Config, "worker" | "client" | "up">,
 ): string {
   const flag = grid.endpoint === config.client.endpoint ? "" : ` --endpoint ${grid.endpoint}`;
-  const slots = config.worker.slots === 0 ? "one slot for each processor" : `${config.worker.slots} slots`;
+  const slots = config.worker.slots === 0
+    ? "one slot for each processor"
+    : config.worker.slots === 1
+    ? "one slot"
+    : `${config.worker.slots} slots`;
+  const { workers } = config.up;
+  const crew = workers === 0
+    ? "without workers"
+    : `${workers === 1 ? "one worker" : `${workers} workers, each`} with ${slots}`;
   return [
-    `Brokkr is up on ${grid.endpoint}, one worker with ${slots}`,
+    `Brokkr is up on ${grid.endpoint}, ${crew}`,
     ...(grid.httpUrl === "" ? [] : [`  metrics   ${grid.httpUrl}/metrics`]),
     `  data      ${grid.dataDir}`,
     `  try       brokk run${flag} -- /bin/echo "hello world"`,

@@ -55,6 +55,7 @@ function drainCommand(): Command {
     .option("--reason <text>", "why, for the list and for logs")
     .option("--wait", "return when they have nothing left to do")
     .option("--end", "end the workers' processes, too, when they have nothing left to do")
+    .addHelpText("after", '\nExamples:\n  brokk workers drain build-7 --reason "new disk" --wait\n')
     .action((ids: readonly string[], _flags: unknown, self: Command) => drain(ids, self.optsWithGlobals()));
   return withConnection(definition);
 }
@@ -63,6 +64,7 @@ function resumeCommand(): Command {
   const definition = new Command("resume").summary("give a drained worker actions again")
     .description("Gives drained workers actions again.")
     .argument("<id...>", "names of workers")
+    .addHelpText("after", "\nExamples:\n  brokk workers resume build-7 build-8\n")
     .action((ids: readonly string[], _flags: unknown, self: Command) => resume(ids, self.optsWithGlobals()));
   return withConnection(definition);
 }

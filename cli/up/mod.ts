@@ -25,8 +25,8 @@ export interface StartGridOptions {
   readonly workers?: number;
   /** More flags of `brokkr-control`, such as `--lease-ttl=2s`. */
   readonly controlFlags?: readonly string[];
-  /** More flags of `brokkr-worker`. */
-  readonly workerFlags?: readonly string[];
+  /** More flags of `brokkr-worker`: of all, or of each by its number, from 0. */
+  readonly workerFlags?: readonly string[] | ((worker: number) => readonly string[]);
   /** Takes BROKKR_* variables and `./brokkr.toml` into account; a grid for tests does not. */
   readonly useConfiguration?: boolean;
   /** Whether the control plane speaks TLS, as its flags or configuration say. */
@@ -197,7 +197,9 @@ export async function startGrid(options: StartGridOptions = {}): Promise<Grid> {
     address = { listen: String(grpc), httpListen: typeof http === "string" ? http : "" };
     const endpoint = `${options.tls ? "grpcs" : "grpc"}://${dialed(grpc)}`;
     const names = Array.from({ length: count }, (_, index) => index === 0 ? "worker" : `worker-${index + 1}`);
-    const workers = await Promise.all(names.map((name) =>
+    const { workerFlags = [] } = options;
+    const flagsOf = typeof workerFlags === "function" ? workerFlags : () => workerFlags;
+    const workers = await Promise.all(names.map((name, index) =>
       start({
         ...base(name),
         args: () => [
@@ -205,7 +207,7 @@ export async function startGrid(options: StartGridOptions = {}): Promise<Grid> {
           `--data-dir=${dataDir}/${name}`,
           `--control=${endpoint}`,
           ...(options.slots === undefined ? [] : [`--slots=${options.slots}`]),
-          ...(options.workerFlags ?? []),
+          ...flagsOf(index),
         ],
       })
     ));

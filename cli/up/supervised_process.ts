@@ -72,6 +72,7 @@ export class SupervisedProcess {
   #life: Life | undefined;
   #supervision: Promise<void> = Promise.resolve();
   #ready: Ready = {};
+  #launchFailure = "";
 
   /** Nothing runs before {@linkcode SupervisedProcess.start}. */
   constructor(spec: ProcessSpec) {
@@ -172,22 +173,37 @@ export class SupervisedProcess {
   }
 
   async #keepRunning(first: Life): Promise<void> {
-    let life = first;
+    let life: Life | undefined = first;
     let delayMs = FIRST_DELAY_MS;
     const { clock, name, onDeath } = this.#spec;
-    for (let bornMs = clock.monotonicMs();; bornMs = clock.monotonicMs()) {
-      life.ready.then((ready) => this.#ready = ready, () => {});
-      const status = await life.ended;
+    for (;;) {
+      const bornMs = clock.monotonicMs();
+      let what: string;
+      if (life === undefined) what = `${name} cannot be started: ${this.#launchFailure}`;
+      else {
+        life.ready.then((ready) => this.#ready = ready, () => {});
+        what = `${name} ended with ${how(await life.ended)}`;
+      }
       if (this.#stopping.signal.aborted) return;
       if (clock.monotonicMs() - bornMs >= STEADY_MS) delayMs = FIRST_DELAY_MS;
-      onDeath?.(`${name} ended with ${how(status)}; starting it again in ${delayMs} ms`);
+      onDeath?.(`${what}; starting it again in ${delayMs} ms`);
       try {
         await sleep(clock, delayMs, this.#stopping.signal);
       } catch {
         return; // stopped while it waited
       }
       delayMs = Math.min(MAX_DELAY_MS, delayMs * 2);
-      life = this.#launch();
+      life = this.#tryLaunch();
+    }
+  }
+
+  /** Out of processes or descriptors, or its program was replaced this moment: that may pass. */
+  #tryLaunch(): Life | undefined {
+    try {
+      return this.#launch();
+    } catch (error) {
+      this.#launchFailure = asBrokkrError(error).message;
+      return undefined;
     }
   }
 
