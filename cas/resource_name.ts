@@ -2,14 +2,13 @@
  * Names of blobs in the ByteStream service, and names of instances.
  *
  * Reads: `[instance/]blobs/[fn/]{hash}/{size}`. Writes: `[instance/]uploads/{uuid}/blobs/[fn/]{hash}/{size}[/meta]`.
- * With `compressed-blobs/{compressor}` in place of `blobs` the bytes are compressed; such names are recognised and
- * refused, since no compressor is advertised. An instance name may hold slashes, so none of its segments may be one of
- * the words that end it.
+ * With `compressed-blobs/{compressor}` in place of `blobs` the bytes are compressed on their way; hash and size are still
+ * those of the blob. An instance name may hold slashes, so none of its segments may be one of the words that end it.
  *
  * @module
  */
 
-import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
+import { type BrokkrError, invalidArgument } from "@brokkr/common";
 import {
   blobSubject,
   type Digest,
@@ -38,7 +37,11 @@ export const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
   "compressed-blobs",
 ]);
 
-const COMPRESSORS: ReadonlySet<string> = new Set(["zstd", "deflate", "brotli"]);
+/** How a blob may be compressed on its way, as names of it have it. */
+export type BlobCompressor = "zstd";
+
+/** The compressors that names may have. */
+export const BLOB_COMPRESSORS: readonly BlobCompressor[] = ["zstd"];
 
 /** What a read names. */
 export interface BlobName {
@@ -46,6 +49,8 @@ export interface BlobName {
   readonly instance: string;
   /** The blob. */
   readonly digest: Digest;
+  /** How its bytes travel; as they are by default. */
+  readonly compressor?: BlobCompressor;
 }
 
 /** What a write names. */
@@ -143,25 +148,28 @@ function instanceOf(name: string, segments: readonly string[], end: number): str
   return instance;
 }
 
-/** Moves past `blobs`, or refuses compressed names by name. */
-function afterBlobsWord(name: string, segments: readonly string[], at: number): number {
-  if (segments[at] === "blobs") return at + 1;
+/** Where the digest begins after the word at `at`, and how the blob is compressed. */
+function afterBlobsWord(
+  name: string,
+  segments: readonly string[],
+  at: number,
+): { readonly at: number; readonly how: { readonly compressor?: BlobCompressor } } {
+  if (segments[at] === "blobs") return { at: at + 1, how: {} };
   if (segments[at] !== "compressed-blobs") throw refuse(name, 'lacks the segment "blobs"');
-  const compressor = segments[at + 1] ?? "";
-  if (!COMPRESSORS.has(compressor)) {
-    throw refuse(name, `names the unknown compressor ${JSON.stringify(compressor.slice(0, 40))}`);
-  }
-  throw new BrokkrError(
-    Code.UNIMPLEMENTED,
-    `Resource name ${JSON.stringify(name.slice(0, 200))} asks for ${compressor} compression, ` +
-      "which this server does not advertise; read and write uncompressed blobs",
+  const named = segments[at + 1] ?? "";
+  const compressor = BLOB_COMPRESSORS.find((each) => each === named);
+  if (compressor !== undefined) return { at: at + 2, how: { compressor } };
+  throw refuse(
+    name,
+    `names the compressor ${JSON.stringify(named.slice(0, 40))}; supported: ${BLOB_COMPRESSORS.join(", ")}` +
+      (named === "identity" ? '; plain blobs have the segment "blobs"' : ""),
   );
 }
 
 /**
  * Reads the name of a blob to read.
  *
- * @throws {BrokkrError} INVALID_ARGUMENT saying what is wrong; UNIMPLEMENTED for a compressed one.
+ * @throws {BrokkrError} INVALID_ARGUMENT saying what is wrong.
  *
  * @example
  * ```ts
@@ -177,13 +185,14 @@ export function parseReadName(name: string): BlobName {
   if (at < 0) throw refuse(name, "lacks blobs/{hash}/{size}");
   if (segments[at] === "uploads") throw refuse(name, "is that of an upload; a read has no uploads/{uuid}");
   const instance = instanceOf(name, segments, at);
-  return { instance, digest: parseBlobPart(name, segments, afterBlobsWord(name, segments, at), true) };
+  const blob = afterBlobsWord(name, segments, at);
+  return { instance, digest: parseBlobPart(name, segments, blob.at, true), ...blob.how };
 }
 
 /**
  * Reads the name of a blob to write. What follows the size is ignored, as REAPI wants it.
  *
- * @throws {BrokkrError} INVALID_ARGUMENT saying what is wrong; UNIMPLEMENTED for a compressed one.
+ * @throws {BrokkrError} INVALID_ARGUMENT saying what is wrong.
  */
 export function parseUploadName(name: string): UploadName {
   const segments = split(name);
@@ -197,26 +206,39 @@ export function parseUploadName(name: string): UploadName {
       `has an upload id of ${uuid.length} characters; 1 to ${MAX_UPLOAD_ID_LENGTH} are allowed`,
     );
   }
-  const digest = parseBlobPart(name, segments, afterBlobsWord(name, segments, at + 2), false);
-  return { instance, uuid, digest };
+  const blob = afterBlobsWord(name, segments, at + 2);
+  return { instance, uuid, digest: parseBlobPart(name, segments, blob.at, false), ...blob.how };
+}
+
+/** `blobs/…` or `compressed-blobs/…`. */
+function blobPart(digest: Digest, compressor: BlobCompressor | undefined): string {
+  const plain = blobSubject(digest);
+  return compressor === undefined ? plain : plain.replace("blobs/", `compressed-blobs/${compressor}/`);
 }
 
 /**
- * The name under which a blob is read.
+ * The name under which a blob is read, compressed with `compressor` if that is given.
  *
  * @throws {BrokkrError} INVALID_ARGUMENT when `instance` is malformed.
  */
-export function formatReadName(instance: string, digest: Digest): string {
+export function formatReadName(instance: string, digest: Digest, compressor?: BlobCompressor): string {
   checkInstanceName(instance);
-  return instance === "" ? blobSubject(digest) : `${instance}/${blobSubject(digest)}`;
+  const tail = blobPart(digest, compressor);
+  return instance === "" ? tail : `${instance}/${tail}`;
 }
 
 /**
- * The name under which a blob is written; `uuid` is the client's own name of the upload.
+ * The name under which a blob is written, compressed with `compressor` if that is given; `uuid` is the client's own name
+ * of the upload.
  *
  * @throws {BrokkrError} INVALID_ARGUMENT when `instance` or `uuid` is malformed.
  */
-export function formatUploadName(instance: string, uuid: string, digest: Digest): string {
+export function formatUploadName(
+  instance: string,
+  uuid: string,
+  digest: Digest,
+  compressor?: BlobCompressor,
+): string {
   checkInstanceName(instance);
   if (uuid === "" || uuid.length > MAX_UPLOAD_ID_LENGTH || uuid.includes("/")) {
     throw invalidArgument(
@@ -224,6 +246,6 @@ export function formatUploadName(instance: string, uuid: string, digest: Digest)
       `An upload id needs 1 to ${MAX_UPLOAD_ID_LENGTH} characters and no slash, not ${JSON.stringify(uuid)}`,
     );
   }
-  const tail = `uploads/${uuid}/${blobSubject(digest)}`;
+  const tail = `uploads/${uuid}/${blobPart(digest, compressor)}`;
   return instance === "" ? tail : `${instance}/${tail}`;
 }

@@ -34,6 +34,8 @@ Deno.test("parseReadName takes every form that REAPI allows", () => {
     ]
   ) {
     assertEquals(parseReadName(name), { instance, digest });
+    const compressed = name.replace("blobs", "compressed-blobs/zstd");
+    assertEquals(parseReadName(compressed), { instance, digest, compressor: "zstd" });
   }
 });
 
@@ -47,10 +49,12 @@ Deno.test("parseUploadName takes every form that REAPI allows and ignores what f
     ]
   ) {
     assertEquals(parseUploadName(name), { instance, uuid: "u-1", digest });
+    const compressed = name.replace("blobs", "compressed-blobs/zstd");
+    assertEquals(parseUploadName(compressed), { instance, uuid: "u-1", digest, compressor: "zstd" });
   }
 });
 
-Deno.test("parseReadName refuses malformed names with INVALID_ARGUMENT and compressed ones with UNIMPLEMENTED", () => {
+Deno.test("parseReadName refuses malformed names, and compressors that it does not know, with INVALID_ARGUMENT", () => {
   const cases: readonly (readonly [string, Code])[] = [
     ["", Code.INVALID_ARGUMENT],
     ["/", Code.INVALID_ARGUMENT],
@@ -78,8 +82,11 @@ Deno.test("parseReadName refuses malformed names with INVALID_ARGUMENT and compr
     [`a\0b/blobs/${HASH}/5`, Code.INVALID_ARGUMENT],
     [`compressed-blobs/lz77/${HASH}/5`, Code.INVALID_ARGUMENT],
     [`compressed-blobs`, Code.INVALID_ARGUMENT],
-    [`compressed-blobs/zstd/${HASH}/5`, Code.UNIMPLEMENTED],
-    [`main/compressed-blobs/deflate/${HASH}/5`, Code.UNIMPLEMENTED],
+    [`compressed-blobs/zstd`, Code.INVALID_ARGUMENT],
+    [`compressed-blobs/zstd/${HASH}`, Code.INVALID_ARGUMENT],
+    [`compressed-blobs/identity/${HASH}/5`, Code.INVALID_ARGUMENT],
+    [`compressed-blobs/ZSTD/${HASH}/5`, Code.INVALID_ARGUMENT],
+    [`main/compressed-blobs/deflate/${HASH}/5`, Code.INVALID_ARGUMENT],
     ["x".repeat(3000), Code.INVALID_ARGUMENT],
   ];
   for (const [name, code] of cases) assertEquals(codeOf(() => parseReadName(name)), code, name);
@@ -93,7 +100,8 @@ Deno.test("parseUploadName refuses malformed names", () => {
     [`uploads/${"u".repeat(129)}/blobs/${HASH}/5`, Code.INVALID_ARGUMENT],
     [`uploads/u`, Code.INVALID_ARGUMENT],
     [`uploads/u/blobs`, Code.INVALID_ARGUMENT],
-    [`uploads/u/compressed-blobs/zstd/${HASH}/5`, Code.UNIMPLEMENTED],
+    [`uploads/u/compressed-blobs/brotli/${HASH}/5`, Code.INVALID_ARGUMENT],
+    [`uploads/u/compressed-blobs/${HASH}/5`, Code.INVALID_ARGUMENT],
   ];
   for (const [name, code] of cases) assertEquals(codeOf(() => parseUploadName(name)), code, name);
 });
@@ -120,6 +128,14 @@ Deno.test("resource names that were formatted parse back to the same parts", () 
   fc.assert(fc.property(instances, digests, segment, (instance, digest, uuid) => {
     assertEquals(parseReadName(formatReadName(instance, digest)), { instance, digest });
     assertEquals(parseUploadName(formatUploadName(instance, uuid, digest)), { instance, uuid, digest });
+    const compressor = "zstd";
+    assertEquals(parseReadName(formatReadName(instance, digest, compressor)), {
+      instance,
+      digest,
+      compressor,
+    });
+    const upload = formatUploadName(instance, uuid, digest, compressor);
+    assertEquals(parseUploadName(upload), { instance, uuid, digest, compressor });
   }));
 });
 
@@ -132,7 +148,7 @@ Deno.test("resource names of any text either parse or are refused with a BrokkrE
     const name = segments.join("/");
     for (const parse of [parseReadName, parseUploadName]) {
       const code = codeOf(() => parse(name));
-      assert(code === Code.OK || code === Code.INVALID_ARGUMENT || code === Code.UNIMPLEMENTED);
+      assert(code === Code.OK || code === Code.INVALID_ARGUMENT);
       if (code === Code.OK) checkInstanceName(parse(name).instance);
     }
   }));

@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { BrokkrError, type Clock, type Metrics, scopeOf } from "@brokkr/common";
+import { BrokkrError, type ByteBudget, type Clock, type Metrics, scopeOf } from "@brokkr/common";
 import { type Channel, connect } from "@brokkr/proto/rpc/client";
 import { createRpcServer, defaultPolicy } from "@brokkr/proto/rpc/server";
 import { ActionCache } from "../action_cache/action_cache.ts";
@@ -34,6 +34,7 @@ export interface TestServerOptions {
   readonly maxBlobBytes?: number;
   readonly uploads?: UploadLimits;
   readonly clock?: Clock;
+  readonly budget?: ByteBudget;
   readonly environments?: readonly string[];
 }
 
@@ -46,11 +47,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const metadata = new MemoryMetadataStore();
   const { counts, metrics } = countingMetrics();
   const cache = new ActionCache({ metadata, blobs: store, metrics });
-  const { maxBlobBytes, clock } = options;
-  const byteStream = byteStreamRoutes({ store, metrics, maxBlobBytes, clock });
+  const { maxBlobBytes, clock, budget } = options;
+  const byteStream = byteStreamRoutes({ store, budget, metrics, maxBlobBytes, clock });
   const server = createRpcServer({
     routes: [
-      ...casRoutes({ store, metrics, maxBlobBytes }),
+      ...casRoutes({ store, budget, metrics, maxBlobBytes }),
       ...byteStream.routes,
       ...actionCacheRoutes({ cache, store, environments: () => options.environments ?? ["grid", "client"] }),
     ],

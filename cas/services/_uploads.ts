@@ -17,15 +17,14 @@ import { uploadKey } from "../store/_kept_uploads.ts";
 /** An upload that a call writes now. */
 export class ActiveUpload implements AsyncDisposable {
   readonly #release: () => void;
-  readonly #left = Promise.withResolvers<never>();
+  #left: BrokkrError | undefined;
+  #leaveNow: ((error: BrokkrError) => void) | undefined;
   readonly #ended = Promise.withResolvers<void>();
   #writer: (BlobWriter & Partial<UploadWriter>) | undefined;
 
   /** Calls `release` at its end. */
   constructor(release: () => void) {
     this.#release = release;
-    // Heard by those who race with it, or by nobody.
-    this.#left.promise.catch(() => {});
   }
 
   /** What it writes with; set as soon as there is one. */
@@ -43,9 +42,16 @@ export class ActiveUpload implements AsyncDisposable {
     return this.#writer?.writtenBytes;
   }
 
-  /** Rejects with ABORTED when another call takes the upload over. */
-  get left(): Promise<never> {
-    return this.#left.promise;
+  /**
+   * What `step` gives, unless another call takes the upload over before: ABORTED then. Not a race with one promise for
+   * all steps, which would keep what each of them gave.
+   */
+  unlessLeft<T>(step: Promise<T>): Promise<T> {
+    if (this.#left !== undefined) return Promise.reject(this.#left);
+    return new Promise((resolve, reject) => {
+      this.#leaveNow = reject;
+      step.then(resolve, reject);
+    });
   }
 
   /** Resolves when it has ended. */
@@ -55,7 +61,8 @@ export class ActiveUpload implements AsyncDisposable {
 
   /** Makes the call that writes it leave it; resolves when it has. */
   async leave(): Promise<void> {
-    this.#left.reject(new BrokkrError(Code.ABORTED, "Another call goes on with this upload"));
+    this.#left = new BrokkrError(Code.ABORTED, "Another call goes on with this upload");
+    this.#leaveNow?.(this.#left);
     await this.#ended.promise;
   }
 

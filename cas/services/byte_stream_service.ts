@@ -21,10 +21,13 @@ import {
 } from "@brokkr/proto";
 import { type CallContext, clientStream, type Route, serverStream, unary } from "@brokkr/proto/rpc/server";
 import type { DigestBatch, ReadRange } from "../blob_store.ts";
+import { type ByteShares, shareOf } from "../compression/mod.ts";
 import { type Digest, formatDigest } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
 import { parseReadName, parseUploadName, type UploadName } from "../resource_name.ts";
 import { checkBlobSize } from "./cas_service.ts";
+import { checkCompressedLimit, readCompressed } from "./_compressed_read.ts";
+import { ALREADY_THERE, writeCompressed } from "./_compressed_write.ts";
 import { type CasCounters, casCounters, type CasServiceOptions } from "./_shared.ts";
 import { type ActiveUpload, Uploads } from "./_uploads.ts";
 
@@ -67,9 +70,11 @@ class ByteStreamService implements AsyncDisposable {
   readonly #uploads: Uploads;
   readonly #clock: Clock;
   readonly #count: CasCounters;
+  readonly #codecs: ByteShares | undefined;
 
   constructor(options: ByteStreamOptions) {
     this.#options = options;
+    this.#codecs = options.budget === undefined ? undefined : shareOf(options.budget);
     this.#uploads = new Uploads(options.store);
     this.#clock = options.clock ?? systemClock;
     this.#count = casCounters(options.metrics);
@@ -79,9 +84,10 @@ class ByteStreamService implements AsyncDisposable {
     request: ReadRequest,
     context: CallContext,
   ): AsyncIterable<Init<ReadResponse>> | Promise<readonly Init<ReadResponse>[]> {
-    const { instance, digest } = parseReadName(request.resourceName);
+    const { instance, digest, compressor } = parseReadName(request.resourceName);
     const scope = context.scope(instance);
     const { readOffset, readLimit } = request;
+    if (compressor !== undefined) checkCompressedLimit(readLimit);
     if (!(readOffset >= 0 && readOffset <= digest.sizeBytes)) {
       throw new BrokkrError(
         Code.OUT_OF_RANGE,
@@ -96,6 +102,7 @@ class ByteStreamService implements AsyncDisposable {
         `Cannot read ${readLimit} bytes; give a positive number, or 0 for all`,
       );
     }
+    if (compressor !== undefined) return this.#readCompressed(scope, digest, readOffset, context);
     const range = readLimit === 0 ? { offset: readOffset } : { offset: readOffset, limit: readLimit };
     return digest.sizeBytes <= WHOLE_BYTES
       ? this.#readWhole(scope, digest, range)
@@ -139,25 +146,49 @@ class ByteStreamService implements AsyncDisposable {
     }
   }
 
+  async *#readCompressed(
+    scope: Scope,
+    digest: Digest,
+    offset: number,
+    { signal }: CallContext,
+  ): AsyncGenerator<Init<ReadResponse>, void, undefined> {
+    const onRead = (bytes: number) => this.#count.read("Read", bytes);
+    try {
+      const { store } = this.#options;
+      yield* readCompressed({ store, scope, digest, offset, budget: this.#codecs, signal, onRead });
+      this.#count.hits("Read", 1);
+    } catch (error) {
+      if (error instanceof BrokkrError && error.code === Code.NOT_FOUND) this.#count.misses("Read", 1);
+      throw error;
+    }
+  }
+
   async queryWriteStatus(name: UploadName, context: CallContext): Promise<Init<QueryWriteStatusResponse>> {
     const scope = context.scope(name.instance);
     if (await this.#isPresent(scope, batchOf(name.digest.fn, [name.digest]))) {
-      return { committedSize: name.digest.sizeBytes, complete: true };
+      const { committedSize } = name.compressor === undefined
+        ? { committedSize: name.digest.sizeBytes }
+        : ALREADY_THERE;
+      return { committedSize, complete: true };
     }
+    // A compressed write begins again whenever it broke off.
+    if (name.compressor !== undefined) return { committedSize: 0, complete: false };
     const { uuid, digest } = name;
     return { committedSize: await this.#uploads.writtenBytes({ scope, uuid, digest }), complete: false };
   }
 
   async write(requests: AsyncIterable<WriteRequest>, context: CallContext): Promise<Init<WriteResponse>> {
     const messages = requests[Symbol.asyncIterator]();
-    const { value: first, done } = await messages.next();
-    if (done === true) {
+    let first = await afterStep(messages.next());
+    if (first === undefined) {
       throw invalidArgument("resource_name", "A write has no message; the first must name the blob");
     }
     const name = parseUploadName(first.resourceName);
     const { digest } = name;
     const scope = context.scope(name.instance);
     checkBlobSize(digest, this.#options.maxBlobBytes);
+    // Not awaited here, where the first message would be held.
+    if (name.compressor !== undefined) return this.#writeCompressed(scope, digest, first, messages, context);
     const committed = { committedSize: digest.sizeBytes };
     if (first.finishWrite && first.writeOffset === 0) {
       await this.#expectEnd(messages);
@@ -172,8 +203,33 @@ class ByteStreamService implements AsyncDisposable {
       first.writeOffset,
       context.signal,
     );
-    await this.#receive(upload, first, messages, context, () => this.#isPresent(scope, batch));
+    const begun: { message: WriteRequest | undefined } = { message: first };
+    first = undefined; // see #receive
+    await this.#receive(upload, begun, messages, context, () => this.#isPresent(scope, batch));
     return committed;
+  }
+
+  #writeCompressed(
+    scope: Scope,
+    digest: Digest,
+    first: WriteRequest,
+    messages: AsyncIterator<WriteRequest>,
+    { signal }: CallContext,
+  ): Promise<Init<WriteResponse>> {
+    const batch = batchOf(digest.fn, [digest]);
+    return writeCompressed({
+      store: this.#options.store,
+      scope,
+      digest,
+      begun: { message: first },
+      messages,
+      budget: this.#codecs,
+      signal,
+      isPresent: () => this.#isPresent(scope, batch),
+      check: checkMessage,
+      expectEnd: () => this.#expectEnd(messages),
+      onWritten: (bytes) => this.#count.written("Write", bytes),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -185,9 +241,10 @@ class ByteStreamService implements AsyncDisposable {
     return missing instanceof Promise ? missing.then(({ length }) => length === 0) : missing.length === 0;
   }
 
+  /** Takes the messages of a write; none of them is held while the next is waited for, which may be for long. */
   async #receive(
     upload: ActiveUpload,
-    first: WriteRequest,
+    begun: { message: WriteRequest | undefined },
     messages: AsyncIterator<WriteRequest>,
     context: CallContext,
     isPresent: () => boolean | Promise<boolean>,
@@ -197,31 +254,25 @@ class ByteStreamService implements AsyncDisposable {
     let committing = false;
     const before = writer.writtenBytes;
     try {
-      let offset = before;
-      for (let message = first;;) {
-        checkMessage(message, first, offset);
-        offset += message.data.length;
-        const written = message.data.length > 0 ? writer.write(message.data) : undefined;
-        if (message.finishWrite) {
-          await written;
-          break;
-        }
+      const resourceName = begun.message?.resourceName ?? "";
+      for (let offset = before; begun.message !== undefined;) {
+        checkMessage(begun.message, resourceName, offset);
+        const { length } = begun.message.data;
+        offset += length;
+        const written = length > 0 ? writer.write(begun.message.data) : undefined;
+        const last = begun.message.finishWrite;
+        begun.message = undefined;
         // The next message arrives while this one is written.
-        const next = messages.next();
-        next.catch(() => undefined); // heard below, unless the writing fails first
+        const next = last ? undefined : messages.next();
+        next?.catch(() => undefined); // heard below, unless the writing fails first
         await written;
+        if (next === undefined) break;
         interrupted = true;
-        const { value, done } = await Promise.race([upload.left, next]);
+        begun.message = await afterStep(upload.unlessLeft(next));
         interrupted = false;
-        if (done === true) {
-          throw invalidArgument(
-            "finish_write",
-            `The write ended after ${offset} bytes without a message that finishes it`,
-          );
-        }
+        if (begun.message === undefined) throw unfinished(offset);
         // Another call may have brought the blob; what this client still sends is of no use to anyone.
         if (await isPresent()) return this.#count.written("Write", writer.writtenBytes - before);
-        message = value;
       }
       await this.#expectEnd(messages);
       committing = true;
@@ -248,8 +299,21 @@ class ByteStreamService implements AsyncDisposable {
   }
 }
 
-function checkMessage(message: WriteRequest, first: WriteRequest, writtenBytes: number): void {
-  if (message.resourceName !== "" && message.resourceName !== first.resourceName) {
+/** The message of a step, undefined at the end. */
+async function afterStep(step: Promise<IteratorResult<WriteRequest>>): Promise<WriteRequest | undefined> {
+  const { value, done } = await step;
+  return done === true ? undefined : value;
+}
+
+function unfinished(writtenBytes: number): BrokkrError {
+  return invalidArgument(
+    "finish_write",
+    `The write ended after ${writtenBytes} bytes without a message that finishes it`,
+  );
+}
+
+function checkMessage(message: WriteRequest, resourceName: string, writtenBytes: number): void {
+  if (message.resourceName !== "" && message.resourceName !== resourceName) {
     throw invalidArgument(
       "resource_name",
       "A write changed the resource it writes; only the first message names it",

@@ -114,7 +114,7 @@ onEachStore("Read refuses bad names and names what is not there", async (start) 
     [`main/blobs/${hash}`, Code.INVALID_ARGUMENT],
     [`main/blobs/${hash}/x`, Code.INVALID_ARGUMENT],
     [`main/blobs/blake3/${hash}/5`, Code.INVALID_ARGUMENT],
-    [`main/compressed-blobs/zstd/${hash}/5`, Code.UNIMPLEMENTED],
+    [`main/compressed-blobs/zstd/${hash}/5`, Code.NOT_FOUND],
     [`main/compressed-blobs/rot13/${hash}/5`, Code.INVALID_ARGUMENT],
     [`main/uploads/u/blobs/${hash}/5`, Code.INVALID_ARGUMENT],
   ];

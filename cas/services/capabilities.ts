@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type CacheCapabilities, type Init, SymlinkAbsolutePathStrategy } from "@brokkr/proto";
+import { type CacheCapabilities, Compressor, type Init, SymlinkAbsolutePathStrategy } from "@brokkr/proto";
 import { MAX_BATCH_TOTAL_BYTES } from "@brokkr/proto/rpc/server";
 import { DIGEST_FUNCTIONS } from "../digest.ts";
 
@@ -24,5 +24,7 @@ export function casCapabilities(options: CasCapabilitiesOptions = {}): Init<Cach
     maxBatchTotalSizeBytes: MAX_BATCH_TOTAL_BYTES,
     maxCasBlobSizeBytes: options.maxBlobBytes ?? 0,
     symlinkAbsolutePathStrategy: SymlinkAbsolutePathStrategy.ALLOWED,
+    supportedCompressors: [Compressor.ZSTD],
+    supportedBatchUpdateCompressors: [Compressor.ZSTD],
   };
 }

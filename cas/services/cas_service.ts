@@ -10,6 +10,7 @@ import {
   type BatchReadBlobsResponse,
   type BatchUpdateBlobsRequest,
   type BatchUpdateBlobsResponse,
+  Compressor,
   type Init,
   type MissingSelection,
   type PackedFindMissing,
@@ -23,7 +24,9 @@ import {
   unary,
 } from "@brokkr/proto/rpc/server";
 import { SLICE_DIGESTS } from "../_slices.ts";
+import { type ByteShares, shareOf } from "../compression/mod.ts";
 import { type Digest, parseDigest, resolveDigestFunction } from "../digest.ts";
+import { batchBytes, BatchUnpacker, compressEntries, decompressedBytes } from "./_compressed_batch.ts";
 import { functionOf, packDigests } from "./_pack.ts";
 import { getTreeRoute } from "./get_tree.ts";
 import { blobStatus, type CasCounters, casCounters, type CasServiceOptions, OK_STATUS } from "./_shared.ts";
@@ -45,9 +48,11 @@ export function casRoutes(options: CasServiceOptions): Route[] {
 class CasService {
   readonly #options: CasServiceOptions;
   readonly #count: CasCounters;
+  readonly #codecs: ByteShares | undefined;
 
   constructor(options: CasServiceOptions) {
     this.#options = options;
+    this.#codecs = options.budget === undefined ? undefined : shareOf(options.budget);
     this.#count = casCounters(options.metrics);
   }
 
@@ -99,14 +104,19 @@ class CasService {
     const scope = context.scope(request.instanceName);
     const { requests, digestFunction } = request;
     if (digestFunction !== 0) resolveDigestFunction(digestFunction, 0);
-    const total = requests.reduce((sum, each) => sum + each.data.length, 0);
+    const total = requests.reduce((sum, each) => sum + batchBytes(each), 0);
     if (total > MAX_BATCH_TOTAL_BYTES) throw tooMuch("requests", total);
+    const decompressed = decompressedBytes(requests);
+    using _lease = decompressed === 0
+      ? undefined
+      : await this.#options.budget?.acquire(decompressed, context.signal);
     // All at once, so that one sync of the store serves them all; in slices, as each is hashed at its start.
     const started: Promise<{ code: number; message: string }>[] = [];
     const slices = new Slices();
+    const unpacker = new BatchUnpacker(this.#codecs, context.signal);
     for (const entry of requests) {
       if (slices.spent) await slices.next();
-      started.push(this.#putOne(scope, entry, digestFunction, context));
+      started.push(this.#putOne(scope, entry, digestFunction, unpacker, context));
     }
     const statuses = await Promise.all(started);
     return { responses: requests.map((entry, i) => ({ digest: entry.digest, status: statuses[i] })) };
@@ -116,19 +126,16 @@ class CasService {
     scope: Scope,
     entry: BatchUpdateBlobsRequest["requests"][number],
     digestFunction: number,
+    unpacker: BatchUnpacker,
     context: CallContext,
   ): Promise<{ code: number; message: string }> {
     try {
       const digest = parseDigest(entry.digest, digestFunction, "requests.digest");
-      if (entry.compressor !== 0) {
-        throw invalidArgument(
-          "requests.compressor",
-          `Compressor ${entry.compressor} is not advertised; send plain data`,
-        );
-      }
       checkBlobSize(digest, this.#options.maxBlobBytes);
-      await this.#options.store.put(scope, digest, entry.data);
-      this.#count.written("BatchUpdateBlobs", entry.data.length);
+      const plain = unpacker.plain(entry, digest);
+      const data = plain instanceof Promise ? await plain : plain;
+      await this.#options.store.put(scope, digest, data);
+      this.#count.written("BatchUpdateBlobs", data.length);
       return OK_STATUS;
     } catch (error) {
       return blobStatus(error, context.log);
@@ -155,7 +162,10 @@ class CasService {
       if (slices.spent) await slices.next();
       started.push(this.#getOne(scope, digest, context));
     }
-    return { responses: await Promise.all(started) };
+    const responses = await Promise.all(started);
+    return request.acceptableCompressors.includes(Compressor.ZSTD)
+      ? { responses: await compressEntries(responses, this.#codecs, context.signal) }
+      : { responses };
   }
 
   async #getOne(

@@ -188,7 +188,7 @@ const NAMES: readonly { name: string; words: string[]; code?: number; only?: "re
   { name: `a//b/blobs/${H}/5`, words: ["empty segment"], only: "read" },
   { name: `blobs/murmur3/${H}/5`, words: ["murmur3", "supported"], only: "read" },
   { name: `compressed-blobs/zip/${H}/5`, words: ["zip"], only: "read" },
-  { name: `compressed-blobs/zstd/${H}/5`, words: ["zstd"], code: Code.UNIMPLEMENTED, only: "read" },
+  { name: `compressed-blobs/identity/${H}/5`, words: ["identity", "supported: zstd"], only: "read" },
   { name: `uploads/u/blobs/${H}/5`, words: ["upload"], only: "read" },
   { name: "x".repeat(100_000), words: ["100000"] },
   { name: `blobs/${H}/5`, words: ["uploads/{uuid}"], only: "write" },
@@ -196,12 +196,7 @@ const NAMES: readonly { name: string; words: string[]; code?: number; only?: "re
   { name: `uploads//blobs/${H}/5`, words: ["upload id"], only: "write" },
   { name: `uploads/u/blobs/${H}/-5`, words: ["decimal"], only: "write" },
   { name: `uploads/u/blobs/${H.slice(2)}/5`, words: [], only: "write" },
-  {
-    name: `uploads/u/compressed-blobs/zstd/${H}/5`,
-    words: ["zstd"],
-    code: Code.UNIMPLEMENTED,
-    only: "write",
-  },
+  { name: `uploads/u/compressed-blobs/deflate/${H}/5`, words: ["deflate", "supported: zstd"], only: "write" },
 ];
 
 Deno.test("A grid refuses what cannot be stored, stores nothing of it, and says why", async (t) => {
@@ -281,14 +276,14 @@ Deno.test("A grid refuses what cannot be stored, stores nothing of it, and says 
         { digest: wanted, data: utf8("only that") },
         { digest: wanted, data: utf8("only") },
         { digest: wanted, data: utf8("only this and more") },
-        { digest: wanted, data: utf8("only this"), compressor: 1 },
+        { digest: wanted, data: utf8("only this"), compressor: 2 },
         { data: utf8("only this") },
       ],
     });
     assertFailure(responses[0].status, Code.INVALID_ARGUMENT, wanted.hash);
     assertFailure(responses[1].status, Code.INVALID_ARGUMENT, "4", "9");
     assertFailure(responses[2].status, Code.INVALID_ARGUMENT, "18", "9");
-    assertFailure(responses[3].status, Code.INVALID_ARGUMENT, "ompressor 1");
+    assertFailure(responses[3].status, Code.INVALID_ARGUMENT, "ompressor 2", "ZSTD");
     assertFailure(responses[4].status, Code.INVALID_ARGUMENT, "missing");
     assertEquals(await grid.missing([wanted]), [wanted], "Nothing of it was stored");
   });

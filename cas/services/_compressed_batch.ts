@@ -1,0 +1,104 @@
+/**
+ * zstd in BatchUpdateBlobs and BatchReadBlobs.
+ *
+ * @module
+ */
+
+import { Code, invalidArgument, Slices } from "@brokkr/common";
+import {
+  type BatchReadBlobsResponse,
+  type BatchUpdateBlobsRequest,
+  Compressor,
+  type Init,
+} from "@brokkr/proto";
+import { type ByteShares, compressWhole, decompressWhole } from "../compression/mod.ts";
+import type { Digest } from "../digest.ts";
+
+type UpdateEntry = BatchUpdateBlobsRequest["requests"][number];
+type ReadEntry = Init<BatchReadBlobsResponse["responses"][number]>;
+
+/** Blobs smaller than this travel as they are: a frame and its field would take what is saved. */
+const LEAST_BYTES = 128;
+
+/**
+ * Bytes of an entry that count against the limit of a batch: those of the blob, which the limit is about, and never
+ * fewer than were sent.
+ */
+export function batchBytes(entry: UpdateEntry): number {
+  if (entry.compressor !== Compressor.ZSTD) return entry.data.length;
+  // A malformed size is refused later, with its entry.
+  const { sizeBytes = 0 } = entry.digest ?? {};
+  return sizeBytes > entry.data.length ? sizeBytes : entry.data.length;
+}
+
+/** Bytes that the compressed entries take once they are decompressed; plain ones are part of the request. */
+export function decompressedBytes(entries: readonly UpdateEntry[]): number {
+  return entries.reduce(
+    (sum, entry) => sum + (entry.compressor === Compressor.ZSTD ? batchBytes(entry) : 0),
+    0,
+  );
+}
+
+/** Gives the blobs of one batch, decompressing them one after the other, in slices. */
+export class BatchUnpacker {
+  readonly #budget: ByteShares | undefined;
+  readonly #signal: AbortSignal;
+  readonly #slices: Slices;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** An unpacker of one batch, whose caller has found room for what comes out. */
+  constructor(budget: ByteShares | undefined, signal: AbortSignal) {
+    this.#budget = budget;
+    this.#signal = signal;
+    this.#slices = new Slices(signal);
+  }
+
+  /**
+   * The blob in an entry.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT for an unknown compressor, or data that does not decompress to the blob's
+   * size.
+   */
+  plain(entry: UpdateEntry, digest: Digest): Uint8Array | Promise<Uint8Array> {
+    if (entry.compressor === Compressor.IDENTITY) return entry.data;
+    if (entry.compressor !== Compressor.ZSTD) {
+      throw invalidArgument(
+        "requests.compressor",
+        `Compressor ${entry.compressor} is not supported; supported: IDENTITY (0), ZSTD (1)`,
+      );
+    }
+    const unpacked = this.#last.then(() => this.#unpack(entry.data, digest.sizeBytes));
+    this.#last = unpacked.catch(() => undefined); // whoever asked for it hears of it
+    return unpacked;
+  }
+
+  async #unpack(data: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+    if (this.#slices.spent) await this.#slices.next();
+    return await decompressWhole(data, { sizeBytes, budget: this.#budget, signal: this.#signal });
+  }
+}
+
+/** Compresses what gets smaller by a sixteenth at least; the rest stays as it is. */
+export async function compressEntries(
+  entries: readonly ReadEntry[],
+  budget: ByteShares | undefined,
+  signal: AbortSignal,
+): Promise<ReadEntry[]> {
+  const answers: ReadEntry[] = [];
+  const slices = new Slices(signal);
+  for (const entry of entries) {
+    if (slices.spent) await slices.next();
+    const { data } = entry;
+    if (data === undefined || data.length < LEAST_BYTES || (entry.status?.code ?? Code.OK) !== Code.OK) {
+      answers.push(entry);
+      continue;
+    }
+    const packed = await compressWhole(data, { budget, signal });
+    answers.push(
+      packed.length > data.length - data.length / 16
+        ? entry
+        : { ...entry, data: packed, compressor: Compressor.ZSTD },
+    );
+  }
+  return answers;
+}
