@@ -348,8 +348,10 @@ onEachStore(
       yield { resourceName: name, data: hello.data, finishWrite: true };
       await end;
     }
+    // The store may have timers of its own.
+    const timers = clock.pendingTimers;
     const call = server.channel.clientStream(ByteStream.write, open());
-    while (clock.pendingTimers === 0) {
+    while (clock.pendingTimers === timers) {
       await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: name });
     }
     clock.advance(1000);

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { asBrokkrError, BrokkrError, type ByteBudget, Code, type Counter, type Logger } from "@brokkr/common";
-import { type Digest, formatDigest } from "../digest.ts";
+import { BrokkrError, type ByteBudget, Code, type Counter, type Logger } from "@brokkr/common";
+import { type Digest, digestKey, formatDigest } from "../digest.ts";
 import { noSuchBlob, PIECE_BYTES } from "./_checks.ts";
 import { readPieces } from "./_file_reader.ts";
 import { ByteLru } from "./_lru.ts";
@@ -18,6 +18,9 @@ import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN } from "./membership_tabl
 
 /** Larger blobs are not cached. */
 const CACHED_BYTES = 64 << 10;
+
+/** Files remembered to be whole. */
+const MAX_VERIFIED = 100_000;
 
 /** What a {@linkcode BlobReader} works with. */
 export interface BlobReaderOptions {
@@ -35,6 +38,8 @@ export interface BlobReaderOptions {
 export class BlobReader {
   readonly #options: BlobReaderOptions;
   readonly #cache: ByteLru;
+  /** Files whose bytes were found to have their hash. */
+  readonly #verified = new Set<string>();
 
   constructor(options: BlobReaderOptions) {
     this.#options = options;
@@ -91,19 +96,44 @@ export class BlobReader {
     end: number,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { budget, failure } = this.#options;
     const pieceBytes = Math.min(PIECE_BYTES, end - start);
-    using _lease = await this.#options.budget.acquire(2 * pieceBytes, signal);
+    using _lease = await budget.acquire(2 * pieceBytes, signal);
     const file = await this.#openFile(digest);
     try {
       if (await file.size() !== digest.sizeBytes) {
         throw this.#damage(digest, this.locate(digest), undefined);
       }
-      yield* readPieces(file, start, end, pieceBytes, signal);
+      const pieces = readPieces(file, start, end, pieceBytes, signal);
+      const whole = start === 0 && end === digest.sizeBytes && !this.#verified.has(digestKey(digest));
+      yield* whole ? this.#verify(digest, pieces) : pieces;
     } catch (error) {
       if (hasCode(error, "EIO")) throw this.#damage(digest, this.locate(digest), error);
-      throw asBrokkrError(error);
+      throw failure(`read blob ${formatDigest(digest)}`, error);
     } finally {
       file.close();
+    }
+  }
+
+  /**
+   * Hands on the pieces of a whole blob, the last of them only when all have its hash. A disk may give back other bytes
+   * than it took; each file is looked at when it is first read in a process, as hashing costs as much as reading.
+   */
+  async *#verify(
+    digest: Digest,
+    pieces: AsyncIterable<Uint8Array>,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const hasher = digest.fn.hasher();
+    let left = digest.sizeBytes;
+    for await (const piece of pieces) {
+      hasher.update(piece);
+      left -= piece.length;
+      if (left === 0) {
+        if (hasher.digestHex() !== digest.hash) throw this.#damage(digest, this.locate(digest), undefined);
+        if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
+        this.#verified.add(digestKey(digest));
+      }
+      yield piece;
     }
   }
 
@@ -124,23 +154,35 @@ export class BlobReader {
     const hash = Uint8Array.fromHex(digest.hash);
     const before = catalog.delete(digest.fn, hash);
     if (before !== undefined) this.forget(before);
+    this.#verified.delete(digestKey(digest));
     index.delete(digest.fn.value, hash);
   }
 
-  /** Drops a blob that cannot be read as it was written, so that it counts as missing, and says so. */
+  /** Drops a blob that is gone or cannot be read as it was written, so that it counts as missing, and says so. */
   #damage(digest: Digest, location: BlobLocation, cause: unknown): BrokkrError {
     const { state, log, damaged } = this.#options;
     const where = location.segment === FILE_SEGMENT
       ? state.blobs.path(digest.fn, digest.hash)
       : `${segmentName(location.segment)} at ${location.offset}`;
-    log.error("A blob is damaged and counts as missing from now on", {
-      blob: formatDigest(digest),
+    const gone = hasCode(cause, "ENOENT");
+    const blob = formatDigest(digest);
+    log.error(`A blob is ${gone ? "gone" : "damaged"} and counts as missing from now on`, {
+      blob,
       where,
       cause,
     });
     damaged.add();
     const now = state.catalog.locate(digest);
     if (now?.segment === location.segment && now.offset === location.offset) this.drop(digest);
+    if (gone) {
+      return new BrokkrError(
+        Code.NOT_FOUND,
+        `Blob ${blob} is gone from the disk (${where}); upload it again`,
+        {
+          cause,
+        },
+      );
+    }
     return new BrokkrError(
       Code.DATA_LOSS,
       `Blob ${formatDigest(digest)} is damaged on disk (${where}); upload it again`,

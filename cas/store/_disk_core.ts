@@ -1,14 +1,11 @@
 /**
- * Blobs on disk: small ones in a segment log, large ones in files of their own, LMDB as an index over both, and an exact
- * table in memory that answers what is there.
- *
- * What is acknowledged is synced. What is visible was verified. What is damaged is found when it is read and counts as
- * missing from then on, so that a client can upload it again.
+ * An open store directory: blobs are put, read and dropped here. See `disk_store.ts` for who opens it, and opens it again
+ * when it is lost.
  *
  * @module
  */
 
-import { asBrokkrError, BrokkrError, Code, type Scope, throwIfAborted } from "@brokkr/common";
+import { BrokkrError, Code, type Scope, throwIfAborted, unavailable } from "@brokkr/common";
 import type {
   BlobStore,
   BlobStoreStat,
@@ -27,7 +24,9 @@ import { Room } from "./_room.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
 import { LARGE_WRITER_BYTES, LargeWriter, type LargeWriterHost, SmallWriter } from "./_writers.ts";
-import { type DiskBlobStoreOptions, type SettledOptions, settleOptions } from "./disk_store_options.ts";
+import { missingPart } from "./_presence.ts";
+import { storeError } from "./_store_error.ts";
+import type { SettledOptions } from "./disk_store_options.ts";
 import { FILE_SEGMENT } from "./membership_table.ts";
 
 /** Most bytes of one group. */
@@ -37,29 +36,25 @@ const PENDING_BYTES = 64 << 20;
 /** Largest blob that {@linkcode BlobStore.get} hands out in one piece. */
 const MAX_GET_BYTES = 512 << 20;
 
-/**
- * Opens the store in `dir`, making it when the directory is new. The caller's process must own the directory (see
- * `openDataDirectory`). After a crash the log is read from where the index left off.
- *
- * @throws {BrokkrError} FAILED_PRECONDITION when the directory has another format or is something else.
- */
-export async function openDiskBlobStore(
-  dir: string,
-  options: DiskBlobStoreOptions = {},
-): Promise<BlobStore> {
-  const settled = settleOptions(options);
-  const recovered = await recover({ dir, ...settled });
-  const store = new DiskBlobStore(dir, recovered, settled);
+/** Opens the directory `dir`, making it when it is new. */
+export async function openDiskCore(dir: string, options: SettledOptions): Promise<DiskCore> {
   try {
-    await store.start();
-    return store;
+    const recovered = await recover({ dir, ...options });
+    const core = new DiskCore(dir, recovered, options);
+    try {
+      await core.start();
+      return core;
+    } catch (error) {
+      await recovered.index.close();
+      throw error;
+    }
   } catch (error) {
-    await recovered.index.close();
-    throw error;
+    throw storeError("open the blob store", dir, error);
   }
 }
 
-class DiskBlobStore implements BlobStore {
+/** A store over an open directory. */
+export class DiskCore implements BlobStore {
   readonly #dir: string;
   readonly #options: SettledOptions;
   readonly #state: Recovered;
@@ -68,7 +63,7 @@ class DiskBlobStore implements BlobStore {
   readonly #room: Room;
   /** Operations that change a blob, by its key: one at a time for each. */
   readonly #busy = new Map<string, Promise<void>>();
-  readonly #writers = new Set<UploadWriter>();
+  readonly #writers = new Set<LargeWriter>();
   readonly #uploads: DiskUploads;
   #operations = 0;
   #idle: (() => void) | undefined;
@@ -86,8 +81,6 @@ class DiskBlobStore implements BlobStore {
       [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
     );
     const grouped = metrics.counter("brokkr_cas_grouped_records_total", "Records synced in groups");
-    metrics.gauge("brokkr_cas_blobs", "Blobs held", [], () => state.catalog.blobs);
-    metrics.gauge("brokkr_cas_bytes", "Bytes of the blobs held", [], () => state.catalog.bytes);
     this.#log = new SegmentLog({
       files: options.files,
       dir: `${dir}/segments`,
@@ -229,24 +222,62 @@ class DiskBlobStore implements BlobStore {
     });
   }
 
+  /** Blobs held. */
+  get blobs(): number {
+    return this.#state.catalog.blobs;
+  }
+
+  /** Their bytes. */
+  get bytes(): number {
+    return this.#state.catalog.bytes;
+  }
+
   async stat(): Promise<BlobStoreStat> {
     const { catalog } = this.#state;
+    let freeBytes: number;
+    try {
+      freeBytes = await this.#options.files.freeBytes(this.#dir);
+    } catch (error) {
+      throw this.#failure("see how much of the disk is free", error);
+    }
     return {
       blobs: catalog.blobs,
       bytes: catalog.bytes,
       diskBytes: this.#diskBytes,
       segments: this.#log.segmentCount,
       files: catalog.files,
-      freeBytes: await this.#options.files.freeBytes(this.#dir),
+      freeBytes,
     };
+  }
+
+  /** What is gone of the directory, in words; undefined when all that must be there is. */
+  async missingPart(): Promise<string | undefined> {
+    return await missingPart(this.#options.files, this.#dir, this.#state.id, this.#log.segmentNames);
+  }
+
+  /** Ends without a word to the directory, which is not ours any more. */
+  async abandon(): Promise<void> {
+    if (this.#closed) return;
+    await this.#end();
+    await this.#log.close();
+    await this.#state.index.close();
+  }
+
+  async #end(): Promise<void> {
+    this.#closed = true;
+    const why = unavailable(
+      `The blob store in ${this.#dir} was closed while a blob was written; send it again`,
+    );
+    for (const writer of this.#writers) {
+      await writer.end(why).catch((error) => this.#options.log.warn("Cannot keep an upload", { error }));
+    }
+    await this.#uploads.close();
+    if (this.#operations > 0) await new Promise<void>((resolve) => this.#idle = resolve);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
-    this.#closed = true;
-    for (const writer of this.#writers) await writer.suspend();
-    await this.#uploads.close();
-    if (this.#operations > 0) await new Promise<void>((resolve) => this.#idle = resolve);
+    await this.#end();
     const end = this.#log.position;
     await this.#log.close();
     const { index } = this.#state;
@@ -414,11 +445,6 @@ class DiskBlobStore implements BlobStore {
   }
 
   #failure(what: string, error: unknown): BrokkrError {
-    if (error instanceof BrokkrError) return error;
-    const cause = asBrokkrError(error, Code.UNAVAILABLE);
-    return new BrokkrError(cause.code, `Cannot ${what} in ${this.#dir}: ${cause.message}`, {
-      details: cause.details,
-      cause: error,
-    });
+    return storeError(what, this.#dir, error);
   }
 }

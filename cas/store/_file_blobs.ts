@@ -7,7 +7,7 @@
 
 import { type Random, randomHex } from "@brokkr/common";
 import { type DigestFunction, digestFunctionBySegment } from "../digest.ts";
-import type { FileLayer, StoreFile } from "./file_layer.ts";
+import { type FileLayer, hasCode, type StoreFile } from "./file_layer.ts";
 
 /** A file that has no name yet. */
 export interface TemporaryFile {
@@ -46,8 +46,16 @@ export class FileBlobs {
 
   /** Gives a synced temporary file its name, durably. */
   async keep(temporaryPath: string, fn: DigestFunction, hash: string): Promise<void> {
-    const dir = await this.#directory(fn, hash);
-    await this.#files.rename(temporaryPath, this.path(fn, hash));
+    let dir = await this.#directory(fn, hash);
+    try {
+      await this.#files.rename(temporaryPath, this.path(fn, hash));
+    } catch (error) {
+      if (!hasCode(error, "ENOENT")) throw error;
+      // Someone removed the directory since it was made.
+      this.#known.clear();
+      dir = await this.#directory(fn, hash);
+      await this.#files.rename(temporaryPath, this.path(fn, hash));
+    }
     await this.#files.syncDirectory(dir);
   }
 

@@ -41,6 +41,8 @@ export interface RecoverOptions {
 
 /** What recovery found. */
 export interface Recovered {
+  /** The store's id. */
+  readonly id: string;
   readonly salt: Uint8Array;
   readonly catalog: Catalog;
   readonly index: BlobIndex;
@@ -88,7 +90,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
       segments: segments.length,
       tookMs: Math.round(clock.monotonicMs() - startedMs),
     });
-    return { salt, catalog, index, blobs, segments };
+    return { id, salt, catalog, index, blobs, segments };
   } catch (error) {
     await index.close();
     throw error;

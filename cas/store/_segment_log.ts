@@ -9,11 +9,12 @@
  * @module
  */
 
-import { asBrokkrError, BrokkrError, ByteBudget, type Clock, Code, type Logger } from "@brokkr/common";
+import { BrokkrError, ByteBudget, type Clock, Code, type Logger } from "@brokkr/common";
 import type { FileLayer, StoreFile } from "./file_layer.ts";
 import { readFully, writeAll } from "./file_layer.ts";
 import { encodeRecord, type Record, recordBytes } from "./_record.ts";
 import { HandleCache } from "./_handles.ts";
+import { storeError } from "./_store_error.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "./_segment_header.ts";
 
 /** A place in the log: everything before it was seen. */
@@ -127,6 +128,11 @@ export class SegmentLog {
   /** How many segments there are. */
   get segmentCount(): number {
     return this.#segments.size;
+  }
+
+  /** File names of the segments. */
+  get segmentNames(): string[] {
+    return [...this.#segments.keys()].map(segmentName);
   }
 
   /** Bytes of all segments. */
@@ -310,13 +316,11 @@ export class SegmentLog {
   }
 
   #failure(what: string, info: SegmentInfo, error: unknown): BrokkrError {
-    const cause = asBrokkrError(error, Code.UNAVAILABLE);
-    return new BrokkrError(
-      cause.code,
-      `Cannot ${what} segment ${
-        segmentName(info.id)
-      } in ${this.#options.dir}: ${cause.message}; nothing was kept`,
-      { details: cause.details, cause: error },
+    return storeError(
+      `${what} segment ${segmentName(info.id)}`,
+      this.#options.dir,
+      error,
+      "; nothing was kept",
     );
   }
 }

@@ -131,6 +131,8 @@ export class LargeWriter implements UploadWriter {
   #failure: unknown;
   #closed = false;
   #committing = false;
+  /** Why the store ended it, if it did. */
+  #ended: BrokkrError | undefined;
   /** Writes under way: what they take has not all reached the file. */
   #taking = 0;
 
@@ -148,7 +150,7 @@ export class LargeWriter implements UploadWriter {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    if (this.#closed || this.#committing) throw closedError();
+    if (this.#closed || this.#committing) throw this.#closedError();
     checkNotOver(this.#digest, this.#writtenBytes + chunk.length);
     this.#writtenBytes += chunk.length;
     this.#taking++;
@@ -164,7 +166,7 @@ export class LargeWriter implements UploadWriter {
   }
 
   async commit(): Promise<void> {
-    if (this.#closed || this.#committing) throw closedError();
+    if (this.#closed || this.#committing) throw this.#closedError();
     this.#committing = true;
     try {
       checkSize(this.#digest, this.#writtenBytes);
@@ -179,6 +181,16 @@ export class LargeWriter implements UploadWriter {
       throw this.#host.failure(error);
     }
     this.#finish();
+  }
+
+  /** Ends it for the store: what is still to come fails with `why`. */
+  async end(why: BrokkrError): Promise<void> {
+    this.#ended ??= why;
+    await this.suspend();
+  }
+
+  #closedError(): BrokkrError {
+    return this.#ended ?? closedError();
   }
 
   async suspend(): Promise<void> {
@@ -238,7 +250,7 @@ export class LargeWriter implements UploadWriter {
   }
 
   async #open(): Promise<TemporaryFile> {
-    if (this.#closed) throw closedError();
+    if (this.#closed) throw this.#closedError();
     return this.#temporary ??= await this.#host.create();
   }
 

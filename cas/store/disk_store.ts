@@ -5,37 +5,41 @@
  * What is acknowledged is synced. What is visible was verified. What is damaged is found when it is read and counts as
  * missing from then on, so that a client can upload it again.
  *
+ * A disk that fails is lived with: when the directory, or a part of it, is removed under the store, it opens it again,
+ * which finds what is left and makes what is not; until then it answers UNAVAILABLE. While a disk cannot be written, the
+ * store goes on reading, says so to {@linkcode DiskBlobStoreOptions.onHealth}, and tries now and then.
+ *
  * @module
  */
 
-import { asBrokkrError, BrokkrError, Code, type Scope, throwIfAborted } from "@brokkr/common";
+import { BrokkrError, Code, randomHex, unavailable } from "@brokkr/common";
+import type { Scope, TimerHandle } from "@brokkr/common";
 import type {
   BlobStore,
   BlobStoreStat,
   BlobWriter,
   DigestBatch,
   ReadRange,
+  UploadId,
   UploadStore,
-  UploadWriter,
 } from "../blob_store.ts";
-import { type Digest, digestFunctionByValue, digestKey, formatDigest } from "../digest.ts";
-import { checkBatch, checkHash, checkMaxSize, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
-import { BlobReader } from "./_blob_reader.ts";
-import { DiskUploads, type LargeSource } from "./_disk_uploads.ts";
-import { MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
-import { Room } from "./_room.ts";
-import { markClean, recover, type Recovered } from "./_recover.ts";
-import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
-import { LARGE_WRITER_BYTES, LargeWriter, type LargeWriterHost, SmallWriter } from "./_writers.ts";
+import type { Digest } from "../digest.ts";
+import { type DiskCore, openDiskCore } from "./_disk_core.ts";
+import { isGoneCode } from "./_presence.ts";
+import { watchFiles } from "./_watched_files.ts";
 import { type DiskBlobStoreOptions, type SettledOptions, settleOptions } from "./disk_store_options.ts";
-import { FILE_SEGMENT } from "./membership_table.ts";
+import { writeAll } from "./file_layer.ts";
 
-/** Most bytes of one group. */
-const GROUP_BYTES = 4 << 20;
-/** Most bytes of puts that wait for their group. */
-const PENDING_BYTES = 64 << 20;
-/** Largest blob that {@linkcode BlobStore.get} hands out in one piece. */
-const MAX_GET_BYTES = 512 << 20;
+/** How often it is looked whether the directory is there, and whether a disk that failed can be written. */
+const LOOK_MS = 5000;
+
+/** Codes that say that a disk cannot be written, for a while at least. A full one is not among them. */
+const UNWRITABLE: Readonly<Record<string, string>> = {
+  EROFS: "its file system is read-only",
+  EIO: "the disk reports an error",
+  EACCES: "its permissions forbid it",
+  EPERM: "its permissions forbid it",
+};
 
 /**
  * Opens the store in `dir`, making it when the directory is new. The caller's process must own the directory (see
@@ -48,377 +52,206 @@ export async function openDiskBlobStore(
   options: DiskBlobStoreOptions = {},
 ): Promise<BlobStore> {
   const settled = settleOptions(options);
-  const recovered = await recover({ dir, ...settled });
-  const store = new DiskBlobStore(dir, recovered, settled);
-  try {
-    await store.start();
-    return store;
-  } catch (error) {
-    await recovered.index.close();
-    throw error;
-  }
+  const store = new DiskBlobStore(dir, settled);
+  await store.open();
+  return store;
 }
 
+/** A store that opens its directory again when it is lost. */
 class DiskBlobStore implements BlobStore {
   readonly #dir: string;
   readonly #options: SettledOptions;
-  readonly #state: Recovered;
-  readonly #log: SegmentLog;
-  readonly #reader: BlobReader;
-  readonly #room: Room;
-  /** Operations that change a blob, by its key: one at a time for each. */
-  readonly #busy = new Map<string, Promise<void>>();
-  readonly #writers = new Set<UploadWriter>();
-  readonly #uploads: DiskUploads;
-  #operations = 0;
-  #idle: (() => void) | undefined;
+  #core: DiskCore | undefined;
+  /** Why there is no core. */
+  #lost = "it is being opened";
+  #unwritable: string | undefined;
+  #timer: TimerHandle | undefined;
+  #looking: Promise<void> | undefined;
+  #lookAgain = false;
   #closed = false;
+  #reported: string | undefined;
+  readonly #uploads: UploadStore;
 
-  constructor(dir: string, state: Recovered, options: SettledOptions) {
+  constructor(dir: string, options: SettledOptions) {
     this.#dir = dir;
-    this.#state = state;
-    this.#options = options;
+    const files = watchFiles(options.files, (code, changes) => this.#onFault(code, changes));
+    this.#options = { ...options, files };
     const { metrics } = options;
-    const groups = metrics.histogram(
-      "brokkr_cas_sync_seconds",
-      "How long writing and syncing a group of small blobs took",
-      [],
-      [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
-    );
-    const grouped = metrics.counter("brokkr_cas_grouped_records_total", "Records synced in groups");
-    metrics.gauge("brokkr_cas_blobs", "Blobs held", [], () => state.catalog.blobs);
-    metrics.gauge("brokkr_cas_bytes", "Bytes of the blobs held", [], () => state.catalog.bytes);
-    this.#log = new SegmentLog({
-      files: options.files,
-      dir: `${dir}/segments`,
-      salt: state.salt,
-      segmentBytes: options.segmentBytes,
-      groupBytes: GROUP_BYTES,
-      pendingBytes: PENDING_BYTES,
-      clock: options.clock,
-      log: options.log,
-      segments: state.segments,
-      onCommitted: (records, position) => this.#onCommitted(records, position),
-      onGroup: (records, _bytes, syncMs) => {
-        groups.observe(syncMs / 1000);
-        grouped.add({}, records);
-      },
-    });
-    this.#room = new Room({ ...options, dir, usedBytes: () => this.#diskBytes });
-    this.#uploads = new DiskUploads({
-      ...options,
-      dir: `${dir}/uploads`,
-      limits: options.uploads,
-      small: (digest, leave) => this.#smallWriter(digest, leave),
-      large: (digest, source) => this.#largeWriter(digest, source),
-      failure: (what, error) => this.#failure(what, error),
-    });
-    this.#reader = new BlobReader({
-      state,
-      segments: this.#log,
-      budget: options.budget,
-      cacheBytes: options.cacheBytes,
-      damaged: metrics.counter("brokkr_cas_damaged_total", "Blobs found damaged when read"),
-      log: options.log,
-      failure: (what, error) => this.#failure(what, error),
-    });
+    metrics.gauge("brokkr_cas_blobs", "Blobs held", [], () => this.#core?.blobs ?? 0);
+    metrics.gauge("brokkr_cas_bytes", "Bytes of the blobs held", [], () => this.#core?.bytes ?? 0);
+    const uploads = () => this.#live().uploads;
+    this.#uploads = {
+      keptBytes: async (id: UploadId) => await uploads().keptBytes(id),
+      begin: async (id: UploadId) => await uploads().begin(id),
+      resume: async (id: UploadId, offset: number, signal?: AbortSignal) =>
+        await uploads().resume(id, offset, signal),
+      stat: () => this.#core?.uploads.stat() ?? { kept: 0, keptBytes: 0 },
+    };
   }
 
-  async start(): Promise<void> {
-    await this.#uploads.load();
-    await this.#log.resume();
+  /** Opens it for the first time. */
+  async open(): Promise<void> {
+    this.#core = await openDiskCore(this.#dir, this.#options);
+    this.#schedule();
   }
 
   get uploads(): UploadStore {
     return this.#uploads;
   }
 
-  missing(_scope: Scope, batch: DigestBatch): Uint32Array {
-    this.#checkOpen();
-    return this.#state.catalog.missing(batch);
+  missing(scope: Scope, batch: DigestBatch): Uint32Array {
+    return this.#live().missing(scope, batch);
   }
 
-  async get(_scope: Scope, digest: Digest): Promise<Uint8Array> {
-    this.#checkOpen();
-    if (isEmptyBlob(digest)) return new Uint8Array(0);
-    const location = this.#reader.locate(digest);
-    if (location.segment !== FILE_SEGMENT) return await this.#reader.readSmall(digest, location);
-    if (digest.sizeBytes > MAX_GET_BYTES) {
-      throw new BrokkrError(
-        Code.INVALID_ARGUMENT,
-        `Blob ${formatDigest(digest)} is too large to be read in one piece; read it as a stream`,
-      );
-    }
-    const whole = new Uint8Array(digest.sizeBytes);
-    let at = 0;
-    for await (const piece of this.#reader.readLarge(digest, 0, digest.sizeBytes)) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
+  get(scope: Scope, digest: Digest): Promise<Uint8Array> {
+    return this.#core?.get(scope, digest) ?? Promise.reject(this.#unavailable());
   }
 
-  async *read(
-    _scope: Scope,
-    digest: Digest,
-    range?: ReadRange,
-    signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    this.#checkOpen();
-    throwIfAborted(signal);
-    if (isEmptyBlob(digest)) {
-      resolveRange(digest, range);
-      return;
-    }
-    const location = this.#reader.locate(digest);
-    const { start, end } = resolveRange(digest, range);
-    if (start === end) return;
-    if (location.segment === FILE_SEGMENT) {
-      yield* this.#reader.readLarge(digest, start, end, signal);
-    } else {
-      yield (await this.#reader.readSmall(digest, location)).subarray(start, end);
-    }
+  read(scope: Scope, digest: Digest, range?: ReadRange, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#core?.read(scope, digest, range, signal) ?? failing(this.#unavailable());
   }
 
-  async put(_scope: Scope, digest: Digest, data: Uint8Array): Promise<void> {
-    this.#checkOpen();
-    checkSize(digest, data.length);
-    if (this.#state.catalog.locate(digest) !== undefined) return;
-    if (data.length <= MAX_RECORD_DATA) return await this.#putSmall(digest, data);
-    await using writer = await this.#openWriter(digest);
-    await writer.write(data);
-    await writer.commit();
+  put(scope: Scope, digest: Digest, data: Uint8Array): Promise<void> {
+    return this.#core?.put(scope, digest, data) ?? Promise.reject(this.#unavailable());
   }
 
-  writer(_scope: Scope, digest: Digest): Promise<BlobWriter> {
-    return this.#openWriter(digest);
+  writer(scope: Scope, digest: Digest): Promise<BlobWriter> {
+    return this.#core?.writer(scope, digest) ?? Promise.reject(this.#unavailable());
   }
 
-  // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
-  async pin(_scope: Scope, batch: DigestBatch, durationMs: number): Promise<void> {
-    this.#checkOpen();
-    checkBatch(batch);
-    this.#state.catalog.pin(batch, this.#options.clock.monotonicMs() + durationMs);
+  pin(scope: Scope, batch: DigestBatch, durationMs: number): Promise<void> {
+    return this.#core?.pin(scope, batch, durationMs) ?? Promise.reject(this.#unavailable());
   }
 
-  async delete(_scope: Scope, digest: Digest): Promise<boolean> {
-    this.#checkOpen();
-    if (isEmptyBlob(digest)) return false;
-    return await this.#alone(digest, async () => {
-      const location = this.#state.catalog.locate(digest);
-      if (location === undefined) return false;
-      if (location.segment !== FILE_SEGMENT) {
-        const hash = Uint8Array.fromHex(digest.hash);
-        const { fn, sizeBytes } = digest;
-        await this.#log.append(fn.hashBytes, 0, () => ({
-          kind: RecordKind.TOMBSTONE,
-          fnValue: fn.value,
-          hash,
-          sizeBytes,
-          data: new Uint8Array(0),
-        }));
-        return true;
-      }
-      this.#reader.drop(digest);
-      try {
-        await this.#state.blobs.remove(digest.fn, digest.hash);
-      } catch (error) {
-        throw this.#failure(`remove blob ${formatDigest(digest)}`, error);
-      }
-      return true;
-    });
+  delete(scope: Scope, digest: Digest): Promise<boolean> {
+    return this.#core?.delete(scope, digest) ?? Promise.reject(this.#unavailable());
   }
 
-  async stat(): Promise<BlobStoreStat> {
-    const { catalog } = this.#state;
-    return {
-      blobs: catalog.blobs,
-      bytes: catalog.bytes,
-      diskBytes: this.#diskBytes,
-      segments: this.#log.segmentCount,
-      files: catalog.files,
-      freeBytes: await this.#options.files.freeBytes(this.#dir),
-    };
+  stat(): Promise<BlobStoreStat> {
+    return this.#core?.stat() ?? Promise.reject(this.#unavailable());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closed) return;
     this.#closed = true;
-    for (const writer of this.#writers) await writer.suspend();
-    await this.#uploads.close();
-    if (this.#operations > 0) await new Promise<void>((resolve) => this.#idle = resolve);
-    const end = this.#log.position;
-    await this.#log.close();
-    const { index } = this.#state;
-    await index.flush();
+    this.#timer?.cancel();
+    await this.#looking;
+    await this.#core?.[Symbol.asyncDispose]();
+  }
+
+  #live(): DiskCore {
+    if (this.#core === undefined) throw this.#unavailable();
+    return this.#core;
+  }
+
+  #unavailable(): BrokkrError {
+    if (this.#closed) return new BrokkrError(Code.UNAVAILABLE, `The blob store in ${this.#dir} is closed`);
+    return unavailable(`The blob store cannot be used now: ${this.#lost}`, LOOK_MS);
+  }
+
+  #onFault(code: string, changes: boolean): void {
+    if (changes && code in UNWRITABLE) {
+      this.#unwritable ??= `The blob store in ${this.#dir} cannot be written: ${UNWRITABLE[code]}`;
+      this.#report();
+    } else if (isGoneCode(code) && this.#core !== undefined) {
+      this.#look();
+    }
+  }
+
+  #report(): void {
+    const reason = this.#core === undefined
+      ? `The blob store cannot be used: ${this.#lost}`
+      : this.#unwritable;
+    if (this.#closed || reason === this.#reported) return;
+    if (reason === undefined) this.#options.log.info("The blob store works again", { dir: this.#dir });
+    else this.#options.log.error("The blob store is not ready", { reason });
+    this.#reported = reason;
+    this.#options.onHealth(reason);
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.setTimer(LOOK_MS, () => this.#look());
+  }
+
+  /** Looks whether all is well, and makes it so where it is not. */
+  #look(): void {
+    if (this.#closed) return;
+    if (this.#looking !== undefined) {
+      this.#lookAgain = true;
+      return;
+    }
+    this.#looking = this.#mend()
+      .catch((error) => this.#options.log.error("Cannot look after the blob store", { error }))
+      .finally(() => {
+        this.#looking = undefined;
+        const again = this.#lookAgain;
+        this.#lookAgain = false;
+        if (again && this.#core !== undefined) this.#look();
+        else this.#schedule();
+      });
+  }
+
+  async #mend(): Promise<void> {
+    if (this.#core !== undefined) await this.#checkPresence(this.#core);
+    if (this.#core === undefined && !this.#closed) await this.#reopen();
+    if (this.#unwritable !== undefined && this.#core !== undefined) await this.#probe();
+    this.#report();
+  }
+
+  async #checkPresence(core: DiskCore): Promise<void> {
+    let gone: string | undefined;
     try {
-      await markClean(this.#options.files, this.#dir, index, end);
+      gone = await core.missingPart();
     } catch (error) {
-      this.#options.log.warn("Cannot note a clean shutdown; the next start takes longer", { error });
+      // A disk that cannot be read says nothing of what is on it.
+      this.#options.log.warn("Cannot see whether the blob store is there", { dir: this.#dir, error });
+      return;
     }
-    await index.close();
+    if (gone === undefined) return;
+    this.#core = undefined;
+    this.#lost = gone;
+    this.#report();
+    await core.abandon();
   }
 
-  get #diskBytes(): number {
-    return this.#log.diskBytes + this.#state.catalog.fileBytes + this.#uploads.diskBytes;
-  }
-
-  /** Sets bytes aside; interrupted uploads make way, the oldest first. */
-  async #reserve(digest: Digest, bytes: number): Promise<void> {
-    for (;;) {
-      try {
-        return await this.#room.reserve(digest, bytes);
-      } catch (error) {
-        const full = error instanceof BrokkrError && error.code === Code.RESOURCE_EXHAUSTED;
-        if (!full || !await this.#uploads.dropOldest()) throw error;
-      }
-    }
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw new BrokkrError(Code.UNAVAILABLE, `The blob store in ${this.#dir} is closed`);
-  }
-
-  /** Runs `run` when no other change of this blob is under way; closing waits for it. */
-  async #alone<T>(digest: Digest, run: () => Promise<T>): Promise<T> {
-    const key = digestKey(digest);
-    this.#operations++;
+  async #reopen(): Promise<void> {
+    const { log } = this.#options;
     try {
-      for (let other = this.#busy.get(key); other !== undefined; other = this.#busy.get(key)) await other;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#busy.set(key, promise);
+      this.#core = await openDiskCore(this.#dir, this.#options);
+      log.warn("Opened the blob store again", { why: this.#lost, blobs: this.#core.blobs });
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      log.error("Cannot open the blob store again", { why: this.#lost, error });
+      // The reason of the first time stays in front of what stands in the way.
+      this.#lost = `${this.#lost.split("; ")[0]}; ${problem}`;
+    }
+  }
+
+  /** Writes and removes a file, to see whether the disk takes it. */
+  async #probe(): Promise<void> {
+    const { files, random } = this.#options;
+    const path = `${this.#dir}/tmp/probe-${randomHex(random, 8)}`;
+    const before = this.#unwritable;
+    this.#unwritable = undefined;
+    try {
+      const file = await files.open(path, "create");
       try {
-        return await run();
+        await writeAll(file, new Uint8Array(1), 0);
+        await file.syncData();
       } finally {
-        this.#busy.delete(key);
-        resolve();
+        file.close();
       }
-    } finally {
-      if (--this.#operations === 0) this.#idle?.();
+      await files.remove(path);
+    } catch {
+      // The watch over the files has taken note; what it does not know is no reason to be unready.
+      if (this.#unwritable !== undefined) this.#unwritable = before;
     }
   }
+}
 
-  async #putSmall(digest: Digest, data: Uint8Array): Promise<void> {
-    const { fn, sizeBytes } = digest;
-    if (sizeBytes === 0) return checkHash(digest, fn.hash(data));
-    await this.#alone(digest, async () => {
-      if (this.#state.catalog.locate(digest) !== undefined) return;
-      const reserved = recordBytes(fn.hashBytes, sizeBytes);
-      await this.#reserve(digest, reserved);
-      try {
-        await this.#log.append(fn.hashBytes, data.length, () => {
-          checkHash(digest, fn.hash(data));
-          const hash = Uint8Array.fromHex(digest.hash);
-          return { kind: RecordKind.BLOB, fnValue: fn.value, hash, sizeBytes, data };
-        });
-      } finally {
-        this.#room.release(reserved);
-      }
-    });
-  }
-
-  /** Makes the records of a durable group visible. */
-  #onCommitted(records: readonly Committed[], position: LogPosition): void {
-    const { catalog, index } = this.#state;
-    for (const { record, segment, offset } of records) {
-      const fn = digestFunctionByValue(record.fnValue);
-      if (fn === undefined) continue;
-      if (record.kind === RecordKind.BLOB) {
-        const location = { segment, offset, sizeBytes: record.sizeBytes };
-        catalog.set(fn, record.hash, location);
-        index.put(record.fnValue, record.hash, location);
-      } else {
-        const before = catalog.delete(fn, record.hash);
-        if (before !== undefined) this.#reader.forget(before);
-        index.delete(record.fnValue, record.hash);
-      }
-    }
-    index.advance(position);
-  }
-
-  async #openWriter(digest: Digest): Promise<BlobWriter> {
-    return digest.sizeBytes <= MAX_RECORD_DATA
-      ? await this.#smallWriter(digest)
-      : await this.#largeWriter(digest);
-  }
-
-  async #smallWriter(digest: Digest, leave?: (data: Uint8Array) => Promise<void>): Promise<UploadWriter> {
-    this.#checkOpen();
-    checkMaxSize(digest, this.#options.maxBlobBytes);
-    const lease = await this.#options.budget.acquire(digest.sizeBytes);
-    const put = (data: Uint8Array) => {
-      this.#checkOpen();
-      return this.#putSmall(digest, data);
-    };
-    return new SmallWriter(digest, leave === undefined ? { lease, put } : { lease, put, leave });
-  }
-
-  async #largeWriter(digest: Digest, source?: LargeSource): Promise<UploadWriter> {
-    this.#checkOpen();
-    checkMaxSize(digest, this.#options.maxBlobBytes);
-    const lease = await this.#options.budget.acquire(LARGE_WRITER_BYTES);
-    const reserved = digest.sizeBytes - (source?.beginning?.writtenBytes ?? 0);
-    try {
-      await this.#reserve(digest, reserved);
-    } catch (error) {
-      lease.release();
-      throw error;
-    }
-    const release = () => {
-      lease.release();
-      this.#room.release(reserved);
-    };
-    try {
-      this.#checkOpen();
-    } catch (error) {
-      release();
-      throw error;
-    }
-    const { blobs } = this.#state;
-    const host: LargeWriterHost = {
-      create: source?.create ?? (() => blobs.create()),
-      keep: (path) => this.#keepFile(digest, path),
-      discard: (path) => this.#discardFile(path),
-      failure: (error) => this.#failure(`write blob ${formatDigest(digest)}`, error),
-      release: () => {
-        release();
-        source?.ended();
-        this.#writers.delete(writer);
-      },
-    };
-    if (source !== undefined) host.leave = source.leave;
-    const writer = new LargeWriter(digest, host, source?.beginning);
-    this.#writers.add(writer);
-    return writer;
-  }
-
-  async #keepFile(digest: Digest, path: string): Promise<void> {
-    this.#checkOpen();
-    await this.#alone(digest, async () => {
-      const { blobs, catalog, index } = this.#state;
-      if (catalog.locate(digest) !== undefined) return await this.#discardFile(path);
-      await blobs.keep(path, digest.fn, digest.hash);
-      const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes: digest.sizeBytes };
-      const hash = Uint8Array.fromHex(digest.hash);
-      catalog.set(digest.fn, hash, location);
-      index.put(digest.fn.value, hash, location);
-    });
-  }
-
-  async #discardFile(path: string): Promise<void> {
-    try {
-      await this.#options.files.remove(path);
-    } catch (error) {
-      this.#options.log.warn("Cannot remove a temporary file; the next start does", { path, error });
-    }
-  }
-
-  #failure(what: string, error: unknown): BrokkrError {
-    if (error instanceof BrokkrError) return error;
-    const cause = asBrokkrError(error, Code.UNAVAILABLE);
-    return new BrokkrError(cause.code, `Cannot ${what} in ${this.#dir}: ${cause.message}`, {
-      details: cause.details,
-      cause: error,
-    });
-  }
+// deno-lint-ignore require-yield -- it only fails, on the first pull.
+async function* failing(error: Error): AsyncGenerator<Uint8Array, void, undefined> {
+  await Promise.resolve();
+  throw error;
 }

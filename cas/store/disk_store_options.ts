@@ -47,6 +47,8 @@ export interface DiskBlobStoreOptions {
   readonly cacheBytes?: number;
   /** How much of interrupted uploads is kept. */
   readonly uploads?: UploadLimits;
+  /** Called with the reason when the store becomes unfit for use, and with undefined when it is fit again. */
+  readonly onHealth?: (reason: string | undefined) => void;
   /** The file system; the machine's by default. */
   readonly files?: FileLayer;
 }
@@ -70,6 +72,7 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     segmentBytes: options.segmentBytes ?? 256 << 20,
     cacheBytes: options.cacheBytes ?? 64 << 20,
     uploads: settleUploadLimits(options.uploads),
+    onHealth: options.onHealth ?? (() => {}),
     files: options.files ?? systemFiles,
   };
 }

@@ -48,16 +48,22 @@ Deno.test("DiskBlobStore reports a damaged small blob once, then counts it as mi
     await assertHolds(store, blobs);
   }));
 
-Deno.test("DiskBlobStore reports a truncated or lost file of a large blob, then takes it again", () =>
+Deno.test("DiskBlobStore reports a truncated, lost or changed file of a large blob, then takes it again", () =>
   withDir(async (dir) => {
     await using store = await openDiskBlobStore(dir);
     const large = blob(2 * MIB, 9);
     const path = `${dir}/blobs/sha256/${large.digest.hash.slice(0, 2)}/${large.digest.hash}`;
-    for (const damage of [() => Deno.truncate(path, MIB), () => Deno.remove(path)]) {
+    const damages = [
+      [() => Deno.truncate(path, MIB), Code.DATA_LOSS],
+      [() => Deno.remove(path), Code.NOT_FOUND],
+      [() => flipByte(path, MIB + 77), Code.DATA_LOSS],
+    ] as const;
+    for (const [damage, code] of damages) {
       await put(store, large);
       await damage();
       assertEquals(await missing(store, [large]), []);
-      await rejectsWith(Code.DATA_LOSS, () => store.get(SCOPE, large.digest));
+      const error = await rejectsWith(code, () => store.get(SCOPE, large.digest));
+      assertStringIncludes(error.message, "upload it again");
       assertEquals(await missing(store, [large]), [0]);
     }
     await put(store, large);

@@ -15,7 +15,7 @@ export interface StoreFile {
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** Writes `buffer` at `position`; resolves to the bytes written, which may be fewer. */
   write(buffer: Uint8Array, position: number): Promise<number>;
-  /** Makes what was written durable, with the file's length. */
+  /** Makes what was written durable, with the file's length. Fails with ENOENT when the file was removed meanwhile. */
   syncData(): Promise<void>;
   /** Cuts the file to `sizeBytes`. */
   truncate(sizeBytes: number): Promise<void>;
@@ -93,8 +93,12 @@ class SystemFile implements StoreFile {
     return call((done) => fs.write(this.#fd, buffer, 0, buffer.length, position, done));
   }
 
-  syncData(): Promise<void> {
-    return call((done: Callback<void>) => fs.fdatasync(this.#fd, (error) => done(error, undefined)));
+  async syncData(): Promise<void> {
+    await call((done: Callback<void>) => fs.fdatasync(this.#fd, (error) => done(error, undefined)));
+    // Nobody will find again what is in a file without a name.
+    if (fs.fstatSync(this.#fd).nlink === 0) {
+      throw Object.assign(new Error("ENOENT: the file was removed while it was written"), { code: "ENOENT" });
+    }
   }
 
   truncate(sizeBytes: number): Promise<void> {
