@@ -265,6 +265,7 @@ class Control implements ControlHandle {
       budget: this.#storeBudget(memoryBudgetBytes),
       metrics: this.#metrics,
       log: this.#log,
+      onHealth: (reason) => this.#health.set("store", reason),
       maxBlobBytes: this.#options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES,
       ...(casMaxSizeBytes === 0 ? {} : { maxBytes: casMaxSizeBytes }),
     });
