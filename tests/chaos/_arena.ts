@@ -62,7 +62,11 @@ export class Arena {
   }
 
   /** Starts a grid in a place. */
-  static async start(place: Place, plan: Pick<Plan, "workers" | "slots">): Promise<Arena> {
+  static async start(
+    place: Place,
+    plan: Pick<Plan, "workers" | "slots">,
+    controlFlags: readonly string[] = [],
+  ): Promise<Arena> {
     const lines: string[] = [];
     const before = Deno.env.get("TMPDIR");
     // Processes inherit it, so that what they leave there is found.
@@ -72,7 +76,7 @@ export class Arena {
         dataDir: place.dataDir,
         workers: plan.workers,
         slots: plan.slots,
-        controlFlags: CONTROL_FLAGS,
+        controlFlags: [...CONTROL_FLAGS, ...controlFlags],
         workerFlags: ["--shutdown-grace=500ms"],
         stopGraceMs: 60_000,
         onDeath: (message) => lines.push(`supervisor: ${message}`),

@@ -2,7 +2,8 @@
  * `deno task soak`: the randomised tests over and over, each round with new seeds, for as long as is asked. A failure ends
  * it and shows what the test printed, its seed included.
  *
- * Flags: `--minutes=N` (10 by default), `--only=NAME[,NAME]`.
+ * Flags: `--minutes=N` (10 by default), `--only=NAME[,NAME]`. Variables that a suite sets, such as `BROKKR_CHAOS_SEEDS`,
+ * can be set from outside.
  *
  * @module
  */
@@ -44,7 +45,23 @@ const SUITES: readonly Suite[] = [
     about: "process trees killed at random moments, with and without root",
     files: ["sandbox"],
   },
-  { name: "bazel", about: "real Bazel, cold and warm", files: ["tests/bazel"] },
+  {
+    name: "bazel",
+    about: "real Bazel: every rule, tests, trees, Ctrl-C, 1,000 actions",
+    files: ["tests/bazel"],
+  },
+  {
+    name: "chaos",
+    about: "control and workers killed, stopped and ended at seeded moments under load (20 seeds a round)",
+    files: ["tests/chaos/chaos_test.ts"],
+    env: { BROKKR_CHAOS_SEEDS: "20" },
+  },
+  {
+    name: "chaos-bazel",
+    about: "the same while a real Bazel builds (5 seeds a round)",
+    files: ["tests/chaos/bazel_chaos_test.ts"],
+    env: { BROKKR_CHAOS_BAZEL_SEEDS: "5" },
+  },
 ];
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -53,25 +70,33 @@ function flag(name: string): string | undefined {
   return Deno.args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 }
 
-/** Runs one suite once; the counts of Deno's last line. */
-async function round(suite: Suite): Promise<{ readonly passed: number; readonly ms: number }> {
+/** Runs one suite once; the counts of Deno's last line. Seeds are steps. */
+async function round(
+  suite: Suite,
+): Promise<{ readonly passed: number; readonly steps: number; readonly ms: number }> {
   const start = performance.now();
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-check", "--no-prompt", ...suite.files],
     cwd: ROOT,
-    env: { ...suite.env, NO_COLOR: "1" },
+    env: {
+      ...Object.fromEntries(
+        Object.entries(suite.env ?? {}).map(([name, value]) => [name, Deno.env.get(name) ?? value]),
+      ),
+      NO_COLOR: "1",
+    },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).output();
   const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  const passed = Number(/^ok \| (\d+) passed/m.exec(text)?.[1] ?? 0);
+  const counts = /^ok \| (\d+) passed(?: \((\d+) steps?\))?/m.exec(text);
+  const passed = Number(counts?.[1] ?? 0);
   if (!success || passed === 0) {
     console.error(text);
     console.error(`Soak failed in ${suite.name}`);
     Deno.exit(1);
   }
-  return { passed, ms: performance.now() - start };
+  return { passed, steps: Number(counts?.[2] ?? 0), ms: performance.now() - start };
 }
 
 const minutes = Number(flag("minutes") ?? 10);
@@ -81,21 +106,30 @@ if (suites.length === 0 || !(minutes > 0)) {
   console.error(`Usage: soak [--minutes=N] [--only=${SUITES.map(({ name }) => name).join(",")}]`);
   Deno.exit(2);
 }
-const totals = suites.map((suite) => ({ suite, rounds: 0, passed: 0, ms: 0 }));
+const totals = suites.map((suite) => ({ suite, rounds: 0, passed: 0, steps: 0, ms: 0 }));
 const end = performance.now() + minutes * 60_000;
 while (performance.now() < end) {
   for (const total of totals) {
     if (performance.now() >= end && total.rounds > 0) break;
-    const { passed, ms } = await round(total.suite);
+    const { passed, steps, ms } = await round(total.suite);
     total.rounds++;
     total.passed += passed;
+    total.steps += steps;
     total.ms += ms;
-    console.error(`${total.suite.name}: round ${total.rounds}, ${passed} tests, ${(ms / 1000).toFixed(1)} s`);
+    console.error(
+      `${total.suite.name}: round ${total.rounds}, ${passed} tests, ${steps} steps, ${
+        (ms / 1000).toFixed(1)
+      } s`,
+    );
   }
 }
 console.log(`Deno ${Deno.version.deno}, Linux ${Deno.osRelease()}, ${navigator.hardwareConcurrency} cores\n`);
-console.log("| suite | what is repeated | rounds | tests passed | failed | minutes |");
-console.log("| --- | --- | --- | --- | --- | --- |");
-for (const { suite, rounds, passed, ms } of totals) {
-  console.log(`| ${suite.name} | ${suite.about} | ${rounds} | ${passed} | 0 | ${(ms / 60_000).toFixed(1)} |`);
+console.log(
+  "| suite | what is repeated | rounds | tests passed | steps or seeds passed | failed | minutes |",
+);
+console.log("| --- | --- | --- | --- | --- | --- | --- |");
+for (const { suite, rounds, passed, steps, ms } of totals) {
+  console.log(
+    `| ${suite.name} | ${suite.about} | ${rounds} | ${passed} | ${steps} | 0 | ${(ms / 60_000).toFixed(1)} |`,
+  );
 }
