@@ -54,3 +54,31 @@ Deno.test("openDataDirectory says what to do when the path is a file", () => {
     Deno.removeSync(file);
   }
 });
+
+Deno.test({
+  name: "openDataDirectory says that the disk is full, and needs no room where it was open before" +
+    (Deno.uid() === 0 ? "" : " (skipped: mounting a small tmpfs needs root)"),
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    const base = Deno.makeTempDirSync();
+    const mount = await new Deno.Command("mount", { args: ["-t", "tmpfs", "-o", "size=64k", "tmpfs", base] })
+      .output();
+    try {
+      if (!mount.success) return console.log("Skipped: a tmpfs cannot be mounted here");
+      openDataDirectory(`${base}/old`, "control, under a name that is longer than the next one's").release();
+      Deno.mkdirSync(`${base}/new`);
+      assertThrows(() => Deno.writeFileSync(`${base}/ballast`, new Uint8Array(1 << 20)));
+      const error = assertThrows(() => openDataDirectory(`${base}/new`, "control"), BrokkrError);
+      assertEquals(error.code, Code.RESOURCE_EXHAUSTED);
+      assertStringIncludes(error.message, `${base}/new`);
+      assertStringIncludes(error.message, "No space left");
+      using _old = openDataDirectory(`${base}/old`, "worker");
+      assertEquals(Deno.readTextFileSync(`${base}/old/LOCK`), `worker with process id ${Deno.pid}\n`);
+      Deno.removeSync(`${base}/ballast`);
+      using _new = openDataDirectory(`${base}/new`, "control");
+    } finally {
+      if (mount.success) await new Deno.Command("umount", { args: ["-l", base] }).output();
+      Deno.removeSync(base, { recursive: true });
+    }
+  },
+});
