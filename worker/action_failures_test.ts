@@ -97,6 +97,36 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: "a failure for a link to a directory where a file was declared",
+    command: sh("mkdir -p d/e; ln -s ../d/./e o/l", { outputFiles: ["o/l"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, '"o/l"', "was declared as a file", "link to a directory"),
+  },
+  {
+    name: "a failure for a link to a file where a directory was declared",
+    command: sh("rmdir d; echo > f; ln -s f d", { outputDirectories: ["d"] }),
+    check: failsWith(Code.FAILED_PRECONDITION, '"d"', "was declared as a directory", "link to a file"),
+  },
+  {
+    name: "a failure naming an output with a slash at its end",
+    command: sh("true", { outputPaths: ["a/"] }),
+    check: failsWith(Code.INVALID_ARGUMENT, "command.output_paths", '"a/"'),
+  },
+  {
+    name: "a failure naming an output with a dot in its path",
+    command: sh("true", { outputPaths: ["a/./b"] }),
+    check: failsWith(Code.INVALID_ARGUMENT, "command.output_paths", '"a/./b"'),
+  },
+  {
+    name: "a failure naming an output that is a dot",
+    command: sh("true", { outputDirectories: ["."] }),
+    check: failsWith(Code.INVALID_ARGUMENT, "command.output_directories", '"."'),
+  },
+  {
+    name: "a failure for an output file without a name",
+    command: sh("true", { outputFiles: [""] }),
+    check: failsWith(Code.INVALID_ARGUMENT, "command.output_files", "may not be empty"),
+  },
+  {
     name: "a failure naming an output larger than any blob may be, without hashing it first",
     command: sh("truncate -s 1T d", { outputPaths: ["d"] }),
     check: failsWith(Code.FAILED_PRECONDITION, "Output d has 1099511627776 bytes"),

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { parseDirectory, SHA256, splitTree } from "@brokkr/cas/client";
+import { digestOf, parseDirectory, SHA256, splitTree } from "@brokkr/cas/client";
+import { TreeCodec } from "@brokkr/proto";
 import {
   type Case,
   COMPLETED,
@@ -147,6 +148,110 @@ const CASES: readonly Case[] = [
       const root = parseDirectory(await grid.bytes(rootDirectoryDigest), SHA256);
       assertEquals(root.directories.map(({ name }) => name), ["a", "b"]);
       await grid.bytes(root.directories[0].digest);
+    },
+  },
+  {
+    name: "an output directory as a Tree alone when nothing else is asked for",
+    command: sh("mkdir -p o/b/c o/a/c; echo x > o/b/c/f; echo x > o/a/c/f; echo y > o/a/g", {
+      outputPaths: ["o"],
+    }),
+    check: async ({ action }, grid) => {
+      const [{ treeDigest, rootDirectoryDigest, isTopologicallySorted }] = action.outputDirectories;
+      assertEquals([rootDirectoryDigest, isTopologicallySorted], [undefined, true]);
+      assert(treeDigest !== undefined);
+      // Whoever reads it from front to back has met every directory before it comes, and each comes once.
+      const directories = splitTree(await grid.bytes(treeDigest))
+        .map((data) => ({ digest: digestOf(SHA256, data), data }));
+      const named = new Set([directories[0].digest.hash]);
+      const met = new Set<string>();
+      for (const { digest, data } of directories) {
+        assert(named.has(digest.hash) && !met.has(digest.hash), "Parents first, each once");
+        met.add(digest.hash);
+        for (const child of parseDirectory(data, SHA256).directories) named.add(child.digest.hash);
+      }
+      assertEquals(met.size, 4, "o, o/a, o/b, and one for both o/a/c and o/b/c");
+      assertEquals(named, met);
+    },
+  },
+  {
+    name: "an output directory by its root Directory alone when that is the format asked for",
+    command: sh("mkdir -p o/a; echo x > o/a/f", { outputPaths: ["o"], outputDirectoryFormat: 1 }),
+    check: async ({ action }, grid) => {
+      const [{ treeDigest, rootDirectoryDigest, isTopologicallySorted }] = action.outputDirectories;
+      assertEquals([treeDigest, isTopologicallySorted], [undefined, false]);
+      assert(rootDirectoryDigest !== undefined);
+      const { directories: [a] } = parseDirectory(await grid.bytes(rootDirectoryDigest), SHA256);
+      assertEquals(parseDirectory(await grid.bytes(a.digest), SHA256).files.map(({ name }) => name), ["f"]);
+    },
+  },
+  {
+    name: "outputs that lie in one another, each as it was asked for",
+    command: sh("mkdir -p o/p; echo 1 > o/f; echo 2 > o/p/g", {
+      outputPaths: ["o", "o/f", "o/p", "o/p/g", "o/p/none"],
+    }),
+    check: async ({ result, action }, grid) => {
+      assertEquals(result.outcome, COMPLETED, result.status?.message);
+      assertEquals(action.outputFiles.map(({ path }) => path), ["o/f", "o/p/g"]);
+      assertEquals(action.outputDirectories.map(({ path }) => path), ["o", "o/p"]);
+      assertEquals(await listTree(grid, action.outputDirectories[0].treeDigest), ["f=1\n", "p/", "p/g=2\n"]);
+      assertEquals(await listTree(grid, action.outputDirectories[1].treeDigest), ["g=2\n"]);
+    },
+  },
+  {
+    name: "the working directory itself among output_paths",
+    command: sh("echo 1 > f", { workingDirectory: "w", outputPaths: ["", "f"] }),
+    files: { "w/in": "in", "other": "o" },
+    check: async ({ action }, grid) => {
+      assertEquals(action.outputDirectories.map(({ path }) => path), [""]);
+      assertEquals(await listTree(grid, action.outputDirectories[0].treeDigest), ["f=1\n", "in=in"]);
+      assertEquals(action.outputFiles.map(({ path }) => path), ["f"]);
+    },
+  },
+  {
+    name: "links of output_paths, whatever they point to",
+    command: sh("mkdir d; echo > f; ln -s d toDir; ln -s f toFile; ln -s gone dangling; ln -s toDir toLink", {
+      outputPaths: ["dangling", "toDir", "toFile", "toLink"],
+    }),
+    check: ({ action }) => {
+      assertEquals(action.outputSymlinks.map(({ path, target }) => `${path}->${target}`), [
+        "dangling->gone",
+        "toDir->d",
+        "toFile->f",
+        "toLink->toDir",
+      ]);
+      assertEquals([action.outputFiles, action.outputDirectories, action.outputFileSymlinks], [[], [], []]);
+      assertEquals(action.outputDirectorySymlinks, []);
+    },
+  },
+  {
+    name: "links of the older fields by what was declared, where they do not contradict it",
+    command: sh(
+      "rmdir dir away; mkdir d; echo > f; ln -s d dir; ln -s f file; ln -s gone dangling; ln -s file chain; " +
+        "ln -s /etc away; ln -s ../../up high",
+      { outputFiles: ["chain", "dangling", "file", "high"], outputDirectories: ["away", "dir"] },
+    ),
+    check: ({ result, action }) => {
+      assertEquals(result.outcome, COMPLETED, result.status?.message);
+      assertEquals(action.outputFileSymlinks.map(({ path }) => path), ["chain", "dangling", "file", "high"]);
+      assertEquals(action.outputDirectorySymlinks.map(({ path }) => path), ["away", "dir"]);
+      assertEquals([action.outputSymlinks, action.outputFiles, action.outputDirectories], [[], [], []]);
+    },
+  },
+  {
+    name: "node properties of what lies in an output directory, and of links",
+    command: sh("mkdir o; echo > o/f; chmod 600 o/f; ln -s f o/l; chmod 711 o; ln -s o/f l", {
+      outputPaths: ["l", "o"],
+      outputNodeProperties: ["unix_mode"],
+    }),
+    check: async ({ action }, grid) => {
+      assertEquals(action.outputSymlinks[0].nodeProperties?.unixMode?.value, 0o777);
+      assertEquals(action.outputSymlinks[0].nodeProperties?.mtime, undefined);
+      const { treeDigest } = action.outputDirectories[0];
+      assert(treeDigest !== undefined);
+      const tree = TreeCodec.decode(await grid.bytes(treeDigest));
+      assertEquals(tree.root?.nodeProperties?.unixMode?.value, 0o711);
+      assertEquals(tree.root?.files[0].nodeProperties?.unixMode?.value, 0o600);
+      assertEquals(tree.root?.symlinks[0].nodeProperties?.unixMode?.value, 0o777);
     },
   },
   {

@@ -134,10 +134,33 @@ class Collection {
 
   #symlink({ path, rootPath, kind }: OutputRequest, stat: FileStat): void {
     const link = { path, target: this.#target(rootPath, path), ...this.#wireProperties(stat) };
-    // What it points to may lie anywhere or nowhere and is not looked at: the declared kind decides.
+    const points = kind === "any" ? undefined : this.#pointsTo(rootPath, link.target);
+    if (points !== undefined && points !== kind) {
+      throw refused(JSON.stringify(path), `was declared as a ${kind} and is a symbolic link to a ${points}`);
+    }
     if (kind === "any") this.fields.outputSymlinks.push(link);
     else if (kind === "file") this.fields.outputFileSymlinks.push(link);
     else this.fields.outputDirectorySymlinks.push(link);
+  }
+
+  /**
+   * What a link points to, as far as it lies beneath the root and no other link is on the way. Whatever lies elsewhere, or
+   * nowhere, is not looked at: the declared kind decides.
+   */
+  #pointsTo(rootPath: string, target: string): "file" | "directory" | undefined {
+    if (target.startsWith("/")) return undefined;
+    const names = rootPath.split("/").slice(0, -1);
+    for (const name of target.split("/")) {
+      if (name === "" || name === ".") continue;
+      if (name !== "..") names.push(name);
+      else if (names.pop() === undefined) return undefined;
+    }
+    try {
+      const type = names.length === 0 ? "directory" : this.#root.tryStat(names.join("/"))?.type;
+      return type === "file" || type === "directory" ? type : undefined;
+    } catch {
+      return undefined; // a link on the way, or a path that cannot be: it is reported as it is
+    }
   }
 
   async #directory({ path, rootPath }: OutputRequest): Promise<void> {
