@@ -225,7 +225,8 @@ export class Client implements AsyncDisposable {
     const cacheMs = clock.lap();
     const streamsOf = (result: ActionResult) =>
       step("fetch streams", (trace) => this.#streams(result, signal, trace));
-    if (cached !== undefined) {
+    // A failure can only have been brought by a client; whether it still fails is worth finding out.
+    if (cached?.exitCode === 0) {
       const streams = await streamsOf(cached);
       const timings = { buildMs, cacheMs, uploadMs: 0, executeMs: 0, fetchMs: clock.lap() };
       return { ...describe(cached, actionDigest), ...streams, ...CACHED, timings };

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { type Client, connectGrid } from "@brokkr/cli";
 import { type Grid, startGrid } from "@brokkr/cli/up";
 import { asBrokkrError, type BrokkrError } from "@brokkr/common";
-import { Execution, ExecutionStage } from "@brokkr/proto";
+import { ActionCache, Execution, ExecutionStage } from "@brokkr/proto";
 import { connect } from "@brokkr/proto/rpc/client";
 import { brokk, until } from "./_testing.ts";
 
@@ -127,6 +127,17 @@ Deno.test("A grid tells the story of every action, however it ended", async (t) 
     listed++;
   });
 
+  await t.step("run, although a client brought a failure of it", async () => {
+    const options = { argv: ["/bin/sh", "-c", "exit 5"] };
+    const { actionDigest: { hash, sizeBytes } } = await client.run(options);
+    await using channel = connect(grid.endpoint);
+    const actionDigest = { hash, sizeBytes };
+    await channel.unary(ActionCache.updateActionResult, { actionDigest, actionResult: { exitCode: 9 } });
+    const { exitCode, cacheHit } = await client.run(options);
+    assertEquals([exitCode, cacheHit], [5, false]);
+    listed += 2;
+  });
+
   await t.step("timed out", async () => {
     const { operationName, error } = await client.run({ argv: ["/bin/sleep", "60"], timeoutMs: 1000 });
     assertEquals(error?.codeName, "DEADLINE_EXCEEDED");
@@ -189,7 +200,7 @@ Deno.test("A grid tells the story of every action, however it ended", async (t) 
     assertEquals(all.length, listed);
     const statuses = all.map(({ status }: { status: string }) => status).reverse();
     assertEquals(statuses, [
-      ...["OK", "OK", "OK", "OK", "DEADLINE_EXCEEDED", "CANCELLED", "OK", "FAILED_PRECONDITION"],
+      ...["OK", "OK", "OK", "OK", "OK", "OK", "DEADLINE_EXCEEDED", "CANCELLED", "OK", "FAILED_PRECONDITION"],
     ]);
     const two = await brokk(["operations", "list", "--limit", "2"], {
       env: { BROKKR_CLIENT_ENDPOINT: grid.endpoint },
