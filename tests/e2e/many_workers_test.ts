@@ -5,6 +5,7 @@ import {
   ActionCache,
   Admin,
   type Command,
+  DirectoryCodec,
   type Init,
   type ListWorkersResponse,
 } from "@brokkr/proto";
@@ -59,6 +60,10 @@ async function exists(path: string): Promise<boolean> {
 async function lines(path: string): Promise<string[]> {
   const text = await Deno.readTextFile(path).catch(() => "");
   return text.split("\n").filter((line) => line !== "");
+}
+
+function durationMs(duration: { readonly seconds: number; readonly nanos: number } | undefined): number {
+  return duration === undefined ? 0 : duration.seconds * 1000 + duration.nanos / 1e6;
 }
 
 async function workersOf({ grid }: Field): Promise<readonly WorkerInfo[]> {
@@ -456,6 +461,38 @@ Deno.test("A drained worker finishes what it has and gets nothing until it is re
       '"nobody"',
       "brokk workers",
     );
+  });
+});
+
+Deno.test("A worker that moves much data keeps its lease and says so in time", async () => {
+  const flags = ["--lease-ttl=4s", "--heartbeat-interval=500ms"];
+  await withGrid({ workers: 1, slots: 2, controlFlags: flags }, async (field) => {
+    const { grid } = field;
+    const action = await grid.action(
+      sh("for i in 1 2 3 4; do head -c 60000000 /dev/zero > o$i; echo $i >> o$i; done", {
+        outputPaths: ["o1", "o2", "o3", "o4"],
+      }),
+    );
+    const followed = grid.execute(action);
+    await followed.until("EXECUTING");
+    let ended = false;
+    const response = followed.response().finally(() => ended = true);
+    let silentMs = 0;
+    await eventually("it ended", async () => {
+      const [{ lastHeartbeatAgo }] = await workersOf(field);
+      silentMs = Math.max(silentMs, durationMs(lastHeartbeatAgo));
+      return ended;
+    });
+    const { result, status } = await response;
+    assertEquals([status?.code ?? 0, result?.exitCode, result?.outputFiles.length], [0, 0, 4]);
+    console.log(`longest silence: ${Math.round(silentMs)} ms, heartbeats every 500 ms`);
+    assert(silentMs < 4000, `The worker was silent for ${silentMs} ms`);
+    // Four of them are inputs of the next.
+    const files = (result?.outputFiles ?? []).map(({ digest, path: name }) => ({ name, digest }));
+    const [root] = await grid.putAll([DirectoryCodec.encode({ files })]);
+    const next = await grid.run(sh("cat o1 o2 o3 o4 | wc -c"), { inputRootDigest: root });
+    assertEquals(await grid.text(next.result?.stdoutDigest), "240000008\n");
+    assertEquals(grid.lines.filter((line) => /Lease lost|out of reach/.test(line)), []);
   });
 });
 
