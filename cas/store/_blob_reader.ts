@@ -32,6 +32,8 @@ export interface BlobReaderOptions {
   readonly log: Logger;
   /** Makes an error of the system one that says what failed. */
   readonly failure: (what: string, error: unknown) => BrokkrError;
+  /** Called when a blob's file is found to be gone. */
+  readonly onGone: () => void;
 }
 
 /** Reads the blobs of one store. */
@@ -175,6 +177,7 @@ export class BlobReader {
     const now = state.catalog.locate(digest);
     if (now?.segment === location.segment && now.offset === location.offset) this.drop(digest);
     if (gone) {
+      if (location.segment === FILE_SEGMENT) this.#options.onGone();
       return new BrokkrError(
         Code.NOT_FOUND,
         `Blob ${blob} is gone from the disk (${where}); upload it again`,

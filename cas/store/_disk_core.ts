@@ -13,17 +13,16 @@ import type {
   DigestBatch,
   ReadRange,
   UploadStore,
-  UploadWriter,
 } from "../blob_store.ts";
-import { type Digest, digestFunctionByValue, digestKey, formatDigest } from "../digest.ts";
-import { checkBatch, checkHash, checkMaxSize, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
+import { type Digest, digestFunctionByValue, digestKey, formatDigest, type HashHex } from "../digest.ts";
+import { checkBatch, checkHash, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
 import { BlobReader } from "./_blob_reader.ts";
-import { DiskUploads, type LargeSource } from "./_disk_uploads.ts";
+import { DiskUploads } from "./_disk_uploads.ts";
 import { MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
 import { Room } from "./_room.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
-import { LARGE_WRITER_BYTES, LargeWriter, type LargeWriterHost, SmallWriter } from "./_writers.ts";
+import { WriterDesk } from "./_writer_desk.ts";
 import { missingPart } from "./_presence.ts";
 import { storeError } from "./_store_error.ts";
 import type { SettledOptions } from "./disk_store_options.ts";
@@ -60,11 +59,11 @@ export class DiskCore implements BlobStore {
   readonly #state: Recovered;
   readonly #log: SegmentLog;
   readonly #reader: BlobReader;
-  readonly #room: Room;
+  readonly #desk: WriterDesk;
   /** Operations that change a blob, by its key: one at a time for each. */
   readonly #busy = new Map<string, Promise<void>>();
-  readonly #writers = new Set<LargeWriter>();
   readonly #uploads: DiskUploads;
+  #sweeping = false;
   #operations = 0;
   #idle: (() => void) | undefined;
   #closed = false;
@@ -97,13 +96,22 @@ export class DiskCore implements BlobStore {
         grouped.add({}, records);
       },
     });
-    this.#room = new Room({ ...options, dir, usedBytes: () => this.#diskBytes });
+    this.#desk = new WriterDesk({
+      ...options,
+      room: new Room({ ...options, dir, usedBytes: () => this.#diskBytes }),
+      checkOpen: () => this.#checkOpen(),
+      makeRoom: () => this.#uploads.dropOldest(),
+      create: () => state.blobs.create(),
+      putSmall: (digest, data) => this.#putSmall(digest, data),
+      keepFile: (digest, path) => this.#keepFile(digest, path),
+      failure: (what, error) => this.#failure(what, error),
+    });
     this.#uploads = new DiskUploads({
       ...options,
       dir: `${dir}/uploads`,
       limits: options.uploads,
-      small: (digest, leave) => this.#smallWriter(digest, leave),
-      large: (digest, source) => this.#largeWriter(digest, source),
+      small: (digest, leave) => this.#desk.small(digest, leave),
+      large: (digest, source) => this.#desk.large(digest, source),
       failure: (what, error) => this.#failure(what, error),
     });
     this.#reader = new BlobReader({
@@ -114,6 +122,7 @@ export class DiskCore implements BlobStore {
       damaged: metrics.counter("brokkr_cas_damaged_total", "Blobs found damaged when read"),
       log: options.log,
       failure: (what, error) => this.#failure(what, error),
+      onGone: () => this.#sweepSoon(),
     });
   }
 
@@ -178,13 +187,13 @@ export class DiskCore implements BlobStore {
     checkSize(digest, data.length);
     if (this.#state.catalog.locate(digest) !== undefined) return;
     if (data.length <= MAX_RECORD_DATA) return await this.#putSmall(digest, data);
-    await using writer = await this.#openWriter(digest);
+    await using writer = await this.#desk.open(digest);
     await writer.write(data);
     await writer.commit();
   }
 
   writer(_scope: Scope, digest: Digest): Promise<BlobWriter> {
-    return this.#openWriter(digest);
+    return this.#desk.open(digest);
   }
 
   // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
@@ -265,12 +274,9 @@ export class DiskCore implements BlobStore {
 
   async #end(): Promise<void> {
     this.#closed = true;
-    const why = unavailable(
-      `The blob store in ${this.#dir} was closed while a blob was written; send it again`,
+    await this.#desk.end(
+      unavailable(`The blob store in ${this.#dir} was closed while a blob was written; send it again`),
     );
-    for (const writer of this.#writers) {
-      await writer.end(why).catch((error) => this.#options.log.warn("Cannot keep an upload", { error }));
-    }
     await this.#uploads.close();
     if (this.#operations > 0) await new Promise<void>((resolve) => this.#idle = resolve);
   }
@@ -292,18 +298,6 @@ export class DiskCore implements BlobStore {
 
   get #diskBytes(): number {
     return this.#log.diskBytes + this.#state.catalog.fileBytes + this.#uploads.diskBytes;
-  }
-
-  /** Sets bytes aside; interrupted uploads make way, the oldest first. */
-  async #reserve(digest: Digest, bytes: number): Promise<void> {
-    for (;;) {
-      try {
-        return await this.#room.reserve(digest, bytes);
-      } catch (error) {
-        const full = error instanceof BrokkrError && error.code === Code.RESOURCE_EXHAUSTED;
-        if (!full || !await this.#uploads.dropOldest()) throw error;
-      }
-    }
   }
 
   #checkOpen(): void {
@@ -335,7 +329,7 @@ export class DiskCore implements BlobStore {
     await this.#alone(digest, async () => {
       if (this.#state.catalog.locate(digest) !== undefined) return;
       const reserved = recordBytes(fn.hashBytes, sizeBytes);
-      await this.#reserve(digest, reserved);
+      await this.#desk.reserve(digest, reserved);
       try {
         await this.#log.append(fn.hashBytes, data.length, () => {
           checkHash(digest, fn.hash(data));
@@ -343,9 +337,50 @@ export class DiskCore implements BlobStore {
           return { kind: RecordKind.BLOB, fnValue: fn.value, hash, sizeBytes, data };
         });
       } finally {
-        this.#room.release(reserved);
+        this.#desk.release(reserved);
       }
     });
+  }
+
+  /** Where one file is gone, others may be: all are looked for, once at a time. */
+  #sweepSoon(): void {
+    if (this.#closed || this.#sweeping) return;
+    this.#sweeping = true;
+    this.#operations++;
+    this.#sweep()
+      .catch((error) => this.#options.log.warn("Cannot look for the files of all blobs", { error }))
+      .finally(() => {
+        this.#sweeping = false;
+        if (--this.#operations === 0) this.#idle?.();
+      });
+  }
+
+  /** Drops large blobs whose files are gone. */
+  async #sweep(): Promise<void> {
+    const { blobs, catalog, index } = this.#state;
+    const { files, log } = this.#options;
+    const there = new Set<string>();
+    await blobs.scan((fn, hash) => void there.add(`${fn.value}:${hash.toHex()}`));
+    await index.flush();
+    const absent: Digest[] = [];
+    await index.load((fnValue, hash, { segment, sizeBytes }) => {
+      const fn = digestFunctionByValue(fnValue);
+      const hex = hash.toHex() as HashHex;
+      if (fn === undefined || segment !== FILE_SEGMENT || there.has(`${fnValue}:${hex}`)) return;
+      absent.push({ fn, hash: hex, sizeBytes });
+    });
+    let dropped = 0;
+    for (const digest of absent) {
+      if (this.#closed) return;
+      await this.#alone(digest, async () => {
+        if (catalog.locate(digest)?.segment !== FILE_SEGMENT) return;
+        // It may have come since the look.
+        if (await files.size(blobs.path(digest.fn, digest.hash)) !== undefined) return;
+        this.#reader.drop(digest);
+        dropped++;
+      });
+    }
+    if (dropped > 0) log.error("Blobs are gone with their files", { blobs: dropped });
   }
 
   /** Makes the records of a durable group visible. */
@@ -367,81 +402,17 @@ export class DiskCore implements BlobStore {
     index.advance(position);
   }
 
-  async #openWriter(digest: Digest): Promise<BlobWriter> {
-    return digest.sizeBytes <= MAX_RECORD_DATA
-      ? await this.#smallWriter(digest)
-      : await this.#largeWriter(digest);
-  }
-
-  async #smallWriter(digest: Digest, leave?: (data: Uint8Array) => Promise<void>): Promise<UploadWriter> {
-    this.#checkOpen();
-    checkMaxSize(digest, this.#options.maxBlobBytes);
-    const lease = await this.#options.budget.acquire(digest.sizeBytes);
-    const put = (data: Uint8Array) => {
-      this.#checkOpen();
-      return this.#putSmall(digest, data);
-    };
-    return new SmallWriter(digest, leave === undefined ? { lease, put } : { lease, put, leave });
-  }
-
-  async #largeWriter(digest: Digest, source?: LargeSource): Promise<UploadWriter> {
-    this.#checkOpen();
-    checkMaxSize(digest, this.#options.maxBlobBytes);
-    const lease = await this.#options.budget.acquire(LARGE_WRITER_BYTES);
-    const reserved = digest.sizeBytes - (source?.beginning?.writtenBytes ?? 0);
-    try {
-      await this.#reserve(digest, reserved);
-    } catch (error) {
-      lease.release();
-      throw error;
-    }
-    const release = () => {
-      lease.release();
-      this.#room.release(reserved);
-    };
-    try {
-      this.#checkOpen();
-    } catch (error) {
-      release();
-      throw error;
-    }
-    const { blobs } = this.#state;
-    const host: LargeWriterHost = {
-      create: source?.create ?? (() => blobs.create()),
-      keep: (path) => this.#keepFile(digest, path),
-      discard: (path) => this.#discardFile(path),
-      failure: (error) => this.#failure(`write blob ${formatDigest(digest)}`, error),
-      release: () => {
-        release();
-        source?.ended();
-        this.#writers.delete(writer);
-      },
-    };
-    if (source !== undefined) host.leave = source.leave;
-    const writer = new LargeWriter(digest, host, source?.beginning);
-    this.#writers.add(writer);
-    return writer;
-  }
-
   async #keepFile(digest: Digest, path: string): Promise<void> {
     this.#checkOpen();
     await this.#alone(digest, async () => {
       const { blobs, catalog, index } = this.#state;
-      if (catalog.locate(digest) !== undefined) return await this.#discardFile(path);
+      if (catalog.locate(digest) !== undefined) return await this.#desk.discard(path);
       await blobs.keep(path, digest.fn, digest.hash);
       const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes: digest.sizeBytes };
       const hash = Uint8Array.fromHex(digest.hash);
       catalog.set(digest.fn, hash, location);
       index.put(digest.fn.value, hash, location);
     });
-  }
-
-  async #discardFile(path: string): Promise<void> {
-    try {
-      await this.#options.files.remove(path);
-    } catch (error) {
-      this.#options.log.warn("Cannot remove a temporary file; the next start does", { path, error });
-    }
   }
 
   #failure(what: string, error: unknown): BrokkrError {

@@ -141,6 +141,26 @@ for (const { what, remove, left } of REMOVALS) {
     }));
 }
 
+Deno.test("DiskBlobStore looks for all large blobs when the file of one is gone, and takes them again", () =>
+  withDir(async (dir) => {
+    const { store } = await watched(dir);
+    await using _store = store;
+    const large = Array.from({ length: 12 }, (_, i) => blob(MIB + 1 + i, i + 20));
+    for (const one of [...large, ...SOME]) await put(store, one);
+    const gone = large.filter((_, i) => i % 3 !== 0);
+    for (const { digest } of gone.slice(1)) {
+      await Deno.remove(`${dir}/blobs/sha256/${digest.hash.slice(0, 2)}/${digest.hash}`);
+    }
+    await rm(`${dir}/blobs/sha256/${gone[0].digest.hash.slice(0, 2)}`);
+    await rejectsWith(Code.NOT_FOUND, () => store.get(SCOPE, gone[0].digest));
+    const expected = gone.map((one) => large.indexOf(one));
+    while ((await missing(store, large)).length < expected.length) await yieldToEventLoop();
+    const absent = (await missing(store, large)).map((index) => large[index]);
+    assert(gone.every((one) => absent.includes(one)));
+    for (const one of large) await put(store, one);
+    await assertHolds(store, [...large, ...SOME]);
+  }));
+
 Deno.test("DiskBlobStore is unavailable, and says why, until its directory can be made again", () =>
   withDir(async (parent) => {
     const dir = `${parent}/cas`;
