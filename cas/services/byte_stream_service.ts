@@ -198,15 +198,19 @@ class ByteStreamService implements AsyncDisposable {
     }
     const batch = batchOf(digest.fn, [digest]);
     if (await this.#isPresent(scope, batch)) return committed;
-    await using upload = await this.#uploads.begin(
-      { scope, uuid: name.uuid, digest },
-      first.writeOffset,
-      context.signal,
-    );
+    const id = { scope, uuid: name.uuid, digest };
+    await using upload = await this.#uploads.begin(id, first.writeOffset, context.signal);
     const begun: { message: WriteRequest | undefined } = { message: first };
     first = undefined; // see #receive
-    await this.#receive(upload, begun, messages, context, () => this.#isPresent(scope, batch));
-    return committed;
+    const stored = await this.#receive(
+      upload,
+      begun,
+      messages,
+      context,
+      () => this.#isPresent(scope, batch),
+    );
+    // A stream may end before its write is finished; the answer tells where another one goes on.
+    return stored ? committed : { committedSize: await this.#options.store.uploads.keptBytes(id) };
   }
 
   #writeCompressed(
@@ -241,14 +245,17 @@ class ByteStreamService implements AsyncDisposable {
     return missing instanceof Promise ? missing.then(({ length }) => length === 0) : missing.length === 0;
   }
 
-  /** Takes the messages of a write; none of them is held while the next is waited for, which may be for long. */
+  /**
+   * Takes the messages of a write; none of them is held while the next is waited for, which may be for long. Gives whether
+   * the blob is stored: it is not when the stream ends before the write is finished, and what came is kept then.
+   */
   async #receive(
     upload: ActiveUpload,
     begun: { message: WriteRequest | undefined },
     messages: AsyncIterator<WriteRequest>,
     context: CallContext,
     isPresent: () => boolean | Promise<boolean>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { writer } = upload;
     let interrupted = false;
     let committing = false;
@@ -270,14 +277,19 @@ class ByteStreamService implements AsyncDisposable {
         interrupted = true;
         begun.message = await afterStep(upload.unlessLeft(next));
         interrupted = false;
-        if (begun.message === undefined) throw unfinished(offset);
         // Another call may have brought the blob; what this client still sends is of no use to anyone.
-        if (await isPresent()) return this.#count.written("Write", writer.writtenBytes - before);
+        const present = await isPresent();
+        if (present || begun.message === undefined) {
+          this.#count.written("Write", writer.writtenBytes - before);
+          if (!present) await upload.suspend();
+          return present;
+        }
       }
       await this.#expectEnd(messages);
       committing = true;
       await writer.commit();
       this.#count.written("Write", writer.writtenBytes - before);
+      return true;
     } catch (error) {
       // What broke off can go on; what was wrong must not.
       if (interrupted || (context.signal.aborted && !committing)) await upload.suspend();
@@ -303,13 +315,6 @@ class ByteStreamService implements AsyncDisposable {
 async function afterStep(step: Promise<IteratorResult<WriteRequest>>): Promise<WriteRequest | undefined> {
   const { value, done } = await step;
   return done === true ? undefined : value;
-}
-
-function unfinished(writtenBytes: number): BrokkrError {
-  return invalidArgument(
-    "finish_write",
-    `The write ended after ${writtenBytes} bytes without a message that finishes it`,
-  );
 }
 
 function checkMessage(message: WriteRequest, resourceName: string, writtenBytes: number): void {

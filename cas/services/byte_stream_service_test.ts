@@ -142,7 +142,6 @@ onEachStore("Write refuses what is wrong and then stores nothing", async (start)
     "wrong bytes in pieces": messagesOf(name("d"), blob("the wrong bytes").data, 4),
     "too few in pieces": messagesOf(name("e"), half, 4),
     "too many in pieces": messagesOf(name("f"), new Uint8Array([...data, 1, 2, 3]), 4),
-    "no finish": [{ resourceName: name("g"), data: half }, { writeOffset: 7, data: rest }],
     "a gap": [{ resourceName: name("h"), data: half }, { writeOffset: 8, data: rest, finishWrite: true }],
     "an overlap": [{ resourceName: name("i"), data: half }, {
       writeOffset: 6,
@@ -179,6 +178,30 @@ onEachStore("Write refuses what is wrong and then stores nothing", async (start)
   }
   assertEquals(await write(server.channel, messagesOf(name("z"), data, 4)), { committedSize: 15 });
 });
+
+onEachStore(
+  "Write that ends without finish_write stores nothing, and tells where to go on",
+  async (start) => {
+    await using server = await start();
+    const data = noise(300_000);
+    const digest = digestOf(SHA256, data);
+    const name = formatUploadName("main", crypto.randomUUID(), digest);
+    const [half, rest] = [data.subarray(0, 150_000), data.subarray(150_000)];
+    assertEquals(await write(server.channel, [{ resourceName: name, data: half }]), {
+      committedSize: 150_000,
+    });
+    assertEquals(await has(server, digest), false);
+    const status = await server.channel.unary(ByteStream.queryWriteStatus, { resourceName: name });
+    assertEquals(status, { committedSize: 150_000, complete: false });
+    // All bytes, and still not finished.
+    const all = [{ resourceName: name, writeOffset: 150_000, data: rest }];
+    assertEquals(await write(server.channel, all), { committedSize: 300_000 });
+    assertEquals(await has(server, digest), false);
+    const finish = [{ resourceName: name, writeOffset: 300_000, finishWrite: true }];
+    assertEquals(await write(server.channel, finish), { committedSize: 300_000 });
+    assertEquals(await server.store.get(scope, digest), data);
+  },
+);
 
 onEachStore("Write takes a name that is repeated, and ignores what follows the size", async (start) => {
   await using server = await start();

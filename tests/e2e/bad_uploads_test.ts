@@ -118,11 +118,6 @@ const WRITES: readonly WriteCase[] = [
     words: [`${CONTENT.length}`],
   },
   {
-    name: "a stream that ends without finish_write",
-    messages: (blob) => [{ resourceName: uploadName(blob), data: CONTENT }],
-    words: ["finish_write", `${CONTENT.length}`],
-  },
-  {
     name: "a message after finish_write",
     messages: (blob) => [
       { resourceName: uploadName(blob), data: CONTENT.subarray(0, half) },
