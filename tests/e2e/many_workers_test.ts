@@ -12,6 +12,7 @@ import {
 import type { StartGridOptions } from "@brokkr/cli/up";
 import { assertFailure, failure, sh, TestGrid } from "./_grid.ts";
 import { commandLine, noProcessOf, plainEnvironment, processesOf, run } from "./_processes.ts";
+import { testUnless } from "../_skip.ts";
 import { TcpProxy } from "./_tcp_proxy.ts";
 
 type WorkerInfo = ListWorkersResponse["workers"][number];
@@ -519,3 +520,40 @@ Deno.test("A worker that is told to end says so, finishes what it can, and gives
     assertEquals((await tries(field, "slow")).length, 2);
   });
 });
+
+const notRoot = Deno.uid() === 0 ? undefined : "mounting needs root";
+
+testUnless(
+  notRoot,
+  "A worker whose disk is full hands the action on, and when all are full the client is told so",
+  async () => {
+    await withGrid({ workers: 0, controlFlags: PATIENT }, async (field) => {
+      const { grid, path } = field;
+      const mounts: string[] = [];
+      try {
+        for (const id of ["small-1", "small-2"]) {
+          await Deno.mkdir(`${path}/${id}`);
+          const args = ["-t", "tmpfs", "-o", "size=24m,mode=700", "none", `${path}/${id}`];
+          const { success } = await new Deno.Command("mount", { args, stderr: "null" }).output();
+          if (!success) return console.log("Skipped: a tmpfs cannot be mounted here");
+          mounts.push(`${path}/${id}`);
+        }
+        await using _first = await new OwnWorker(field, "small-1", addressOf(field)).connected(field);
+        await using _second = await new OwnWorker(field, "small-2", addressOf(field)).connected(field);
+        const big = await grid.putAll([new Uint8Array(3_900_000).fill(1)]);
+        const files = Array.from({ length: 12 }, (_, i) => ({ name: `f${i}`, digest: big[0] }));
+        const [root] = await grid.putAll([DirectoryCodec.encode({ files })]);
+        const inputs = () => grid.action(sh("cat f* | wc -c"), { inputRootDigest: root });
+        const told = await grid.execute(await inputs()).error();
+        assertFailure(told, Code.UNAVAILABLE, "after 3 faults", "worker small-", "No space left");
+        await grid.assertGood();
+        await using _large = await new OwnWorker(field, "large", addressOf(field)).connected(field);
+        const { result, status } = await grid.execute(await inputs()).response();
+        assertEquals([status?.message ?? "", result?.executionMetadata?.worker], ["", "large"]);
+        assertEquals(await grid.text(result?.stdoutDigest), "46800000\n");
+      } finally {
+        for (const mount of mounts) await new Deno.Command("umount", { args: ["-l", mount] }).output();
+      }
+    });
+  },
+);
