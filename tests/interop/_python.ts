@@ -5,7 +5,7 @@
  */
 
 /** What runs Python; to have it: `python3 -m pip install grpcio grpcio-tools hpack`. */
-const PYTHON = Deno.env.get("BROKKR_TEST_PYTHON") ?? "python3";
+export const PYTHON: string = Deno.env.get("BROKKR_TEST_PYTHON") ?? "python3";
 /** No case takes nearly as long; a client that hangs must not hold the tests for ever. */
 const LIMIT_MS = 240_000;
 
@@ -90,6 +90,11 @@ export class PythonClient implements AsyncDisposable {
 
   private constructor(out: string) {
     this.#out = out;
+  }
+
+  /** Directory of the protocol's modules, made by Google's compiler. */
+  get modules(): string {
+    return this.#out;
   }
 
   static async open(): Promise<PythonClient> {
