@@ -78,113 +78,127 @@ export function encodeJson(
   }));
 }
 
-/** Writes fields of protobuf messages; see https://protobuf.dev/programming-guides/encoding/. */
-class Message {
-  readonly #parts: Uint8Array[] = [];
-  #length = 0;
+const encoder = new TextEncoder();
 
-  #add(part: Uint8Array): void {
-    this.#parts.push(part);
-    this.#length += part.length;
+/**
+ * Writes protobuf into one buffer that grows; see https://protobuf.dev/programming-guides/encoding/. A message inside
+ * another is written in place, and moved on by the bytes of its length once that is known.
+ */
+class Writer {
+  #bytes = new Uint8Array(64 * 1024);
+  #view = new DataView(this.#bytes.buffer);
+  #at = 0;
+
+  #room(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#at + bytes));
+    larger.set(this.#bytes.subarray(0, this.#at));
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
+  }
+
+  #varint(value: number): void {
+    this.#room(10);
+    for (; value >= 0x80; value = Math.floor(value / 128)) this.#bytes[this.#at++] = (value % 128) | 0x80;
+    this.#bytes[this.#at++] = value;
   }
 
   #tag(field: number, type: number): void {
     this.#varint(field * 8 + type);
   }
 
-  #varint(value: number): void {
-    const bytes: number[] = [];
-    for (; value >= 0x80; value = Math.floor(value / 128)) bytes.push((value % 128) | 0x80);
-    bytes.push(value);
-    this.#add(Uint8Array.from(bytes));
-  }
-
-  bytes(field: number, value: Uint8Array): this {
+  /** A message, whose fields `write` writes. */
+  message(field: number, write: () => void): void {
     this.#tag(field, 2);
-    this.#varint(value.length);
-    this.#add(value);
-    return this;
+    const from = this.#at;
+    write();
+    const length = this.#at - from;
+    let prefix = 1;
+    for (let rest = length; rest >= 0x80; rest = Math.floor(rest / 128)) prefix++;
+    this.#room(prefix);
+    this.#bytes.copyWithin(from + prefix, from, this.#at);
+    this.#at = from;
+    this.#varint(length);
+    this.#at += length;
   }
 
-  text(field: number, value: string): this {
-    return value === "" ? this : this.bytes(field, new TextEncoder().encode(value));
+  /** A text, also an empty one. */
+  text(field: number, value: string): void {
+    this.message(field, () => {
+      this.#room(3 * value.length);
+      this.#at += encoder.encodeInto(value, this.#bytes.subarray(this.#at)).written;
+    });
   }
 
-  hex(field: number, value: string): this {
-    return value === "" ? this : this.bytes(field, Uint8Array.fromHex(value));
-  }
-
-  message(field: number, value: Message): this {
-    return this.bytes(field, value.finish());
+  /** Bytes that are written as hex; none for `""`. */
+  hex(field: number, value: string): void {
+    if (value === "") return;
+    this.#tag(field, 2);
+    this.#varint(value.length / 2);
+    this.#room(value.length / 2);
+    for (let i = 0; i < value.length; i += 2) this.#bytes[this.#at++] = parseInt(value.slice(i, i + 2), 16);
   }
 
   /** A number of 0 to 2^53. */
-  uint(field: number, value: number): this {
+  uint(field: number, value: number): void {
     this.#tag(field, 0);
     this.#varint(value);
-    return this;
   }
 
-  fixed64(field: number, value: bigint): this {
+  fixed64(field: number, value: bigint): void {
     this.#tag(field, 1);
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setBigUint64(0, value, true);
-    this.#add(bytes);
-    return this;
+    this.#room(8);
+    this.#view.setBigUint64(this.#at, value, true);
+    this.#at += 8;
   }
 
-  fixed32(field: number, value: number): this {
+  fixed32(field: number, value: number): void {
     this.#tag(field, 5);
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setUint32(0, value, true);
-    this.#add(bytes);
-    return this;
+    this.#room(4);
+    this.#view.setUint32(this.#at, value, true);
+    this.#at += 4;
   }
 
-  double(field: number, value: number): this {
+  double(field: number, value: number): void {
     this.#tag(field, 1);
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setFloat64(0, value, true);
-    this.#add(bytes);
-    return this;
+    this.#room(8);
+    this.#view.setFloat64(this.#at, value, true);
+    this.#at += 8;
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    const whole = new Uint8Array(this.#length);
-    let at = 0;
-    for (const part of this.#parts) {
-      whole.set(part, at);
-      at += part.length;
-    }
-    return whole;
+    return this.#bytes.subarray(0, this.#at);
   }
 }
 
-/** A KeyValue. */
-function keyValue(key: string, value: AttributeValue): Message {
-  const any = new Message();
-  // A oneof is written even when it holds nothing.
-  if (typeof value === "string") any.bytes(1, new TextEncoder().encode(value));
-  else if (typeof value === "boolean") any.uint(2, value ? 1 : 0);
-  // A negative one would take the ten bytes of its two's complement; a double says the same.
-  else if (Number.isSafeInteger(value) && value >= 0) any.uint(3, value);
-  else any.double(4, value);
-  return new Message().text(1, key).message(2, any);
+function writeKeyValue(writer: Writer, key: string, value: AttributeValue): void {
+  writer.text(1, key);
+  writer.message(2, () => {
+    // A oneof is written even when it holds nothing.
+    if (typeof value === "string") writer.text(1, value);
+    else if (typeof value === "boolean") writer.uint(2, value ? 1 : 0);
+    // A negative one would take the ten bytes of its two's complement; a double says the same.
+    else if (Number.isSafeInteger(value) && value >= 0) writer.uint(3, value);
+    else writer.double(4, value);
+  });
 }
 
-function span(source: EndedSpan): Message {
-  const message = new Message()
-    .hex(1, source.traceId)
-    .hex(2, source.spanId)
-    .hex(4, source.parentId)
-    .text(5, source.name)
-    .uint(6, KINDS[source.kind])
-    .fixed64(7, nanos(source.startMs))
-    .fixed64(8, nanos(source.endMs));
-  for (const [key, value] of source.attributes) message.message(9, keyValue(key, value));
-  const status = new Message();
-  if (source.failure !== undefined) status.text(2, source.failure).uint(3, STATUS_ERROR);
-  return message.message(15, status).fixed32(16, 1);
+function writeSpan(writer: Writer, span: EndedSpan): void {
+  writer.hex(1, span.traceId);
+  writer.hex(2, span.spanId);
+  writer.hex(4, span.parentId);
+  writer.text(5, span.name);
+  writer.uint(6, KINDS[span.kind]);
+  writer.fixed64(7, nanos(span.startMs));
+  writer.fixed64(8, nanos(span.endMs));
+  for (const [key, value] of span.attributes) writer.message(9, () => writeKeyValue(writer, key, value));
+  const { failure } = span;
+  writer.message(15, () => {
+    if (failure === undefined) return;
+    writer.text(2, failure);
+    writer.uint(3, STATUS_ERROR);
+  });
+  writer.fixed32(16, 1);
 }
 
 /** A request as protobuf. */
@@ -192,9 +206,20 @@ export function encodeProtobuf(
   { resource, scope }: SpanSource,
   spans: readonly EndedSpan[],
 ): Uint8Array<ArrayBuffer> {
-  const scopeSpans = new Message().message(1, new Message().text(1, scope.name).text(2, scope.version));
-  for (const each of spans) scopeSpans.message(2, span(each));
-  const attributes = new Message();
-  for (const [key, value] of Object.entries(resource)) attributes.message(1, keyValue(key, value));
-  return new Message().message(1, new Message().message(1, attributes).message(2, scopeSpans)).finish();
+  const writer = new Writer();
+  writer.message(1, () => {
+    writer.message(1, () => {
+      for (const [key, value] of Object.entries(resource)) {
+        writer.message(1, () => writeKeyValue(writer, key, value));
+      }
+    });
+    writer.message(2, () => {
+      writer.message(1, () => {
+        writer.text(1, scope.name);
+        writer.text(2, scope.version);
+      });
+      for (const span of spans) writer.message(2, () => writeSpan(writer, span));
+    });
+  });
+  return writer.finish();
 }

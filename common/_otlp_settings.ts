@@ -80,7 +80,7 @@ function read(env: Environment, service: string): OtlpSettings {
     timeoutMs: timeout(env),
     delayMs: count(env, "OTEL_BSP_SCHEDULE_DELAY", 5000, 1, 3_600_000),
     queueLimit,
-    batchSize: Math.min(queueLimit, count(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 256, 1, MAX_BATCH)),
+    batchSize: Math.min(queueLimit, count(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 128, 1, MAX_BATCH)),
     sampling: sampling(env),
     resource: {
       ...pairs("OTEL_RESOURCE_ATTRIBUTES", text(env, "OTEL_RESOURCE_ATTRIBUTES")),

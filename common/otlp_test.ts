@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import fc from "fast-check";
 import protobuf from "protobufjs";
+import { encodeJson, encodeProtobuf } from "./_otlp_encode.ts";
 import { ManualClock } from "./clock.ts";
 import { type OtlpSettings, otlpSettings, otlpTracer, otlpWanted } from "./otlp.ts";
 import { seededRandom } from "./random.ts";
@@ -128,6 +130,45 @@ for (const protocol of ["http/json", "http/protobuf"]) {
   });
 }
 
+Deno.test("Spans of any texts are the same in protobuf as in JSON", () => {
+  const texts = fc.record({
+    name: fc.string({ unit: "binary", maxLength: 300 }),
+    value: fc.string({ maxLength: 50_000 }),
+  });
+  fc.assert(
+    fc.property(fc.array(texts, { minLength: 1, maxLength: 5 }), fc.maxSafeNat(), (list, startMs) => {
+      const source = { resource: { a: "b" }, scope: SCOPE };
+      const spans = list.map(({ name, value }) => ({
+        traceId: "0af7651916cd43dd8448eb211c80319c",
+        spanId: "b7ad6b7169203331",
+        parentId: "",
+        name,
+        kind: "client" as const,
+        startMs: startMs / 1e6,
+        endMs: startMs / 1e6 + 1,
+        attributes: new Map<string, string | number>([[name, value], ["number", startMs]]),
+        failure: value,
+      }));
+      const json = JSON.parse(new TextDecoder().decode(encodeJson(source, spans)));
+      // deno-lint-ignore no-explicit-any -- what came, whatever it is
+      const binary = decodeProtobuf(encodeProtobuf(source, spans)) as any;
+      // Protobuf writes no default values; its empty texts are absent or empty.
+      const seen = binary.resourceSpans[0].scopeSpans[0].spans;
+      assertEquals(seen.length, list.length);
+      json.resourceSpans[0].scopeSpans[0].spans.forEach((span: typeof seen[number], i: number) => {
+        assertEquals(seen[i].name ?? "", new TextDecoder().decode(new TextEncoder().encode(span.name)));
+        assertEquals(
+          seen[i].status.message ?? "",
+          new TextDecoder().decode(new TextEncoder().encode(span.status.message)),
+        );
+        assertEquals(seen[i].startTimeUnixNano ?? "0", span.startTimeUnixNano);
+        assertEquals(seen[i].attributes[1].value.intValue, span.attributes[1].value.intValue);
+      });
+    }),
+    { numRuns: 50 },
+  );
+});
+
 Deno.test("A trace that its caller does not record is not recorded, and keeps its id", async () => {
   await using receiving = receiver();
   const tracer = otlpTracer(settings({ OTEL_EXPORTER_OTLP_ENDPOINT: receiving.url }), { scope: SCOPE });
@@ -170,7 +211,7 @@ Deno.test("A receiver that hangs costs spans beyond the queue, and no time at th
     { scope: SCOPE, events: { dropped: (count) => dropped += count } },
   );
   for (let i = 0; i < 10_000; i++) tracer.start("span").end();
-  // One batch of 100 is under way, 100 wait.
+  // One batch is under way, 100 wait.
   assertEquals(dropped, 9800);
   await tracer.close(50);
   assertEquals(dropped, 10_000);

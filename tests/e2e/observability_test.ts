@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { testUnless } from "../_skip.ts";
+import { type Family, readExposition } from "./_exposition.ts";
 import { attribute, ObservedGrid, type SeenSpan, SpanReceiver } from "./_observed.ts";
 
 const openssl = await new Deno.Command("openssl", { args: ["version"], stdout: "null", stderr: "null" })
@@ -203,7 +204,9 @@ Deno.test("What fails is marked as failed in the trace, and told in the logs", a
 for (const kind of ["hangs", "is not there"]) {
   Deno.test(`A receiver of spans that ${kind} is no trouble to builds, nor to their end`, async () => {
     const receiver = new SpanReceiver({ hangs: true });
-    const nobody = kind === "hangs" ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1" };
+    const nobody: Record<string, string> = kind === "hangs"
+      ? {}
+      : { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1" };
     const env = { ...receiver.env, ...nobody, OTEL_EXPORTER_OTLP_TIMEOUT: "600000" };
     const grid = await ObservedGrid.start({ env });
     let stopped;
@@ -238,5 +241,104 @@ Deno.test("An OTEL_ variable that is wrong is told, and keeps nobody from servin
   for (const { lines } of [grid.control, grid.worker]) {
     assert(lines.some((line) => line.includes("Spans are not exported")));
     assert(lines.every((line) => !line.includes("secret")));
+  }
+});
+
+async function page(url: string): Promise<ReadonlyMap<string, Family>> {
+  const response = await fetch(`${url}/metrics`);
+  assertMatch(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+  return readExposition(await response.text());
+}
+
+/** The table of docs/observability.md. */
+function metricTable(control: ReadonlyMap<string, Family>, worker: ReadonlyMap<string, Family>): string {
+  const all = new Map([...worker, ...control]);
+  const rows = [...all.values()].sort((a, b) => a.name < b.name ? -1 : 1).map(({ name, type, help }) => {
+    const where = [control.has(name) ? "control" : "", worker.has(name) ? "worker" : ""].filter((each) =>
+      each !== ""
+    );
+    return `| \`${name}\` | ${type} | ${where.join(", ")} | ${help} |`;
+  });
+  return ["| metric | type | process | what it is |", "| --- | --- | --- | --- |", ...rows].join("\n");
+}
+
+/** A Markdown table without the blanks that a formatter puts between its columns. */
+function bare(table: string): string {
+  return table.replace(/ +\|/g, " |").replace(/-{3,}/g, "---").trim();
+}
+
+Deno.test("Pages of metrics are well-formed, say what was done, and are what the guide lists", async () => {
+  await using receiver = new SpanReceiver();
+  const grid = await ObservedGrid.start({ env: receiver.env });
+  try {
+    for (
+      const json of [await fetch(`${grid.controlPages}/readyz`), await fetch(`${grid.workerPages}/readyz`)]
+    ) {
+      assertEquals([json.status, await json.json()], [200, { ready: true, waiting: {} }]);
+    }
+    await Deno.writeTextFile(`${grid.directory}/in.txt`, "Hello");
+    for (let i = 0; i < 2; i++) {
+      assertEquals((await grid.brokk(["run", "--input=in.txt", "--", "/bin/cat", "in.txt"])).code, 0);
+    }
+    const [control, worker] = [await page(grid.controlPages), await page(grid.workerPages)];
+    const value = (family: string, sample = family) => control.get(family)?.samples.get(sample);
+    assertEquals(value("brokkr_jobs_running"), 0);
+    assertEquals(value("brokkr_worker_capacity_utilization"), 0);
+    assertEquals(value("brokkr_operations_total", 'brokkr_operations_total{code="OK",cached="false"}'), 1);
+    // Asked by brokk and by Execute in vain, and by the second brokk with success.
+    assertEquals(value("brokkr_action_cache_hit_ratio"), 1 / 3);
+    const method = 'method="build.bazel.remote.execution.v2.Execution/Execute"';
+    assertEquals(
+      value("brokkr_rpc_duration_seconds", `brokkr_rpc_duration_seconds_count{${method},code="OK"}`),
+      1,
+    );
+    assertEquals(value("brokkr_rpc_inflight", `brokkr_rpc_inflight{${method}}`), 0);
+    assert([...control.get("brokkr_cas_hits_total")?.samples.values() ?? []].some((hits) => hits > 0));
+    const asked = 'method="build.bazel.remote.execution.v2.ActionCache/GetActionResult"';
+    assertEquals(value("brokkr_errors_total", `brokkr_errors_total{${asked},code="NOT_FOUND"}`), 1);
+    assertEquals(
+      worker.get("brokkr_worker_results_total")?.samples.get(
+        'brokkr_worker_results_total{outcome="completed"}',
+      ),
+      1,
+    );
+    for (const families of [control, worker]) {
+      const of = (name: string) => families.get(name)?.samples.get(name) ?? 0;
+      assert(of("process_resident_memory_bytes") > 10e6);
+      assert(of("process_cpu_seconds_total") > 0);
+      assert(of("process_open_fds") > 3);
+      assert(
+        (families.get("brokkr_event_loop_lag_seconds")?.samples.get("brokkr_event_loop_lag_seconds_count") ??
+          0) > 0,
+      );
+    }
+    const guide = await Deno.readTextFile(new URL("../../docs/observability.md", import.meta.url));
+    const table = metricTable(control, worker);
+    assert(bare(guide).includes(bare(table)), `docs/observability.md should hold this table:\n${table}`);
+  } finally {
+    await grid.stop();
+  }
+});
+
+Deno.test("A worker without control says so, and lives", async () => {
+  const grid = await ObservedGrid.start();
+  try {
+    assertEquals(await grid.control.stop().then(({ code }) => code), 0);
+    // The worker notices when its stream ends, which is on its way.
+    let status = 200;
+    let body: unknown;
+    while (status === 200) {
+      const response = await fetch(`${grid.workerPages}/readyz`);
+      status = response.status;
+      body = await response.json();
+    }
+    assertEquals([status, body], [503, {
+      ready: false,
+      waiting: { control: "Control has not taken it in, or is out of reach" },
+    }]);
+    const live = await fetch(`${grid.workerPages}/livez`);
+    assertEquals([live.status, await live.text()], [200, "ok\n"]);
+  } finally {
+    await grid.stop();
   }
 });
