@@ -5,12 +5,13 @@
  */
 
 import { BrokkrError, Code, mapLimit } from "@brokkr/common";
-import { RawByteStream, RawCas } from "@brokkr/proto";
+import { Compressor, RawByteStream, RawCas } from "@brokkr/proto";
 import type { CallOptions } from "@brokkr/proto/rpc";
 import type { ReadRange } from "../blob_store.ts";
 import { type Digest, formatDigest, missingBlobsError } from "../digest.ts";
 import { formatReadName } from "../resource_name.ts";
 import { divide, statusError, verify, wrongHash, wrongSize } from "./_batches.ts";
+import { plainOf } from "./_compression.ts";
 import { isTransient, waitToRetry } from "./_retry.ts";
 import type { ClientContext, DownloadOptions } from "./types.ts";
 
@@ -74,11 +75,13 @@ async function fetchBatch(
   options: CallOptions,
 ): Promise<void> {
   let left = digests;
+  const codec = await context.compression?.forStreams();
   for (let attempt = 1; left.length > 0; attempt++) {
     const response = await context.channel.unary(RawCas.batchReadBlobs, {
       instanceName: context.instance,
       digests: left,
       digestFunction: context.fn.value,
+      acceptableCompressors: codec === undefined ? [] : [Compressor.ZSTD],
     }, options);
     const byHash = new Map(response.responses.map((each) => [each.digest?.hash, each]));
     const again: Digest[] = [];
@@ -89,8 +92,9 @@ async function fetchBatch(
         ? new BrokkrError(Code.UNAVAILABLE, `The server's answer leaves out blob ${formatDigest(digest)}`)
         : statusError(entry.status, digest);
       if (error === undefined && entry !== undefined) {
-        verify(digest, entry.data);
-        await sink(digest, entry.data);
+        const data = await plainOf(codec, digest, entry);
+        verify(digest, data);
+        await sink(digest, data);
       } else if (error?.code === Code.NOT_FOUND) missing.push(digest);
       else if (isTransient(error) || error?.code === Code.RESOURCE_EXHAUSTED) {
         again.push(digest);
@@ -134,15 +138,11 @@ export async function* readBlob(
   const end = Math.min(digest.sizeBytes, start + (range.limit ?? Infinity));
   if (end <= start && start <= digest.sizeBytes) return;
   const hasher = start === 0 && end === digest.sizeBytes ? digest.fn.hasher() : undefined;
-  const resourceName = formatReadName(context.instance, digest);
   let offset = start;
   for (let attempt = 1; offset < end || start > digest.sizeBytes;) {
     const before = offset;
     try {
-      // A limit of 0 means all, which is what is left when nothing was left out.
-      const readLimit = end === digest.sizeBytes ? 0 : end - offset;
-      const request = { resourceName, readOffset: offset, readLimit };
-      for await (const { data } of context.channel.serverStream(RawByteStream.read, request, options)) {
+      for await (const data of readFrom(context, digest, offset, end, options)) {
         if (offset + data.length > end) throw wrongSize(digest, offset + data.length);
         hasher?.update(data);
         offset += data.length;
@@ -157,4 +157,30 @@ export async function* readBlob(
   }
   const hash = hasher?.digestHex();
   if (hash !== undefined && hash !== digest.hash) throw wrongHash(digest, hash);
+}
+
+/** The bytes of a blob from `offset` to `end`, in one attempt. */
+async function* readFrom(
+  context: ClientContext,
+  digest: Digest,
+  offset: number,
+  end: number,
+  options: CallOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  // A limit of 0 means all, which is what is left when nothing was left out. A compressed read takes no other.
+  const readLimit = end === digest.sizeBytes ? 0 : end - offset;
+  const codec = readLimit === 0 && offset < end ? await context.compression?.forStreams() : undefined;
+  const resourceName = formatReadName(context.instance, digest, codec && "zstd");
+  const request = { resourceName, readOffset: offset, readLimit };
+  async function* received() {
+    for await (const { data } of context.channel.serverStream(RawByteStream.read, request, options)) {
+      yield data;
+    }
+  }
+  if (codec === undefined) return yield* received();
+  yield* codec.decompress(received(), {
+    sizeBytes: end - offset,
+    code: Code.DATA_LOSS,
+    signal: options.signal,
+  });
 }

@@ -9,6 +9,7 @@ import { RawByteStream, RawCas, type WriteRequest } from "@brokkr/proto";
 import { type Digest, formatDigest } from "../digest.ts";
 import { formatUploadName } from "../resource_name.ts";
 import { divide, statusError } from "./_batches.ts";
+import { type Codec, packEntries } from "./_compression.ts";
 import { isTransient, retrying, waitToRetry } from "./_retry.ts";
 import type { ClientContext, TransferOptions, UploadBlob } from "./types.ts";
 
@@ -43,9 +44,10 @@ async function sendBatch(
   options: TransferOptions,
   progress: (blobs: number, bytes: number) => void,
 ): Promise<void> {
-  let left = await Promise.all(
+  const blobs = await Promise.all(
     batch.map(async (blob) => ({ digest: blob.digest, data: await wholeOf(blob) })),
   );
+  let left = await packEntries(await context.compression?.forBatches(), blobs);
   for (let attempt = 1; left.length > 0; attempt++) {
     const response = await context.channel.unary(RawCas.batchUpdateBlobs, {
       instanceName: context.instance,
@@ -60,7 +62,7 @@ async function sendBatch(
       const { hash } = blob.digest;
       const error = byHash.has(hash) ? statusError(byHash.get(hash), blob.digest) : unanswered(blob.digest);
       if (error === undefined) {
-        bytes += blob.data.length;
+        bytes += blob.digest.sizeBytes;
         continue;
       }
       again.push(blob);
@@ -119,10 +121,11 @@ async function sendStream(
   const { digest } = blob;
   let reported = 0;
   await retrying(context, options.signal, async () => {
+    const codec = await context.compression?.forStreams();
     // A new id each time: an interrupted upload's own may still be in use by the server.
-    const name = formatUploadName(context.instance, randomHex(context.random, 16), digest);
+    const name = formatUploadName(context.instance, randomHex(context.random, 16), digest, codec && "zstd");
     let sent = 0;
-    const source = new WriteSource(name, blob, (bytes) => {
+    const source = new WriteSource(name, blob, codec, (bytes) => {
       sent += bytes;
       if (sent <= reported) return;
       progress(0, sent - reported);
@@ -139,7 +142,7 @@ async function sendStream(
       // What went wrong here says more than the cancellation that it caused.
       throw source.failure ?? error;
     }
-    if (committedSize !== digest.sizeBytes && committedSize !== -1) {
+    if (committedSize !== source.sentBytes && committedSize !== digest.sizeBytes && committedSize !== -1) {
       throw new BrokkrError(
         Code.UNAVAILABLE,
         `The server took ${committedSize} bytes of blob ${formatDigest(digest)}`,
@@ -151,39 +154,66 @@ async function sendStream(
 
 class WriteSource {
   failure: unknown;
+  /** Bytes that were sent, compressed or not. */
+  sentBytes = 0;
   readonly #name: string;
   readonly #blob: UploadBlob;
+  readonly #codec: Codec | undefined;
   readonly #onSent: (bytes: number) => void;
 
-  constructor(name: string, blob: UploadBlob, onSent: (bytes: number) => void) {
+  constructor(
+    name: string,
+    blob: UploadBlob,
+    codec: Codec | undefined,
+    onSent: (bytes: number) => void,
+  ) {
+    this.#codec = codec;
     this.#name = name;
     this.#blob = blob;
     this.#onSent = onSent;
   }
 
   async *requests(): AsyncGenerator<Partial<WriteRequest>, void, undefined> {
-    const { digest, data } = this.#blob;
-    let offset = 0;
+    const { sizeBytes } = this.#blob.digest;
     try {
-      for await (const chunk of typeof data === "function" ? data() : [data]) {
-        if (offset + chunk.length > digest.sizeBytes) throw otherSize(digest, offset + chunk.length);
-        for (let at = 0; at < chunk.length; at += CHUNK_BYTES) {
-          const piece = chunk.subarray(at, at + CHUNK_BYTES);
-          const finishWrite = offset + piece.length === digest.sizeBytes;
-          yield {
-            resourceName: offset === 0 ? this.#name : "",
-            writeOffset: offset,
-            finishWrite,
-            data: piece,
-          };
-          offset += piece.length;
-          this.#onSent(piece.length);
+      if (this.#codec === undefined) {
+        for await (const piece of this.#pieces()) {
+          yield this.#message(piece, this.sentBytes + piece.length === sizeBytes);
         }
+        return;
       }
-      if (offset !== digest.sizeBytes) throw otherSize(digest, offset);
+      // One piece is held back, as only the end of the stream shows which is the last.
+      let held: Uint8Array | undefined;
+      for await (const piece of this.#codec.compress(this.#pieces(), { sizeBytes })) {
+        if (held !== undefined) yield this.#message(held, false);
+        held = piece;
+      }
+      if (held !== undefined) yield this.#message(held, true);
     } catch (error) {
       this.failure = error;
       throw error;
     }
+  }
+
+  #message(data: Uint8Array, finishWrite: boolean): Partial<WriteRequest> {
+    const writeOffset = this.sentBytes;
+    this.sentBytes += data.length;
+    return { resourceName: writeOffset === 0 ? this.#name : "", writeOffset, finishWrite, data };
+  }
+
+  /** The blob in pieces that fit a message; throws when there are more or fewer bytes than its digest says. */
+  async *#pieces(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { digest, data } = this.#blob;
+    let offset = 0;
+    for await (const chunk of typeof data === "function" ? data() : [data]) {
+      if (offset + chunk.length > digest.sizeBytes) throw otherSize(digest, offset + chunk.length);
+      for (let at = 0; at < chunk.length; at += CHUNK_BYTES) {
+        const piece = chunk.subarray(at, at + CHUNK_BYTES);
+        yield piece;
+        offset += piece.length;
+        this.#onSent(piece.length);
+      }
+    }
+    if (offset !== digest.sizeBytes) throw otherSize(digest, offset);
   }
 }

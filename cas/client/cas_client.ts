@@ -9,6 +9,7 @@ import {
   ActionCache,
   type ActionResult,
   Capabilities,
+  Compressor,
   type Init,
   packedHash,
   RawCas,
@@ -19,6 +20,7 @@ import type { ReadRange } from "../blob_store.ts";
 import { type Digest, type DigestFunction, digestKey, formatDigest } from "../digest.ts";
 import { checkInstanceName } from "../resource_name.ts";
 import { statusError, unique, verify } from "./_batches.ts";
+import { plainOf, WireCompression } from "./_compression.ts";
 import { type BlobSink, fetchBlobs, readBlob, readWhole } from "./_download.ts";
 import { retrying } from "./_retry.ts";
 import { sendBlobs } from "./_upload.ts";
@@ -73,6 +75,9 @@ export class CasClient {
       parallel,
       attempts,
       maxBatchBytes,
+      compression: options.compression === "auto"
+        ? new WireCompression(() => this.capabilities())
+        : undefined,
     };
     this.#emptyHash = options.fn.hash(new Uint8Array());
   }
@@ -149,7 +154,13 @@ export class CasClient {
     if (this.#isEmpty(digest)) return new Uint8Array();
     const { channel, instance, fn, maxBatchBytes } = this.#context;
     if (digest.sizeBytes > maxBatchBytes / 2) return await readWhole(this.#context, digest, options);
-    const request = { instanceName: instance, digests: [digest], digestFunction: fn.value };
+    const codec = await this.#context.compression?.forStreams();
+    const request = {
+      instanceName: instance,
+      digests: [digest],
+      digestFunction: fn.value,
+      acceptableCompressors: codec === undefined ? [] : [Compressor.ZSTD],
+    };
     return await retrying(this.#context, options.signal, async () => {
       const { responses } = await channel.unary(RawCas.batchReadBlobs, request, options);
       const entry = responses[0];
@@ -161,8 +172,9 @@ export class CasClient {
       }
       const error = statusError(entry.status, digest);
       if (error !== undefined) throw error;
-      verify(digest, entry.data);
-      return entry.data;
+      const data = await plainOf(codec, digest, entry);
+      verify(digest, data);
+      return data;
     });
   }
 

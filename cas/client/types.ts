@@ -7,6 +7,7 @@
 import type { Clock, Random } from "@brokkr/common";
 import type { CallOptions, Channel } from "@brokkr/proto/rpc";
 import type { Digest, DigestFunction } from "../digest.ts";
+import type { WireCompression } from "./_compression.ts";
 
 /** A blob to upload: its bytes, or a way to read them, which may be called more than once. */
 export interface UploadBlob {
@@ -73,6 +74,11 @@ export interface CasClientOptions {
   readonly attempts?: number;
   /** Waits between attempts; the system's by default. */
   readonly clock?: Clock;
+  /**
+   * `auto` moves blobs zstd-compressed where the server offers it and it makes them smaller, which pays on slow links;
+   * `off`, the default, moves them as they are, which is faster over loopback and fast networks.
+   */
+  readonly compression?: "auto" | "off";
 }
 
 /** What the client's parts share. */
@@ -85,4 +91,5 @@ export interface ClientContext {
   readonly parallel: number;
   readonly attempts: number;
   readonly maxBatchBytes: number;
+  readonly compression: WireCompression | undefined;
 }

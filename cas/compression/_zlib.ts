@@ -19,6 +19,11 @@ export function loadZlib(): Promise<ZlibModule> {
   return loading ??= import("node:zlib");
 }
 
+/** What the module gives, a Buffer, as the plain bytes that everything else here works with. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /**
  * Feeds a transform one piece at a time and gives what that yields.
  *
@@ -34,7 +39,7 @@ export class ZlibPump implements Disposable {
   /** A pump that owns `transform`. */
   constructor(transform: ZlibTransform) {
     this.#transform = transform;
-    transform.on("data", (piece: Uint8Array) => void this.#pieces.push(piece));
+    transform.on("data", (piece: Uint8Array) => void this.#pieces.push(plainBytes(piece)));
     transform.on("error", (error: unknown) => {
       this.#failure ??= error;
       this.#fail?.(error);

@@ -7,7 +7,7 @@
 import { Slices } from "@brokkr/common";
 import { FrameScanner } from "./_frames.ts";
 import type { ByteShares } from "./byte_shares.ts";
-import { loadZlib, type ZlibModule, ZlibPump } from "./_zlib.ts";
+import { loadZlib, plainBytes, type ZlibModule, ZlibPump } from "./_zlib.ts";
 import { concat } from "./decompress.ts";
 
 /** The fastest level proper: on the event loop of a server, time counts more than the last tenth of the size. */
@@ -125,5 +125,5 @@ function compressFrame(zlib: ZlibModule, data: Uint8Array, level: number): Uint8
     ...told(data.length),
     params: { [zlib.constants.ZSTD_c_compressionLevel]: level },
   });
-  return ofFirstFrame(ownScanner(), packed);
+  return ofFirstFrame(ownScanner(), plainBytes(packed));
 }

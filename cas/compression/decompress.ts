@@ -7,7 +7,7 @@
 import { BrokkrError, type ByteLease, Code, Slices } from "@brokkr/common";
 import { FrameError, FrameScanner, MAX_BLOCK_BYTES } from "./_frames.ts";
 import type { ByteShares } from "./byte_shares.ts";
-import { loadZlib, type ZlibModule, ZlibPump } from "./_zlib.ts";
+import { loadZlib, plainBytes, type ZlibModule, ZlibPump } from "./_zlib.ts";
 
 /** log2 of the largest window taken: 8 MiB, which RFC 8878 wants every decoder to take, and levels up to 19 keep to. */
 const MAX_WINDOW_LOG = 23;
@@ -247,7 +247,7 @@ function decompressFrame(zlib: ZlibModule, data: Uint8Array, sizeBytes: number):
     throw error;
   }
   checkEnd(scanner, output.length, sizeBytes);
-  return output;
+  return plainBytes(output);
 }
 
 /** `pieces`, which have `sizeBytes` in all, as one. */

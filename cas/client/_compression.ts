@@ -1,0 +1,108 @@
+/**
+ * zstd on the client's side of the wire. The codec is loaded when it is first used, so that a client without
+ * compression starts as fast as ever.
+ *
+ * @module
+ */
+
+import { BrokkrError, Code, Slices } from "@brokkr/common";
+import { Compressor, type ServerCapabilities } from "@brokkr/proto";
+import { type Digest, formatDigest } from "../digest.ts";
+
+/** Blobs smaller than this travel as they are. */
+const LEAST_BYTES = 128;
+
+/** The codec. */
+export type Codec = typeof import("../compression/mod.ts");
+
+/** An entry of a batch, plain or compressed. */
+export interface BatchEntry {
+  readonly digest: Digest;
+  readonly data: Uint8Array;
+  readonly compressor: Compressor;
+}
+
+interface Offer {
+  readonly streams: Codec | undefined;
+  readonly batches: Codec | undefined;
+}
+
+/** What a server takes and gives compressed; it is asked once. */
+export class WireCompression {
+  readonly #ask: () => Promise<ServerCapabilities>;
+  #offer: Promise<Offer> | undefined;
+
+  /** Compression with a server that `ask` asks. */
+  constructor(ask: () => Promise<ServerCapabilities>) {
+    this.#ask = ask;
+  }
+
+  /** The codec for streams and for batches that are read, if the server has it. */
+  async forStreams(): Promise<Codec | undefined> {
+    return (await this.#offered()).streams;
+  }
+
+  /** The codec for batches that are written, if the server takes it. */
+  async forBatches(): Promise<Codec | undefined> {
+    return (await this.#offered()).batches;
+  }
+
+  #offered(): Promise<Offer> {
+    return this.#offer ??= this.#load().catch(() => {
+      // Who does not tell what it can do is sent plain data now, and asked again the next time.
+      this.#offer = undefined;
+      return { streams: undefined, batches: undefined };
+    });
+  }
+
+  async #load(): Promise<Offer> {
+    const [codec, { cacheCapabilities }] = await Promise.all([import("../compression/mod.ts"), this.#ask()]);
+    const has = (list: readonly Compressor[] | undefined) =>
+      list?.includes(Compressor.ZSTD) ? codec : undefined;
+    return {
+      streams: has(cacheCapabilities?.supportedCompressors),
+      batches: has(cacheCapabilities?.supportedBatchUpdateCompressors),
+    };
+  }
+}
+
+/** Entries for a batch, compressed where that saves a sixteenth at least. */
+export async function packEntries(
+  codec: Codec | undefined,
+  blobs: readonly { readonly digest: Digest; readonly data: Uint8Array }[],
+): Promise<BatchEntry[]> {
+  const entries: BatchEntry[] = [];
+  const slices = new Slices();
+  for (const { digest, data } of blobs) {
+    if (slices.spent) await slices.next();
+    const packed = codec === undefined || data.length < LEAST_BYTES
+      ? undefined
+      : await codec.compressWhole(data);
+    entries.push(
+      packed === undefined || packed.length > data.length - data.length / 16
+        ? { digest, data, compressor: Compressor.IDENTITY }
+        : { digest, data: packed, compressor: Compressor.ZSTD },
+    );
+  }
+  return entries;
+}
+
+/**
+ * The blob in an entry that came; still to be verified.
+ *
+ * @throws {BrokkrError} DATA_LOSS when it came damaged, or compressed as nobody asked for.
+ */
+export function plainOf(
+  codec: Codec | undefined,
+  digest: Digest,
+  entry: { readonly data: Uint8Array; readonly compressor: Compressor },
+): Uint8Array | Promise<Uint8Array> {
+  if (entry.compressor === Compressor.IDENTITY) return entry.data;
+  if (entry.compressor === Compressor.ZSTD && codec !== undefined) {
+    return codec.decompressWhole(entry.data, { sizeBytes: digest.sizeBytes, code: Code.DATA_LOSS });
+  }
+  throw new BrokkrError(
+    Code.DATA_LOSS,
+    `Blob ${formatDigest(digest)} came with compressor ${entry.compressor}, which was not asked for`,
+  );
+}
