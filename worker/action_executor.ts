@@ -35,6 +35,7 @@ import { statusOf } from "@brokkr/proto/rpc/status";
 import type { Collector, OutputFields } from "./collector.ts";
 import { type CommandPlan, planCommand, planDirectories } from "./command_plan.ts";
 import type { InputResolver } from "./input_tree.ts";
+import { refuseFullDisk } from "./machine.ts";
 import type { MaterializedRoot, Materializer } from "./materializer.ts";
 import { ActionTimes, durationMs, durationOf, executedActionMetadata, type Phase } from "./metadata.ts";
 import { StoreFullError, uploadPatiently } from "./patient_upload.ts";
@@ -191,6 +192,7 @@ export class ActionExecutor {
       (_trace, step) => this.#command(plan, root, durationMs(lease.timeout), signal, step),
     );
     progress.outcome = outcome;
+    await refuseFullDisk(root.scratchPath);
     onRan();
 
     return await this.#phase(progress, "outputUpload", span, async (trace) => {

@@ -5,7 +5,7 @@
  */
 
 import * as fs from "node:fs/promises";
-import { type Random, randomHex } from "@brokkr/common";
+import { BrokkrError, Code, type Random, randomHex } from "@brokkr/common";
 import type { Init, Load, Platform_Property, Resources } from "@brokkr/proto";
 
 /** Names of processor families in REAPI's platform lexicon, by Deno's. */
@@ -65,6 +65,31 @@ export async function machineResources(path: string): Promise<Resources> {
     memoryBytes: Deno.systemMemoryInfo().total,
     diskBytes: disk.bsize * disk.blocks,
   };
+}
+
+/** With less than this a disk is full: what is written next need not fit. */
+const FULL_BYTES = 64 * 1024;
+
+/**
+ * Makes sure that the disk which holds `path` was not filled. An action whose writes failed need not have noticed, and
+ * what it left, or printed, may be cut off.
+ *
+ * @throws {BrokkrError} RESOURCE_EXHAUSTED when it is full.
+ */
+export async function refuseFullDisk(path: string): Promise<void> {
+  let freeBytes: number;
+  try {
+    const { bsize, bavail } = await fs.statfs(path);
+    freeBytes = bsize * bavail;
+  } catch {
+    return; // the action removed its own directory; whoever looks for its outputs will say so
+  }
+  if (freeBytes >= FULL_BYTES) return;
+  throw new BrokkrError(
+    Code.RESOURCE_EXHAUSTED,
+    `No space left on the worker's disk: ${freeBytes} bytes are free after the action ran, so that what it wrote may be ` +
+      "cut off; give the worker a larger disk, or fewer slots",
+  );
 }
 
 /**

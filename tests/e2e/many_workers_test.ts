@@ -546,6 +546,10 @@ testUnless(
         const inputs = () => grid.action(sh("cat f* | wc -c"), { inputRootDigest: root });
         const told = await grid.execute(await inputs()).error();
         assertFailure(told, Code.UNAVAILABLE, "after 3 faults", "worker small-", "No space left");
+        // It does not care whether its output was written; a client that got the rest of it would.
+        const careless = sh("head -c 30000000 /dev/zero > junk; echo cut off; exit 0");
+        const why = await grid.execute(await grid.action(careless)).error();
+        assertFailure(why, Code.UNAVAILABLE, "after 3 faults", "No space left on the worker's disk");
         await grid.assertGood();
         await using _large = await new OwnWorker(field, "large", addressOf(field)).connected(field);
         const { result, status } = await grid.execute(await inputs()).response();
