@@ -5,7 +5,13 @@
  * @module
  */
 
-import { type ActionCache, MAX_ACTION_RESULT_BYTES, parseDigest, ResultBeyondLimits } from "@brokkr/cas";
+import {
+  type ActionCache,
+  MAX_ACTION_RESULT_BYTES,
+  parseDigest,
+  readActionResult,
+  ResultBeyondLimits,
+} from "@brokkr/cas";
 import {
   asBrokkrError,
   BrokkrError,
@@ -32,6 +38,9 @@ export interface Handin {
   readonly result: LeaseResult;
 }
 
+/** Results up to this size are decoded at once. */
+const AT_ONCE_BYTES = 16 << 10;
+
 /** Settles results into `cache`. */
 export class Settler {
   readonly #cache: ActionCache;
@@ -44,17 +53,26 @@ export class Settler {
     this.#tracer = tracer;
   }
 
-  /** Answers at once when nothing has to be written. */
+  /** Answers at once when nothing has to be written and the result is small. */
   settle(handin: Handin): Verdict | Promise<Verdict> {
+    const { result: { actionResult } } = handin;
+    if (actionResult.length > MAX_ACTION_RESULT_BYTES) return tooLarge(actionResult.length);
+    const fault = (error: unknown): Verdict => ({ kind: "fault", why: asBrokkrError(error).message });
+    if (actionResult.length > AT_ONCE_BYTES) {
+      return readActionResult(actionResult).then(({ exitCode }) => this.#settle(handin, exitCode), fault);
+    }
+    let exitCode: number;
+    try {
+      exitCode = ActionResultCodec.decode(actionResult).exitCode;
+    } catch (error) {
+      return fault(error);
+    }
+    return this.#settle(handin, exitCode);
+  }
+
+  #settle(handin: Handin, exitCode: number): Verdict | Promise<Verdict> {
     const { result: { actionResult, status }, outcome, payload } = handin;
     const present = actionResult.length > 0 || outcome === "completed";
-    if (actionResult.length > MAX_ACTION_RESULT_BYTES) return tooLarge(actionResult.length);
-    let exitCode = 0;
-    try {
-      if (present) exitCode = ActionResultCodec.decode(actionResult).exitCode;
-    } catch (error) {
-      return { kind: "fault", why: asBrokkrError(error).message };
-    }
     const bad = outcome === "failed" ? failure(status) : undefined;
     const done = (note: string) => finish(handin, present ? actionResult : undefined, exitCode, bad, note);
     if (bad !== undefined || exitCode !== 0 || payload.doNotCache) return done("");

@@ -5,7 +5,7 @@
  */
 
 import { BrokkrError, Code, invalidArgument, type Scope, Slices } from "@brokkr/common";
-import { type ActionResult, ActionResultCodec, type Digest as WireDigest } from "@brokkr/proto";
+import type { ActionResult, Digest as WireDigest } from "@brokkr/proto";
 import type { BlobStore } from "../blob_store.ts";
 import {
   type Digest,
@@ -20,6 +20,7 @@ import { batchOf } from "../digest_batch.ts";
 import { batchInSlices, missingInSlices } from "../_slices.ts";
 import { type DirectoryContent, parseDirectoryInSlices } from "../tree/directory.ts";
 import { splitTree } from "../tree/walk.ts";
+import { readActionResult } from "./_read_result.ts";
 
 /** Most digests in one result; some 40 bytes each are kept with it. */
 const MAX_CLOSURE_DIGESTS = 1_000_000;
@@ -79,9 +80,9 @@ export async function closureOf(
   fn: DigestFunction,
   resultBytes: Uint8Array,
 ): Promise<Digest[]> {
-  const result = ActionResultCodec.decode(resultBytes);
+  const result = await readActionResult(resultBytes);
   const set = new DigestSet(fn);
-  const { trees, roots } = collectNamed(result, fn, set);
+  const { trees, roots } = await collectNamed(result, fn, set);
   await requirePresent(store, scope, fn, [...set.all.values()]);
   if (trees.length === 0 && roots.length === 0) return [...set.all.values()];
   const known = new Map<string, Uint8Array>();
@@ -98,18 +99,21 @@ function wireDigest(message: WireDigest | undefined, fn: DigestFunction, what: s
 }
 
 /** What the result itself names. */
-function collectNamed(
+async function collectNamed(
   result: ActionResult,
   fn: DigestFunction,
   set: DigestSet,
-): { trees: Digest[]; roots: Digest[] } {
+): Promise<{ trees: Digest[]; roots: Digest[] }> {
   const trees: Digest[] = [];
   const roots: Digest[] = [];
+  const slices = new Slices();
   for (const file of result.outputFiles) {
+    if (slices.spent) await slices.next();
     checkPath(file.path);
     set.add(wireDigest(file.digest, fn, `Output file ${JSON.stringify(file.path.slice(0, 200))}`));
   }
   for (const directory of result.outputDirectories) {
+    if (slices.spent) await slices.next();
     checkPath(directory.path);
     const { treeDigest, rootDirectoryDigest } = directory;
     if (treeDigest === undefined && rootDirectoryDigest === undefined) {

@@ -10,6 +10,7 @@ import { MemoryBlobStore } from "../store/memory_store.ts";
 import { TreeBuilder } from "../tree/builder.ts";
 import { ResultBeyondLimits } from "./_closure.ts";
 import { inlineContents } from "./_inline.ts";
+import { readActionResult } from "./_read_result.ts";
 import { decodeRecord, encodeRecord } from "./_record.ts";
 import { ActionCache, CLIENT_ENVIRONMENT } from "./action_cache.ts";
 
@@ -429,4 +430,51 @@ Deno.test("a tree too large to be looked into is told apart from a malformed one
   );
   assertEquals(malformed.code, Code.INVALID_ARGUMENT);
   assert(!(malformed instanceof ResultBeyondLimits));
+});
+
+Deno.test("readActionResult comes to the same as the codec, in slices", async () => {
+  const digest = wire(action);
+  const name = (i: number) => `some/directory/with/a/name/${i}`;
+  const message: Init<ActionResult> = {
+    outputFiles: Array.from(
+      { length: 3000 },
+      (_, i) => ({ path: name(i), digest, isExecutable: i % 2 === 0 }),
+    ),
+    outputDirectories: Array.from({ length: 300 }, (_, i) => ({ path: name(i), treeDigest: digest })),
+    outputSymlinks: Array.from({ length: 300 }, (_, i) => ({ path: name(i), target: "x" })),
+    outputFileSymlinks: [{ path: "f", target: "g" }],
+    outputDirectorySymlinks: [{ path: "d", target: "e" }],
+    stdoutDigest: digest,
+    stderrRaw: new Uint8Array(5000),
+    exitCode: 7,
+    executionMetadata: { worker: "w" },
+  };
+  const bytes = ActionResultCodec.encode(message);
+  assertEquals(await readActionResult(bytes), ActionResultCodec.decode(bytes));
+  // Fields in any order, and parts of one message apart: they are merged.
+  const split = new Uint8Array([
+    ...ActionResultCodec.encode({ stdoutDigest: { hash: digest.hash } }),
+    ...bytes,
+    ...ActionResultCodec.encode({
+      stdoutDigest: { sizeBytes: 99 },
+      exitCode: 8,
+      outputFiles: [{ path: "last" }],
+    }),
+  ]);
+  const read = await readActionResult(split);
+  assertEquals(read, ActionResultCodec.decode(split));
+  assertEquals([read.stdoutDigest?.sizeBytes, read.exitCode], [99, 8]);
+  for (const cut of [1, 100, 5000, bytes.length - 40_000]) {
+    const malformed = bytes.slice(0, bytes.length - cut);
+    const direct = (() => {
+      try {
+        return ActionResultCodec.decode(malformed);
+      } catch {
+        return undefined;
+      }
+    })();
+    if (direct !== undefined) continue;
+    const error = await assertRejects(() => readActionResult(malformed), BrokkrError);
+    assertEquals(error.code, Code.INVALID_ARGUMENT);
+  }
 });
