@@ -65,6 +65,16 @@ class Fickle extends MemoryBlobStore {
   reads: number[] = [];
   breakReadsAfter = Infinity;
 
+  constructor(maxBytes: number) {
+    super(maxBytes);
+    const begin = this.uploads.begin.bind(this.uploads);
+    this.uploads.begin = (id) => {
+      this.#fail();
+      this.writers++;
+      return begin(id);
+    };
+  }
+
   #fail(): void {
     if (this.failures > 0) {
       this.failures--;
@@ -76,12 +86,6 @@ class Fickle extends MemoryBlobStore {
     this.#fail();
     this.puts++;
     return await super.put(where, digest, data);
-  }
-
-  override async writer(where: Scope, digest: Digest) {
-    this.#fail();
-    this.writers++;
-    return await super.writer(where, digest);
   }
 
   override async get(where: Scope, digest: Digest) {
