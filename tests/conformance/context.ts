@@ -134,6 +134,8 @@ export interface ContextOptions {
   readonly platform: readonly (readonly [string, string])[];
   /** Longest that one action may take, queueing included. */
   readonly actionTimeoutMs: number;
+  /** How long something may take that is to happen at once. */
+  readonly patienceMs: number;
 }
 
 /** How a blob fared in a batch. */

@@ -93,6 +93,27 @@ export function msg(fields: Readonly<Record<number, FieldValue>>): Uint8Array<Ar
   return concat(parts);
 }
 
+/**
+ * The same message with other values in some fields, at the place of the first of them; undefined takes a field away.
+ *
+ * @throws {ParseError} when the bytes are no message
+ */
+export function edit(bytes: Uint8Array, changes: Readonly<Record<number, FieldValue>>): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const written = new Set<number>();
+  for (const reader = new Reader(bytes); !reader.done;) {
+    const start = reader.at;
+    const { number } = reader.field();
+    if (!(number in changes)) parts.push(bytes.subarray(start, reader.at));
+    else if (!written.has(number)) parts.push(...field(number, changes[number]));
+    written.add(number);
+  }
+  for (const [number, value] of Object.entries(changes)) {
+    if (!written.has(Number(number))) parts.push(...field(Number(number), value));
+  }
+  return concat(parts);
+}
+
 interface Raw {
   readonly number: number;
   /** 0 varint, 1 eight bytes, 2 delimited, 5 four bytes. */
@@ -106,6 +127,10 @@ class Reader {
 
   get done(): boolean {
     return this.#at >= this.bytes.length;
+  }
+
+  get at(): number {
+    return this.#at;
   }
 
   varint(): bigint {

@@ -19,6 +19,8 @@ export interface TargetOptions {
   readonly platform?: readonly (readonly [string, string])[];
   /** Longest that one action may take, queueing included; 60 s by default. */
   readonly actionTimeoutMs?: number;
+  /** How long something may take that is to happen at once; 15 s by default. */
+  readonly patienceMs?: number;
 }
 
 /** How a rule fared. */
@@ -40,6 +42,7 @@ function probeOptions(wire: Wire, options: TargetOptions, caps: Capabilities): C
     caps,
     platform: options.platform ?? [],
     actionTimeoutMs: options.actionTimeoutMs ?? 60_000,
+    patienceMs: options.patienceMs ?? 15_000,
   };
 }
 

@@ -158,6 +158,12 @@ export class Call {
       stream.on("trailers", (headers) => this.#trailers = textHeaders(headers));
       stream.on("data", (chunk: Uint8Array) => this.#take(chunk));
       stream.on("error", (error: Error) => this.#fault ??= error.message);
+      stream.on("end", () => {
+        // The server has said all. Whether the request was at its end is no longer of interest to anybody.
+        if (this.#trailers === undefined && !("grpc-status" in this.#headers)) return;
+        finish();
+        if (!stream.writableEnded) stream.close(http2.constants.NGHTTP2_CANCEL);
+      });
       stream.on("close", finish);
     });
   }
@@ -219,11 +225,8 @@ export class Call {
   /** Sends bytes as they are; resolves when they left, or the stream is gone. */
   async raw(bytes: Uint8Array): Promise<void> {
     if (this.#ended || this.#stream.destroyed || this.#stream.writableEnded) return;
-    const written = new Promise<void>((resolve) => {
-      this.#stream.write(bytes, () => resolve());
-      this.#stream.once("close", resolve);
-    });
-    await written;
+    const written = new Promise<void>((resolve) => this.#stream.write(bytes, () => resolve()));
+    await Promise.race([written, this.reply]);
   }
 
   /** Sends one message. */

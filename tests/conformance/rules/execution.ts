@@ -314,7 +314,7 @@ async function twice(
 async function twins(ctx: Context, action: a.Action): Promise<string[]> {
   const digest = await a.store(ctx, a.sh(ctx, `sleep 1; ${RANDOM}`), action);
   const executions = await Promise.all([a.execute(ctx, digest), a.execute(ctx, digest)]);
-  return await Promise.all(executions.map((execution) => a.stdout(ctx, a.resultOf(execution))));
+  return await Promise.all(executions.map(async (execution) => await a.stdout(ctx, a.resultOf(execution))));
 }
 
 const CACHE_RULES: readonly Rule[] = [

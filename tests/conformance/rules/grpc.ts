@@ -287,7 +287,7 @@ const FRAMING_RULES: readonly Rule[] = [
     await alive(ctx, "messages cut short");
   }),
   must("GRPC-34", "A prefix that announces 4 GiB is refused at once", MESSAGES, async (ctx) => {
-    const call = ctx.open(METHOD.capabilities, { timeoutMs: 15_000 });
+    const call = ctx.open(METHOD.capabilities, { timeoutMs: ctx.options.patienceMs });
     await call.raw(framed(ctx.fresh(1000), 0, 0xffff_ffff));
     const reply = await call.reply;
     refused(reply, "A prefix of 4 GiB");
@@ -297,7 +297,7 @@ const FRAMING_RULES: readonly Rule[] = [
     "A message that is too long is RESOURCE_EXHAUSTED",
     "gRPC statuscodes.md, RESOURCE_EXHAUSTED",
     async (ctx) => {
-      const call = ctx.open(METHOD.capabilities, { timeoutMs: 15_000 });
+      const call = ctx.open(METHOD.capabilities, { timeoutMs: ctx.options.patienceMs });
       await call.raw(framed(ctx.fresh(1000), 0, 0x7fff_ffff));
       status(await call.reply, "RESOURCE_EXHAUSTED", "A prefix of 2 GiB");
     },
@@ -386,7 +386,7 @@ const CONNECTION_RULES: readonly Rule[] = [
     },
   ),
   must("GRPC-52", "A PING is answered", SOURCE.http2("6.7"), async (ctx) => {
-    check(await ctx.wire.ping(15_000) !== undefined, "No PING came back within 15 s");
+    check(await ctx.wire.ping(ctx.options.patienceMs) !== undefined, "No PING came back in time");
   }),
   must(
     "GRPC-53",

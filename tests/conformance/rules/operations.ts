@@ -102,8 +102,8 @@ const WAIT_RULES: readonly Rule[] = [
   wait.must("WAIT-06", "Any number of clients can wait for one operation", WAIT, async (ctx) => {
     const { call, name } = await start(ctx, "sleep 2; cat /proc/sys/kernel/random/uuid");
     const executions = await Promise.all(Array.from({ length: 5 }, () => waitFor(ctx, name)));
-    const outputs = [a.readExecution(await call.reply), ...executions].map((one) =>
-      a.stdout(ctx, a.resultOf(one))
+    const outputs = [a.readExecution(await call.reply), ...executions].map(async (one) =>
+      await a.stdout(ctx, a.resultOf(one))
     );
     equal(new Set(await Promise.all(outputs)).size, 1, "Number of different outputs");
   }),

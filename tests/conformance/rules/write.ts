@@ -150,7 +150,7 @@ const PLAIN_RULES: readonly Rule[] = [
   must("WRITE-12", "A blob that is there ends the write at once, with its full size", EARLY, async (ctx) => {
     const blob = ctx.fresh(300_000);
     const digest = await ctx.put(blob);
-    const call = ctx.open(METHOD.write, { timeoutMs: 15_000 });
+    const call = ctx.open(METHOD.write, { timeoutMs: ctx.options.patienceMs });
     // Neither the rest nor the end of the stream ever comes.
     await call.send(part(ctx.uploadName(digest), 0, blob.subarray(0, 1000)));
     const reply = await call.reply;
@@ -268,6 +268,17 @@ const PLAIN_RULES: readonly Rule[] = [
   must("WRITE-22", "A call that ends without a message is an error", NAME, async (ctx) => {
     refused(await ctx.writeMessages([]), "A write without messages");
   }),
+  should(
+    "WRITE-23",
+    "A stream that ends without finish_write is answered with what was committed",
+    WRITE,
+    async (ctx) => {
+      const blob = ctx.fresh(200);
+      const reply = await ctx.writeMessages([part(ctx.uploadName(digestOf(blob)), 0, blob.subarray(0, 100))]);
+      const size = committed(reply, "Write of the first half");
+      check(size >= 0 && size <= 100, `committed_size is ${size} after 100 bytes`);
+    },
+  ),
 ];
 
 /** Goes on with an upload as the specification says: ask how far it came, write from there. */
@@ -466,7 +477,7 @@ const ZSTD_RULES: readonly Rule[] = [
   must("ZWRITE-03", "A compressed write of a blob that is there ends at once with -1", EARLY, async (ctx) => {
     const { blob, digest, packed } = await packable(ctx);
     await ctx.put(blob);
-    const call = ctx.open(METHOD.write, { timeoutMs: 15_000 });
+    const call = ctx.open(METHOD.write, { timeoutMs: ctx.options.patienceMs });
     await call.send(part(ctx.uploadName(digest, { prefix: ZSTD_PREFIX }), 0, packed.subarray(0, 100)));
     equal(committed(await call.reply, "Write"), -1, "committed_size");
   }, ["zstd"]),
