@@ -94,9 +94,10 @@ export class TestGrid implements AsyncDisposable {
       return started.grid;
     };
     const store = new MemoryBlobStore(1 << 30);
-    const counting = new Proxy(store, {
+    const counting: MemoryBlobStore = new Proxy(store, {
       get(target, name) {
         const value = Reflect.get(target, name);
+        if (name === "uploads") return countingUploads(store.uploads, own);
         if (typeof value !== "function") return value;
         return (...args: unknown[]) => {
           const calls = own().calls;
@@ -354,4 +355,20 @@ export function leftovers(dataDir: string): string[] {
       entry === "root"
     )
   );
+}
+
+/** Counts the streams that begin. */
+function countingUploads(
+  uploads: MemoryBlobStore["uploads"],
+  own: () => TestGrid,
+): MemoryBlobStore["uploads"] {
+  return {
+    keptBytes: (id) => uploads.keptBytes(id),
+    begin: (id) => {
+      own().calls.set("begin", (own().calls.get("begin") ?? 0) + 1);
+      return uploads.begin(id);
+    },
+    resume: (id, offset, signal) => uploads.resume(id, offset, signal),
+    stat: () => uploads.stat(),
+  };
 }

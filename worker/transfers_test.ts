@@ -150,7 +150,7 @@ Deno.test("Worker uploads many outputs after asking which are missing", async ()
     "mkdir o; for i in $(seq 50); do echo $i > o/$i; done; echo shared > o/s; head -c 3000000 /dev/zero > o/big";
   const { action } = await grid.run(sh(script, { outputPaths: ["o"] }));
   assert(action.outputDirectories[0].treeDigest !== undefined);
-  assertEquals(grid.calls.get("writer"), 1, "The large one is a stream");
+  assertEquals(grid.calls.get("begin"), 1, "The large one is a stream");
   assertEquals(grid.calls.get("put"), 51, "Fifty files and a tree; what the store had did not travel");
   assertEquals(grid.stages.map(({ stage }) => stage), [Stage.EXECUTING, Stage.UPLOADING_OUTPUTS]);
 });
