@@ -310,6 +310,7 @@ export class Simulation {
       priority: this.#below(3),
       timeoutMs: 9000,
       sizeBytes: 10,
+      operationBytes: 7,
       payload,
     });
   }
