@@ -19,6 +19,7 @@ const USAGE = `Usage: deno task conformance <grpc://host:port | grpcs://host:por
   --ca=FILE               certificates to trust (PEM), for grpcs://
   --cert=FILE --key=FILE  the client's own certificate (PEM)
   --action-timeout=SEC    longest that an action may take, queueing included; 60 by default
+  --jobs=N                rules checked at the same time; 1 by default
   --json                  print JSON
   --list                  print the rules and end
 `;
@@ -30,12 +31,13 @@ interface Flags {
   readonly endpoint: string;
   readonly json: boolean;
   readonly list: boolean;
+  readonly jobs: number;
   readonly rules: readonly Rule[];
   readonly target: TargetOptions;
 }
 
 const SWITCHES = ["json", "list", "help"];
-const VALUES = ["instance", "only", "platform", "header", "ca", "cert", "key", "action-timeout"];
+const VALUES = ["instance", "only", "platform", "header", "ca", "cert", "key", "action-timeout", "jobs"];
 
 function split(args: readonly string[]): { words: string[]; values: Map<string, string[]> } {
   const words: string[] = [];
@@ -98,8 +100,11 @@ async function parse(args: readonly string[]): Promise<Flags> {
   }
   const seconds = Number(one("action-timeout") ?? 60);
   if (!(seconds > 0)) throw new UsageError("--action-timeout must be above 0");
+  const jobs = Number(one("jobs") ?? 1);
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > 64) throw new UsageError("--jobs must be from 1 to 64");
   return {
     endpoint,
+    jobs,
     json: values.has("json"),
     list,
     rules: select(one("only")),
@@ -117,20 +122,16 @@ async function parse(args: readonly string[]): Promise<Flags> {
   };
 }
 
-/** Runs rules one after the other, telling of each group and verdict as it comes. */
-async function runAll(
-  target: Target,
-  rules: readonly Rule[],
-  say: (line: string) => void,
-): Promise<Verdict[]> {
+/** Tells of each group and verdict as it comes. */
+async function tell(promises: readonly Promise<Verdict>[], say: (line: string) => void): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   let group = "";
-  for (const rule of rules) {
-    if (groupOf(rule.id) !== group) {
-      group = groupOf(rule.id);
+  for (const promise of promises) {
+    const verdict = await promise;
+    if (groupOf(verdict.rule.id) !== group) {
+      group = groupOf(verdict.rule.id);
       say(`\n${heading(group)}`);
     }
-    const verdict = await target.judge(rule);
     verdicts.push(verdict);
     for (const line of verdictLines(verdict)) say(line);
   }
@@ -148,7 +149,10 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     await using target = await Target.connect(flags.target);
-    const verdicts = await runAll(target, flags.rules, flags.json ? () => {} : (line) => console.log(line));
+    const verdicts = await tell(
+      target.judgeAll(flags.rules, flags.jobs),
+      flags.json ? () => {} : (line) => console.log(line),
+    );
     console.log(flags.json ? jsonReport(flags.endpoint, verdicts) : `\n${summary(verdicts)}`);
     return totals(verdicts).failed > 0 ? 1 : 0;
   } catch (error) {

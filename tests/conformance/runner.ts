@@ -111,6 +111,27 @@ export class Target implements AsyncDisposable {
     }
   }
 
+  /**
+   * Holds the server to many rules, some at the same time; gives a promise for each, in their order. Those that look at
+   * all operations of the server are judged by themselves, after the others.
+   */
+  judgeAll(rules: readonly Rule[], atOnce: number): Promise<Verdict>[] {
+    const slots = rules.map((rule) => ({ rule, ...Promise.withResolvers<Verdict>() }));
+    const alone = (rule: Rule) => rule.needs?.includes("operations") === true;
+    const work = async (queue: typeof slots) => {
+      for (let slot = queue.shift(); slot !== undefined; slot = queue.shift()) {
+        await this.judge(slot.rule).then(slot.resolve, slot.reject);
+      }
+    };
+    const [together, after] = [
+      slots.filter(({ rule }) => !alone(rule)),
+      slots.filter(({ rule }) => alone(rule)),
+    ];
+    // Nothing is lost: each outcome is in the promise of its rule.
+    void Promise.all(Array.from({ length: atOnce }, () => work(together))).then(() => work(after));
+    return slots.map(({ promise }) => promise);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#options.wire[Symbol.asyncDispose]();
   }

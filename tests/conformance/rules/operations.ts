@@ -56,7 +56,7 @@ const WAIT_RULES: readonly Rule[] = [
     "WaitExecution of a running operation answers at once, and follows it to its end",
     WAIT,
     async (ctx) => {
-      const { call, name } = await start(ctx, "sleep 2; echo done");
+      const { call, name } = await start(ctx, "sleep 5; echo done");
       const waiting = await a.beginWait(ctx, name);
       const first = a.readOperation(await waiting.next() ?? new Uint8Array());
       equal([first.name, first.done], [name, false], "Name and done of the first message");
@@ -160,7 +160,7 @@ async function cancel(ctx: Context, name: string): Promise<Reply> {
 
 const OPERATIONS: readonly Rule[] = [
   ops.must("OPS-01", "GetOperation of a running operation tells its stage", GET, async (ctx) => {
-    const { call, name } = await start(ctx, "sleep 3");
+    const { call, name } = await start(ctx, "sleep 10");
     await until(call, a.STAGE.EXECUTING);
     const operation = a.readOperation(one(await get(ctx, name), "GetOperation"));
     equal([operation.name, operation.done, operation.hasError], [name, false, false], "Name, done and error");
@@ -178,7 +178,7 @@ const OPERATIONS: readonly Rule[] = [
     status(await get(ctx, `operations/${ctx.nonce}`), "NOT_FOUND", "GetOperation");
   }),
   ops.must("OPS-04", "ListOperations has a running operation", LIST, async (ctx) => {
-    const { name } = await start(ctx, "sleep 5");
+    const { name } = await start(ctx, "sleep 10");
     check((await listAll(ctx)).names.includes(name), "It is not listed");
   }),
   ops.must(
@@ -186,7 +186,11 @@ const OPERATIONS: readonly Rule[] = [
     "ListOperations in pages gives each operation once, and no page too long",
     LIST,
     async (ctx) => {
-      const running = [await start(ctx, "sleep 5"), await start(ctx, "sleep 5"), await start(ctx, "sleep 5")];
+      const running = [
+        await start(ctx, "sleep 10"),
+        await start(ctx, "sleep 10"),
+        await start(ctx, "sleep 10"),
+      ];
       const { names, largest } = await listAll(ctx, 2);
       check(largest <= 2, `A page has ${largest} operations where page_size is 2`);
       equal(new Set(names).size, names.length, "Number of different names");
@@ -236,7 +240,7 @@ const OPERATIONS: readonly Rule[] = [
     "A cancelled action leaves no result in the cache, and can be run again",
     CANCEL,
     async (ctx) => {
-      const digest = await a.store(ctx, a.sh(ctx, "sleep 2; echo again"));
+      const digest = await a.store(ctx, a.sh(ctx, "sleep 5; echo again"));
       const call = await a.begin(ctx, digest);
       const operation = await until(call, a.STAGE.EXECUTING);
       status(await cancel(ctx, operation.name), "OK", "CancelOperation");
