@@ -74,7 +74,7 @@ async function loaded(flags: ConnectionFlags, env: Readonly<Record<string, strin
   const tls = client.endpoint.startsWith("grpcs:") ? { ca, cert, key } : undefined;
   return {
     endpoint: client.endpoint,
-    options: { instance: client.instance, timeoutMs: client.timeoutMs, tls },
+    options: { instance: client.instance, timeoutMs: client.timeoutMs, tls, compression: client.compression },
   };
 }
 

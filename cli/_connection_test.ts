@@ -46,6 +46,7 @@ Deno.test("resolveConnection reads what the configuration says of TLS", async ()
       instance: "",
       timeoutMs: 7000,
       tls: { ca: "authority", cert: undefined, key: undefined },
+      compression: "off",
     });
     await Deno.writeTextFile(file, '[client]\nendpoint = "grpcs://h:1"\ntls_ca = "gone.pem"\n');
     const error = await assertRejects(() => resolveConnection({ config: file }, {}), BrokkrError);

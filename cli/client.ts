@@ -66,6 +66,8 @@ export interface GridOptions {
   readonly toolName?: string;
   /** Records what runs do here; nothing by default. */
   readonly tracer?: Tracer;
+  /** Whether blobs travel zstd-compressed, as {@linkcode CasClientOptions.compression} has it; `off` by default. */
+  readonly compression?: "off" | "auto";
 }
 
 /** What {@linkcode Client.upload} came to. */
@@ -103,6 +105,7 @@ export class Client implements AsyncDisposable {
   readonly #instance: string;
   readonly #connect: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> };
   readonly #tracer: Tracer | undefined;
+  readonly #compression: "off" | "auto";
   #opened: Promise<Opened> | undefined;
   #closed = false;
 
@@ -112,8 +115,10 @@ export class Client implements AsyncDisposable {
     instance: string,
     options: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> },
     tracer?: Tracer,
+    compression: "off" | "auto" = "off",
   ) {
     this.endpoint = endpoint;
+    this.#compression = compression;
     this.#instance = instance;
     this.#connect = options;
     this.#tracer = tracer;
@@ -128,7 +133,14 @@ export class Client implements AsyncDisposable {
       const instance = this.#instance;
       return {
         channel,
-        cas: new CasClient({ channel, instance, fn: SHA256, random: systemRandom, clock: awakeClock }),
+        cas: new CasClient({
+          channel,
+          instance,
+          fn: SHA256,
+          random: systemRandom,
+          clock: awakeClock,
+          compression: this.#compression,
+        }),
       };
     });
   }
@@ -521,14 +533,20 @@ export function connectGrid(endpoint: string, options: GridOptions = {}): Client
   }
   const { instance = "" } = options;
   checkInstanceName(instance);
-  return new Client(parsed.value, instance, {
-    defaultTimeoutMs: options.timeoutMs ?? 30_000,
-    retry: { retries: options.retries ?? 2 },
-    tls: options.tls,
-    clock: awakeClock,
-    clientMetadataBytes: new Uint8Array(RequestMetadataCodec.encode({
-      toolDetails: { toolName: options.toolName ?? "brokk", toolVersion: VERSION },
-      toolInvocationId: randomHex(systemRandom, 16),
-    })),
-  }, options.tracer);
+  return new Client(
+    parsed.value,
+    instance,
+    {
+      defaultTimeoutMs: options.timeoutMs ?? 30_000,
+      retry: { retries: options.retries ?? 2 },
+      tls: options.tls,
+      clock: awakeClock,
+      clientMetadataBytes: new Uint8Array(RequestMetadataCodec.encode({
+        toolDetails: { toolName: options.toolName ?? "brokk", toolVersion: VERSION },
+        toolInvocationId: randomHex(systemRandom, 16),
+      })),
+    },
+    options.tracer,
+    options.compression,
+  );
 }

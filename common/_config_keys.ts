@@ -38,6 +38,8 @@ export interface ClientConfig {
   readonly tlsCert: string;
   /** PEM file of its key; `""` for none. */
   readonly tlsKey: string;
+  /** Whether blobs travel compressed. */
+  readonly compression: "off" | "auto";
 }
 
 /** `[control]`: the control plane. */
@@ -110,6 +112,8 @@ export interface WorkerConfig {
   readonly tlsCert: string;
   /** PEM file of its key; `""` for none. */
   readonly tlsKey: string;
+  /** Whether blobs travel compressed. */
+  readonly compression: "off" | "auto";
   /** How long running actions may take to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
 }
@@ -166,6 +170,13 @@ function key<T>(name: string, kind: Kind<T>, fallback: KeySpec<T>["fallback"], d
 const PEM = "path of a PEM file";
 const INSTANCE = /^(?:[A-Za-z0-9._~+=@-]+(?:\/[A-Za-z0-9._~+=@-]+)*)?$/;
 
+const compression = key(
+  "compression",
+  oneOf("off", "auto"),
+  "off",
+  "auto: blobs travel zstd-compressed where the grid offers it and they get smaller. Pays on links below about 1 Gbit/s.",
+);
+
 const client: SectionSpec<ClientConfig> = {
   endpoint: key("endpoint", endpoint(), DEFAULT_ENDPOINT, "Where the grid is. grpcs:// means TLS."),
   instance: key(
@@ -183,6 +194,7 @@ const client: SectionSpec<ClientConfig> = {
   tlsCa: key("tls_ca", path(PEM), "", "Authorities to trust instead of the system's."),
   tlsCert: key("tls_cert", path(PEM), "", "Certificate that names this client, where the grid asks for one."),
   tlsKey: key("tls_key", path(PEM), "", "Key of that certificate."),
+  compression,
 };
 
 const controlNetwork = {
@@ -344,6 +356,7 @@ const worker: SectionSpec<WorkerConfig> = {
   tlsCa: key("tls_ca", path(PEM), "", "Authorities to trust instead of the system's."),
   tlsCert: key("tls_cert", path(PEM), "", "Certificate that names this worker."),
   tlsKey: key("tls_key", path(PEM), "", "Key of that certificate."),
+  compression,
   shutdownGraceMs: key(
     "shutdown_grace",
     duration({ max: "1h" }),

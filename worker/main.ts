@@ -44,6 +44,7 @@ async function optionsOf(
   return {
     control: worker.control,
     ...(tls === undefined ? {} : { tls }),
+    compression: worker.compression,
     dataDir: worker.dataDir,
     ...(worker.id === "" ? {} : { id: worker.id }),
     ...(worker.slots === 0 ? {} : { slots: worker.slots }),

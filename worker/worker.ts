@@ -48,6 +48,8 @@ export interface WorkerOptions {
   readonly cas?: string;
   /** Certificates for both. */
   readonly tls?: ClientTlsOptions;
+  /** Whether blobs travel zstd-compressed: `auto` where the store offers it; `off`, the default, never. */
+  readonly compression?: "off" | "auto";
   /** Directory of its own: cache, action directories, its name. */
   readonly dataDir: string;
   /** Name, unique in the grid; by default made once and kept in the data directory. */
@@ -230,7 +232,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
       materializer,
       runner: new LauncherRunner(launcher, clock),
       collector: new BeneathCollector(budget),
-      store: storesOf(casChannel, clock, random),
+      store: storesOf(casChannel, clock, random, options.compression),
       outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
       clock,
       tracer: options.tracer ?? idTracer(random),
@@ -281,6 +283,7 @@ function storesOf(
   channel: Channel,
   clock: Clock,
   random: Random,
+  compression?: "off" | "auto",
 ): (instance: string, fn: DigestFunction, trace: TraceContext) => ActionStore {
   const maxClients = 1000;
   const clients = new Map<string, CasClient>();
@@ -289,7 +292,7 @@ function storesOf(
     let client = clients.get(key);
     if (client === undefined) {
       if (clients.size >= maxClients) clients.clear();
-      clients.set(key, client = new CasClient({ channel, instance, fn, clock, random }));
+      clients.set(key, client = new CasClient({ channel, instance, fn, clock, random, compression }));
     }
     return casStore(client, trace);
   };
