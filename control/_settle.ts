@@ -2,11 +2,18 @@
  * What becomes of a result that a worker hands in: a good one of an action that may be cached is in the action cache,
  * verified and durable, before any client sees it.
  *
+ * The first result stays. An action can end twice: its worker was cut off and another ran it, control was started again
+ * and an old result comes late, or a client looked into the cache just before its twin ended. Some client may have the
+ * first result already, so a second one gives way to it wherever it is complete; only who asked for a new run
+ * (skip_cache_lookup) replaces it.
+ *
  * @module
  */
 
 import {
   type ActionCache,
+  type Digest,
+  digestKey,
   MAX_ACTION_RESULT_BYTES,
   parseDigest,
   readActionResult,
@@ -20,6 +27,8 @@ import {
   type LeaseId,
   type Logger,
   parseTraceparent,
+  type Scope,
+  scopeKey,
   scopeOf,
   type Tracer,
   type WorkerId,
@@ -41,11 +50,19 @@ export interface Handin {
 /** Results up to this size are decoded at once. */
 const AT_ONCE_BYTES = 16 << 10;
 
+/** A result for the client, and words for it. */
+interface Kept {
+  readonly bytes: Uint8Array;
+  readonly note: string;
+}
+
 /** Settles results into `cache`. */
 export class Settler {
   readonly #cache: ActionCache;
   readonly #log: Logger;
   readonly #tracer: Tracer;
+  /** Turns at the entries that are being written. */
+  readonly #storing = new Map<string, Promise<void>>();
 
   constructor(cache: ActionCache, log: Logger, tracer: Tracer = idTracer()) {
     this.#cache = cache;
@@ -76,7 +93,10 @@ export class Settler {
     const bad = outcome === "failed" ? failure(status) : undefined;
     const done = (note: string) => finish(handin, present ? actionResult : undefined, exitCode, bad, note);
     if (bad !== undefined || exitCode !== 0 || payload.doNotCache) return done("");
-    return this.#keep(handin).then((note) => typeof note === "string" ? done(note) : note);
+    return this.#keep(handin).then((kept) => {
+      if ("kind" in kept) return kept;
+      return finish(handin, kept.bytes, exitCode, bad, kept.note);
+    });
   }
 
   /**
@@ -91,33 +111,64 @@ export class Settler {
     if (action === undefined || actionResult.length > MAX_ACTION_RESULT_BYTES) return false;
     if (ActionResultCodec.decode(actionResult).exitCode !== 0) return false;
     const digest = parseDigest(action.actionDigest, action.digestFunction, "result.action");
-    await this.#cache.update(scopeOf(action.instanceName), digest, actionResult, environment);
+    const bytes = await this.#store(scopeOf(action.instanceName), digest, actionResult, environment);
+    if (bytes !== actionResult) return false;
     this.#log.info("A result of before the start was kept", { worker, lease: leaseId, action: digest.hash });
     return true;
   }
 
-  /** Puts a result in the cache; a verdict when it cannot be used, otherwise a note for the client. */
-  async #keep(handin: Handin): Promise<Verdict | string> {
-    const { payload: { scope, digest, operation, traceparent }, result, environment, worker, leaseId } =
-      handin;
+  /**
+   * Puts a result in the cache unless a complete one is there; gives the one that is there now. One at a time for each
+   * action.
+   */
+  async #store(
+    scope: Scope,
+    digest: Digest,
+    bytes: Uint8Array,
+    environment: string,
+    replace = false,
+  ): Promise<Uint8Array> {
+    const key = `${scopeKey(scope)}\n${digestKey(digest)}\n${environment}`;
+    const before = this.#storing.get(key) ?? Promise.resolve();
+    const stored = before.then(async () => {
+      const answer = replace ? undefined : await this.#cache.peek(scope, digest, environment);
+      if (answer?.hit) return answer.bytes;
+      await this.#cache.update(scope, digest, bytes, environment);
+      return bytes;
+    });
+    // Whoever comes next waits for this one, and does not fail with it.
+    const turn = stored.then(() => {}, () => {});
+    this.#storing.set(key, turn);
+    try {
+      return await stored;
+    } finally {
+      if (this.#storing.get(key) === turn) this.#storing.delete(key);
+    }
+  }
+
+  /** Puts a result in the cache; a verdict when it cannot be used, otherwise what the client gets, and a note. */
+  async #keep(handin: Handin): Promise<Verdict | Kept> {
+    const { payload, result, environment, worker, leaseId } = handin;
+    const { scope, digest, operation, traceparent, replace } = payload;
+    const own = result.actionResult;
     const parent = parseTraceparent(traceparent);
     using span = this.#tracer.start("settle", parent);
     try {
-      await this.#cache.update(scope, digest, result.actionResult, environment);
-      return "";
+      return { bytes: await this.#store(scope, digest, own, environment, replace), note: "" };
     } catch (thrown) {
       const error = asBrokkrError(thrown);
       span.fail(error);
       const trace = parent?.traceId;
       this.#log.warn("A result could not be cached", { trace, operation, worker, lease: leaseId, error });
       // Another worker would come to the same; the client gets what there is.
-      if (error instanceof ResultBeyondLimits) return `The result could not be cached: ${error.message}`;
+      const note = `The result could not be cached: ${error.message}`;
+      if (error instanceof ResultBeyondLimits) return { bytes: own, note };
       // The worker promised what it did not upload, or wrote nonsense: another may do better.
       if (error.code === Code.FAILED_PRECONDITION || error.code === Code.INVALID_ARGUMENT) {
         return { kind: "fault", why: error.message };
       }
       // The store's own trouble does not make the result worse.
-      return `The result could not be cached: ${error.message}`;
+      return { bytes: own, note };
     }
   }
 }

@@ -205,7 +205,7 @@ export class ExecutionService {
       // It may have been cancelled meanwhile.
       if (!operations.isChecking(record)) return;
       if (cached !== undefined) return finish(cached);
-      const job = await this.prepare(record);
+      const job = await this.prepare(record, request.skipCacheLookup);
       if (operations.isChecking(record)) this.#submit(record, request, job);
     } catch (thrown) {
       const error = asBrokkrError(thrown);
@@ -234,7 +234,7 @@ export class ExecutionService {
    *
    * @throws {BrokkrError} FAILED_PRECONDITION naming a missing blob; INVALID_ARGUMENT for what no worker could run.
    */
-  async prepare(record: OperationRecord): Promise<PreparedJob> {
+  async prepare(record: OperationRecord, replace = false): Promise<PreparedJob> {
     const { name, scope, digest, span, clientMetadata } = record.init;
     const action = await this.#read(scope, digest, "Action");
     const checked = checkAction(action, digest.fn, this.#options);
@@ -252,6 +252,7 @@ export class ExecutionService {
         command,
         timeoutMs,
         doNotCache,
+        replace,
         traceparent,
         clientMetadata,
       },

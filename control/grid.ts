@@ -50,6 +50,8 @@ export interface JobPayload {
   readonly command: Uint8Array;
   readonly timeoutMs: number;
   readonly doNotCache: boolean;
+  /** Its client wants a new run: the result takes the place of one that is cached. */
+  readonly replace: boolean;
   /** The operation that it was made for; others may have joined it. */
   readonly operation: OperationName;
   /** W3C traceparent; `""` for none. */

@@ -166,6 +166,20 @@ export class ActionCache {
   }
 
   /**
+   * What is stored of an action under one environment, for those who are about to store something themselves: no hit or
+   * miss of a client's, and not counted as one.
+   *
+   * @throws {BrokkrError} What the stores throw.
+   */
+  peek(
+    scope: Scope,
+    action: Digest,
+    environment: string,
+  ): ActionCacheAnswer | Promise<ActionCacheAnswer> {
+    return this.#find(scope, action, environment);
+  }
+
+  /**
    * Stores the encoded ActionResult `bytes`; durable when it resolves. Whether results of failed actions are worth it is
    * the caller's business.
    *
