@@ -37,6 +37,7 @@ import {
   type Tracer,
   type WorkerId,
 } from "@brokkr/common";
+import { type HttpServer, serveHttp } from "@brokkr/common/http";
 import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
 import type { Hello } from "@brokkr/proto";
 import { AdminService, isUnsandboxed } from "./admin_service.ts";
@@ -47,7 +48,6 @@ import { Environments } from "./environments.ts";
 import { ExecutionService, inlineEnd } from "./execution_service.ts";
 import { gridGauges, GridMetrics } from "./_grid_metrics.ts";
 import { Grid } from "./grid.ts";
-import { type HttpServer, serveHttp } from "./http.ts";
 import { Operations } from "./operations.ts";
 import { OperationsService } from "./operations_service.ts";
 import { Settler } from "./_settle.ts";

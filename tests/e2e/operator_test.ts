@@ -89,6 +89,20 @@ const MISTAKES: readonly Mistake[] = [
     ...control("a variable with a value that is none", [], "BROKKR_CONTROL_LEASE_TTL", '"soon"'),
     env: { BROKKR_CONTROL_LEASE_TTL: "soon" },
   },
+  {
+    ...control("a misspelled variable", [], "BROKKR_CONTROL_LISEN", "BROKKR_CONTROL_LISTEN"),
+    env: { BROKKR_CONTROL_LISEN: "127.0.0.1:0" },
+  },
+  {
+    ...brokk("a misspelled variable", ["status"], 2, "BROKKR_CLEINT_ENDPOINT", "BROKKR_CLIENT_ENDPOINT"),
+    env: { BROKKR_CLEINT_ENDPOINT: NOBODY },
+  },
+  worker(
+    "pages open to others",
+    [`--data-dir=${DIR}/d`, "--http-listen=0.0.0.0:0"],
+    "0.0.0.0:0",
+    "--allow-insecure-remote",
+  ),
   toml(
     "a value of the wrong kind in brokkr.toml",
     '[control]\nlease_ttl = "soon"\n',
