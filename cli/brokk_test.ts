@@ -20,6 +20,8 @@ const PAGES = [
   ["operations", "show"],
   ["operations", "cancel"],
   ["workers"],
+  ["workers", "drain"],
+  ["workers", "resume"],
   ["status"],
   ["init"],
   ["version"],
