@@ -32,7 +32,7 @@ export const LIBRARY: Readonly<Record<string, Readonly<Record<string, string>>>>
     "Those who stop waiting do not stop those who wait": "wait_cancelled_while_another_waits",
     "An upload is cancelled after each of its messages": "upload_cancelled_after_each_message",
     "An upload is cancelled when all of it was sent": "upload_cancelled_after_half_close",
-    "An upload that ends early is refused": "upload_half_closed_early",
+    "An upload that ends early is kept, and nobody sees it": "upload_half_closed_early",
     "An upload goes on over another connection": "upload_half_sent_and_taken_up_again",
     "A download is cancelled after each of its messages": "download_cancelled_after_each_message",
     "Unary calls are cancelled": "unary_calls_cancelled",

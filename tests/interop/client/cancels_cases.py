@@ -5,7 +5,7 @@ import threading
 
 import grpc
 
-from grid import SECONDS, digest, noise, response_of, stage_of, until
+from grid import SECONDS, digest, expect, failure, noise, response_of, stage_of, until
 from protos import bs, bs_grpc, re, re_grpc
 
 
@@ -108,16 +108,25 @@ def case_upload_cancelled_after_half_close(grid):
 
 
 def case_upload_half_closed_early(grid):
+    """What came is kept and told, and nobody sees it before the rest is there too."""
     with grid.channel() as channel:
-        write = bs_grpc.ByteStreamStub(channel).Write
+        stub = bs_grpc.ByteStreamStub(channel)
+        expect(failure(lambda: stub.Write(iter([]), timeout=SECONDS)), "INVALID_ARGUMENT")
         data = noise(1_000_000)
-        for count in [0, 1, 5]:
-            try:
-                write(iter(list(grid.chunks(data, 100_000))[:count]), timeout=SECONDS)
-                raise AssertionError("Half an upload succeeded")
-            except grpc.RpcError as error:
-                assert error.code().name == "INVALID_ARGUMENT", error
-        assert grid.missing(channel, digest(data)) == [digest(data)]
+        parts = list(grid.chunks(data, 100_000))
+        for count in [1, 5]:
+            name = grid.write_name(digest(data))
+            sent = [bs.WriteRequest(resource_name=name, write_offset=each.write_offset, data=each.data)
+                    for each in parts[:count]]
+            committed = stub.Write(iter(sent), timeout=SECONDS).committed_size
+            assert committed == count * 100_000, committed
+            status = stub.QueryWriteStatus(bs.QueryWriteStatusRequest(resource_name=name), timeout=SECONDS)
+            assert (status.committed_size, status.complete) == (committed, False), status
+            assert grid.missing(channel, digest(data)) == [digest(data)]
+        rest = [bs.WriteRequest(resource_name=name, write_offset=each.write_offset, data=each.data,
+                                finish_write=each.finish_write) for each in parts[5:]]
+        assert stub.Write(iter(rest), timeout=SECONDS).committed_size == len(data)
+        assert grid.read(channel, digest(data)) == data
 
 
 def case_upload_half_sent_and_taken_up_again(grid):
