@@ -192,7 +192,8 @@ export class ActionExecutor {
       (_trace, step) => this.#command(plan, root, durationMs(lease.timeout), signal, step),
     );
     progress.outcome = outcome;
-    await refuseFullDisk(root.scratchPath);
+    // A command that failed tells why itself, and its result is not kept.
+    if (outcome.exitCode === 0) await refuseFullDisk(root.scratchPath);
     onRan();
 
     return await this.#phase(progress, "outputUpload", span, async (trace) => {
