@@ -6,9 +6,6 @@
  * @module
  */
 
-/** Variables of the environment. */
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Decides whether the trace of a new root is recorded. */
 export interface Sampling {
   /** Whether a caller's own decision counts. */
@@ -43,7 +40,9 @@ export interface OtlpSettings {
 
 /** Settings; or, in `error`, why they cannot be used; or neither when nothing asks for an export. */
 export interface FoundSettings {
+  /** How to export. */
   readonly value?: OtlpSettings;
+  /** Why it cannot be done as the environment has it. */
   readonly error?: string;
 }
 
@@ -52,7 +51,7 @@ const MAX_QUEUE = 65_536;
 const MAX_BATCH = 512;
 
 /** Whether the environment asks for an export at all. Cheap: the command line asks this in every run. */
-export function otlpWanted(env: Environment): boolean {
+export function otlpWanted(env: Readonly<Record<string, string | undefined>>): boolean {
   if (env["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true") return false;
   const exporter = env["OTEL_TRACES_EXPORTER"]?.trim();
   if (exporter !== undefined && exporter !== "") return exporter === "otlp";
@@ -60,7 +59,10 @@ export function otlpWanted(env: Environment): boolean {
 }
 
 /** Reads the settings of a process that is called `service` unless the environment calls it otherwise. */
-export function otlpSettings(env: Environment, service: string): FoundSettings {
+export function otlpSettings(
+  env: Readonly<Record<string, string | undefined>>,
+  service: string,
+): FoundSettings {
   if (!otlpWanted(env)) return {};
   try {
     return { value: read(env, service) };
@@ -69,7 +71,7 @@ export function otlpSettings(env: Environment, service: string): FoundSettings {
   }
 }
 
-function read(env: Environment, service: string): OtlpSettings {
+function read(env: Readonly<Record<string, string | undefined>>, service: string): OtlpSettings {
   const of = (name: string) =>
     text(env, `OTEL_EXPORTER_OTLP_TRACES_${name}`) ?? text(env, `OTEL_EXPORTER_OTLP_${name}`);
   const queueLimit = count(env, "OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1, MAX_QUEUE);
@@ -93,12 +95,18 @@ function read(env: Environment, service: string): OtlpSettings {
 }
 
 /** A variable's value; an empty one counts as absent. */
-function text(env: Environment, name: string): string | undefined {
+function text(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
   const value = env[name]?.trim();
   return value === "" ? undefined : value;
 }
 
-function count(env: Environment, name: string, fallback: number, least: number, most: number): number {
+function count(
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+  fallback: number,
+  least: number,
+  most: number,
+): number {
   const value = text(env, name);
   if (value === undefined) return fallback;
   const number = Number(value);
@@ -106,12 +114,12 @@ function count(env: Environment, name: string, fallback: number, least: number, 
   throw new Error(`${name} takes a whole number of ${least} to ${most}, not ${JSON.stringify(value)}`);
 }
 
-function timeout(env: Environment): number {
+function timeout(env: Readonly<Record<string, string | undefined>>): number {
   const own = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT";
   return count(env, text(env, own) === undefined ? "OTEL_EXPORTER_OTLP_TIMEOUT" : own, 10_000, 1, 600_000);
 }
 
-function endpoint(env: Environment): string {
+function endpoint(env: Readonly<Record<string, string | undefined>>): string {
   const whole = text(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
   const base = text(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
   const name = whole === undefined ? "OTEL_EXPORTER_OTLP_ENDPOINT" : "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
@@ -154,7 +162,7 @@ function pairs(name: string, value: string | undefined): Record<string, string> 
   return found;
 }
 
-function sampling(env: Environment): Sampling {
+function sampling(env: Readonly<Record<string, string | undefined>>): Sampling {
   const name = text(env, "OTEL_TRACES_SAMPLER") ?? "parentbased_always_on";
   const parentBased = name.startsWith("parentbased_");
   switch (parentBased ? name.slice("parentbased_".length) : name) {

@@ -9,9 +9,11 @@
 export const PARTS: readonly (() => Promise<unknown>)[] = [
   () => import("./child.ts"),
   () => import("../_execution.ts"),
+  () => import("../_operations.ts"),
   () => import("../commands/action.ts"),
   () => import("../commands/cache.ts"),
   () => import("../commands/init.ts"),
+  () => import("../commands/operations.ts"),
   () => import("../commands/run.ts"),
   () => import("../commands/status.ts"),
   () => import("../commands/up.ts"),
