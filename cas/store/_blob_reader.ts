@@ -6,8 +6,8 @@
 
 import { BrokkrError, type ByteBudget, Code, type Counter, type Logger } from "@brokkr/common";
 import { type Digest, digestKey, formatDigest } from "../digest.ts";
-import { noSuchBlob, PIECE_BYTES } from "./_checks.ts";
-import { readPieces } from "./_file_reader.ts";
+import { noSuchBlob } from "./_checks.ts";
+import { readPieces, ReadRoom } from "./_file_reader.ts";
 import { ByteLru } from "./_lru.ts";
 import { decodeRecord, recordBytes, RecordKind } from "./_record.ts";
 import type { Recovered } from "./_recover.ts";
@@ -99,14 +99,13 @@ export class BlobReader {
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { budget, failure } = this.#options;
-    const pieceBytes = Math.min(PIECE_BYTES, end - start);
-    using _lease = await budget.acquire(2 * pieceBytes, signal);
+    using room = await ReadRoom.take(budget, end - start, signal);
     const file = await this.#openFile(digest);
     try {
       if (await file.size() !== digest.sizeBytes) {
         throw this.#damage(digest, this.locate(digest), undefined);
       }
-      const pieces = readPieces(file, start, end, pieceBytes, signal);
+      const pieces = readPieces(file, start, end, room, signal);
       const whole = start === 0 && end === digest.sizeBytes && !this.#verified.has(digestKey(digest));
       yield* whole ? this.#verify(digest, pieces) : pieces;
     } catch (error) {

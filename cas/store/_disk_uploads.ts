@@ -18,9 +18,8 @@ import {
 import * as nodeCrypto from "node:crypto";
 import type { UploadId, UploadLimits, UploadStore, UploadWriter } from "../blob_store.ts";
 import { type Digest, formatDigest, type Hasher } from "../digest.ts";
-import { PIECE_BYTES } from "./_checks.ts";
 import type { TemporaryFile } from "./_file_blobs.ts";
-import { readPieces } from "./_file_reader.ts";
+import { readPieces, ReadRoom } from "./_file_reader.ts";
 import { KeptUploads, uploadKey } from "./_kept_uploads.ts";
 import { MAX_RECORD_DATA } from "./_record.ts";
 import type { LargeBeginning } from "./_writers.ts";
@@ -244,12 +243,12 @@ export class DiskUploads implements UploadStore {
   /** A hasher that has taken the first bytes of a file. */
   async #rehash(digest: Digest, path: string, bytes: number, signal?: AbortSignal): Promise<Hasher> {
     const { files, budget } = this.#options;
-    using _lease = await budget.acquire(2 * PIECE_BYTES, signal);
+    using room = await ReadRoom.take(budget, bytes, signal);
     const file = await files.open(path, "read");
     try {
       const hasher = digest.fn.hasher();
       const slices = new Slices(signal);
-      for await (const piece of readPieces(file, 0, bytes, PIECE_BYTES, signal)) {
+      for await (const piece of readPieces(file, 0, bytes, room, signal)) {
         hasher.update(piece);
         if (slices.spent) await slices.next();
       }

@@ -307,7 +307,7 @@ const CASES: { readonly name: string; run(store: BlobStore): Promise<void> }[] =
       await store.put(SCOPE, digest, data);
       const controller = new AbortController();
       const reader = store.read(SCOPE, digest, {}, controller.signal)[Symbol.asyncIterator]();
-      assertEquals((await reader.next()).value?.length, MIB);
+      assert(((await reader.next()).value?.length ?? 0) > 0);
       controller.abort();
       await rejectsWith(Code.CANCELLED, () => reader.next());
       await rejectsWith(

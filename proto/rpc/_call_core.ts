@@ -9,6 +9,7 @@ import type { Access, ByteBudget, Clock, Logger, Principal, Tracer } from "@brok
 import type { Method } from "../codec.ts";
 import type { Authorize } from "./auth.ts";
 import type { CallMeter } from "./_call_meter.ts";
+import type { Departures } from "./_departures.ts";
 import type { ReceiveWindows } from "./_receive_windows.ts";
 import type { Route } from "./types.ts";
 
@@ -62,6 +63,8 @@ export interface CallCore {
   readonly maxReceiveMessageBytes: number;
   /** The windows of uploads; undefined without a budget. */
   readonly windows: ReceiveWindows | undefined;
+  /** The way out of a call's connection; undefined when it is gone. */
+  readonly departuresOf: (call: ServerInterceptingCallInterface) => Departures | undefined;
   /** Whether somebody waits for memory. */
   readonly pressed: () => boolean;
   /** Bytes that may be under way to a slow reader. */

@@ -8,6 +8,7 @@
 import type { Socket } from "node:net";
 import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { BrokkrError, Code } from "@brokkr/common";
+import type { DepartureSocket } from "./_departures.ts";
 import type { DataStream } from "./_intake.ts";
 import type { WindowedSession } from "./_receive_windows.ts";
 
@@ -70,6 +71,15 @@ export function h2Servers(server: Server): readonly H2Server[] {
 export function streamOf(call: ServerInterceptingCallInterface): H2Stream | undefined {
   const stream: unknown = Reflect.get(call, "stream");
   return typeof stream === "object" && stream !== null ? stream as H2Stream : undefined;
+}
+
+/** The socket of a session, undefined when it is gone. */
+export function socketOf(session: object): DepartureSocket | undefined {
+  const socket: unknown = Reflect.get(session, "socket");
+  if (typeof socket !== "object" || socket === null) return undefined;
+  // A proxy, whose properties are there when they are asked for and not before.
+  if (typeof Reflect.get(socket, "writableNeedDrain") !== "boolean") return undefined;
+  return socket as DepartureSocket;
 }
 
 /** The data of the stream that carries a call, undefined when it cannot be seen. */

@@ -14,7 +14,7 @@ import { CHARGE_FLOOR_BYTES } from "./_charge.ts";
 /** Length of what precedes a message: a flag and the length. */
 const PREFIX_BYTES = 5;
 /** Under pressure a message must be complete after so long, and so long again for each of its MiB. */
-const GRACE_MS = 5000;
+const GRACE_MS = 3000;
 const GRACE_MS_PER_MIB = 1000;
 
 /** What is used of an HTTP/2 stream. */
@@ -121,6 +121,11 @@ export class Intake {
   /** When data came last, in monotonic milliseconds. */
   get lastMs(): number {
     return this.#lastMs;
+  }
+
+  /** Whether the peer is held back until there is room for its message. */
+  get held(): boolean {
+    return this.#blocked;
   }
 
   /** Whether part of a message has arrived and the rest has not. */

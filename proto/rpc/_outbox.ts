@@ -6,21 +6,29 @@
 
 import { Buffer } from "node:buffer";
 
+/** What any call may have under way before it has shown that it takes something. */
+const FIRST_AHEAD_BYTES = 64 << 10;
+
 /** Counts unsent bytes of one call. */
 export class Outbox {
   readonly #aheadBytes: number;
   #unsentBytes = 0;
+  #sentBytes = 0;
   #closed = false;
   #waiters: (() => void)[] = [];
 
-  /** `aheadBytes` may be under way before {@linkcode Outbox.full} says so. */
+  /**
+   * `aheadBytes` may be under way before {@linkcode Outbox.full} says so; less at the start, as much as the peer has taken,
+   * so that a thousand peers that take nothing hold little.
+   */
   constructor(aheadBytes: number) {
     this.#aheadBytes = aheadBytes;
   }
 
   /** Whether the producer must wait. */
   get full(): boolean {
-    return this.#unsentBytes > this.#aheadBytes && !this.#closed;
+    const aheadBytes = Math.min(this.#aheadBytes, Math.max(FIRST_AHEAD_BYTES, this.#sentBytes));
+    return this.#unsentBytes > aheadBytes && !this.#closed;
   }
 
   /** Bytes handed over and not taken by the connection. */
@@ -36,6 +44,7 @@ export class Outbox {
   /** The connection has taken a message of `sizeBytes`. */
   sent(sizeBytes: number): void {
     this.#unsentBytes -= sizeBytes;
+    this.#sentBytes += sizeBytes;
     if (!this.full) this.#wake();
   }
 

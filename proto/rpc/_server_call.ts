@@ -14,7 +14,6 @@ import {
   Code,
   type Logger,
   type Principal,
-  resourceExhausted,
   type Span,
   type TraceContext,
   unavailable,
@@ -27,6 +26,7 @@ import type { CallCore, RouteEntry } from "./_call_core.ts";
 import { logCall } from "./_call_log.ts";
 import { beginCallSpan, endCallSpan } from "./_call_span.ts";
 import { charge, CHARGE_FLOOR_BYTES, chargeNow } from "./_charge.ts";
+import type { Departures } from "./_departures.ts";
 import { type Arrived, Intake } from "./_intake.ts";
 import { asBuffer, asPlain, Outbox } from "./_outbox.ts";
 import { MAX_SEND_MESSAGE_BYTES } from "./limits.ts";
@@ -46,8 +46,8 @@ const EMPTY = new Metadata();
 const NONE = -1;
 /** When a client that was cut off for its slowness is told to come back. */
 const RETRY_MS = 1000;
-/** While others wait for memory, a peer may let what is sent to it lie for so long. */
-const PRESSED_STALL_MS = 5000;
+/** While others wait for memory, a peer may let what is sent to it lie, or send nothing, for so long. */
+const PRESSED_STALL_MS = 3000;
 /** A client that was cut off in the middle of a message gets so long to notice. */
 const LINGER_MS = 1000;
 
@@ -71,6 +71,7 @@ export class ServerCall {
   #halfClosed = false;
   #inbox: Inbox | undefined;
   #intake: Intake | undefined;
+  #departures: Departures | undefined;
   #receiving = false;
   /** Shares of messages that were delivered and not decoded yet. */
   readonly #arrived: Arrived[] = [];
@@ -239,7 +240,12 @@ export class ServerCall {
       this.#finish(reason.code, reason, undefined);
     }
     this.#outbox?.close();
-    if (this.#responseLeases !== undefined) { for (const lease of this.#responseLeases) lease.release(); }
+    const leases = this.#responseLeases;
+    if (leases !== undefined && leases.size > 0) {
+      this.#departed(() => {
+        for (const lease of leases) lease.release();
+      });
+    }
     if (!this.#halfClosed && streamOf(this.#call)?.destroyed === false) this.#core.lingering.add(this);
   }
 
@@ -257,35 +263,40 @@ export class ServerCall {
 
   /** Looks for what has taken too long; called every now and then. */
   sweep(nowMs: number): void {
-    const { receiveStallMs, sendStallMs, maxDurationMs } = this.#entry;
-    const pressed = this.#core.pressed();
-    const receivedMs = Math.max(this.#receiveSinceMs, this.#intake?.lastMs ?? 0);
+    const { sendStallMs, maxDurationMs } = this.#entry;
     if (this.#finishedMs !== NONE) {
       if (nowMs - this.#finishedMs > sendStallMs) this.#reset();
-    } else if (
-      this.#sendSinceMs !== NONE &&
-      nowMs - this.#sendSinceMs > (pressed ? Math.min(PRESSED_STALL_MS, sendStallMs) : sendStallMs)
-    ) {
-      const lay = seconds(nowMs - this.#sendSinceMs);
-      this.end(
-        new BrokkrError(
-          Code.DEADLINE_EXCEEDED,
-          `The peer took nothing for ${lay}${pressed ? " while others waited for the memory it holds" : ""}`,
-        ),
-      );
-      this.#reset(); // the status would wait behind the data that the peer does not take
-    } else if (pressed && this.#intake?.tooSlow(nowMs)) {
-      this.end(
-        resourceExhausted("A message came too slowly while others waited for the memory it holds", RETRY_MS),
-      );
-    } else if (this.#receiveSinceMs !== NONE && nowMs - receivedMs > receiveStallMs) {
-      this.end(
-        new BrokkrError(Code.DEADLINE_EXCEEDED, `The peer sent nothing for ${seconds(receiveStallMs)}`),
-      );
-    } else if (nowMs - this.#startedMs > maxDurationMs) {
-      const limit = `The call ran longer than the server's limit of ${seconds(maxDurationMs)}`;
-      this.end(new BrokkrError(Code.DEADLINE_EXCEEDED, limit));
+      return;
     }
+    if (nowMs - this.#startedMs > maxDurationMs) {
+      const limit = `The call ran longer than the server's limit of ${seconds(maxDurationMs)}`;
+      return this.end(new BrokkrError(Code.DEADLINE_EXCEEDED, limit));
+    }
+    const stalled = this.#stalled(nowMs);
+    if (stalled === undefined) return;
+    const taken = this.#sendSinceMs === NONE;
+    this.end(stalled);
+    if (!taken) this.#reset(); // the status would wait behind the data that the peer does not take
+  }
+
+  /** Why a peer is not waited for any longer: not for long by itself, and less when others wait for the memory it holds. */
+  #stalled(nowMs: number): BrokkrError | undefined {
+    const { receiveStallMs, sendStallMs } = this.#entry;
+    const pressed = this.#core.pressed();
+    const late = (what: string, sinceMs: number, limitMs: number) => {
+      const lay = nowMs - sinceMs;
+      if (lay > limitMs) return new BrokkrError(Code.DEADLINE_EXCEEDED, `${what} for ${seconds(lay)}`);
+      if (!pressed || lay <= PRESSED_STALL_MS || limitMs === Infinity) return undefined;
+      return unavailable(`${what} for ${seconds(lay)} while others waited for the memory it holds`, RETRY_MS);
+    };
+    if (this.#sendSinceMs !== NONE) return late("The peer took nothing", this.#sendSinceMs, sendStallMs);
+    if (this.#intake?.held) return undefined; // it is we who do not take what it sends
+    if (pressed && this.#intake?.tooSlow(nowMs)) {
+      return unavailable("A message came too slowly while others waited for the memory it holds", RETRY_MS);
+    }
+    if (this.#receiveSinceMs === NONE) return undefined;
+    const heardMs = Math.max(this.#receiveSinceMs, this.#intake?.lastMs ?? 0);
+    return late("The peer sent nothing", heardMs, receiveStallMs);
   }
 
   /** Cuts off a client that still sends long after its call has ended; true when there is nothing left to do. */
@@ -433,13 +444,22 @@ export class ServerCall {
     if (lease !== undefined) (this.#responseLeases ??= new Set()).add(lease);
     this.#call.sendMetadata(EMPTY);
     this.#call.sendMessage(asBuffer(bytes), () => {
-      if (this.#sendSinceMs !== NONE) this.#sendSinceMs = this.#core.clock.monotonicMs();
-      outbox?.sent(sizeBytes);
-      if (lease !== undefined) {
+      if (outbox === undefined && lease === undefined) return;
+      this.#departed(() => {
+        if (this.#sendSinceMs !== NONE) this.#sendSinceMs = this.#core.clock.monotonicMs();
+        outbox?.sent(sizeBytes);
+        if (lease === undefined) return;
         lease.release();
         this.#responseLeases?.delete(lease);
-      }
+      });
     });
+  }
+
+  /** Calls `then` when what this call handed to its connection has left the process. */
+  #departed(then: () => void): void {
+    const departures = this.#departures ??= this.#core.departuresOf(this.#call);
+    if (departures === undefined) then();
+    else departures.after(then);
   }
 
   async *#requests(inbox: Inbox): AsyncGenerator<unknown, void, undefined> {

@@ -29,12 +29,13 @@ import {
 import { defaultAuthenticate } from "./auth.ts";
 import { coalesceWrites } from "./_coalesce.ts";
 import { callMeters } from "./_call_meter.ts";
-import { h2Servers, setH2Settings, streamOf } from "./_grpc_internals.ts";
+import { h2Servers, setH2Settings, socketOf, streamOf } from "./_grpc_internals.ts";
 import { bind, checkExposure, formatHostPort, parseHostPort, serverCredentials } from "./_listen.ts";
 import type { CallCore, RouteEntry } from "./_call_core.ts";
 import { ServerCall } from "./_server_call.ts";
 import { DEFAULT_LIMITS, type RpcServerOptions, type ServerLimits } from "./_server_options.ts";
 import { pause } from "./_pause.ts";
+import { Departures } from "./_departures.ts";
 import { HealthState } from "./health.ts";
 import { ReceiveWindows } from "./_receive_windows.ts";
 import type { Route } from "./types.ts";
@@ -129,6 +130,7 @@ class GrpcServer implements RpcServer {
   readonly #health: HealthState;
   readonly #entries = new Map<string, RouteEntry>();
   readonly #principals = new WeakMap<object, Principal>();
+  readonly #departures = new WeakMap<object, Departures>();
   readonly #draining = new AbortController();
   #connections = 0;
   #sweep: TimerHandle | undefined;
@@ -152,6 +154,7 @@ class GrpcServer implements RpcServer {
       windows: options.byteBudget === undefined
         ? undefined
         : new ReceiveWindows(options.byteBudget.limitBytes / 2, this.#limits.streamWindowBytes),
+      departuresOf: (call) => this.#departuresOf(call),
       pressed: () => (options.byteBudget?.waiters ?? 0) > 0 || options.pressed?.() === true,
       sendAheadBytes: this.#limits.sendAheadBytes,
       budgetWaitMs: this.#limits.budgetWaitMs,
@@ -256,6 +259,18 @@ class GrpcServer implements RpcServer {
     });
     if (session !== undefined) this.#principals.set(session, principal);
     return principal;
+  }
+
+  #departuresOf(call: ServerInterceptingCallInterface): Departures | undefined {
+    const session = streamOf(call)?.session;
+    if (session === undefined) return undefined;
+    const known = this.#departures.get(session);
+    if (known !== undefined) return known;
+    const socket = socketOf(session);
+    if (socket === undefined) return undefined;
+    const made = new Departures(socket);
+    this.#departures.set(session, made);
+    return made;
   }
 
   #watchSessions(): void {

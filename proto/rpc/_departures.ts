@@ -1,0 +1,50 @@
+/**
+ * What left a stream and not the process. HTTP/2 here frames all that the peer's windows allow, whether or not the socket
+ * takes it: a peer that granted large windows and then stopped reading would have as much lie in the socket's queue.
+ * So a message counts as sent only when the queue behind it is short.
+ *
+ * @module
+ */
+
+/** What is used of a socket. */
+export interface DepartureSocket {
+  /** Whether it said that it wants no more for now. */
+  readonly writableNeedDrain: boolean;
+  /** Bytes that it has queued. */
+  readonly writableLength: number;
+  /** Whether it was freed. */
+  readonly destroyed: boolean;
+  /** Calls `listener` when its queue is empty, or when it has closed. */
+  once(event: "drain" | "close", listener: () => void): unknown;
+}
+
+/** A queue that is no longer than this is as good as sent. */
+const SHORT_BYTES = 256 << 10;
+
+/** The end of the way out for the messages of one connection. */
+export class Departures {
+  readonly #socket: DepartureSocket;
+  #waiting: (() => void)[] = [];
+
+  /** Watches `socket`. */
+  constructor(socket: DepartureSocket) {
+    this.#socket = socket;
+    socket.once("close", () => this.#flush());
+  }
+
+  /** Calls `then` when what was handed to the socket so far has left: at once when its queue is short. */
+  after(then: () => void): void {
+    const { destroyed, writableNeedDrain, writableLength } = this.#socket;
+    if (this.#waiting.length === 0 && (destroyed || !writableNeedDrain || writableLength <= SHORT_BYTES)) {
+      return then();
+    }
+    if (this.#waiting.length === 0) this.#socket.once("drain", () => this.#flush());
+    this.#waiting.push(then);
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const then of waiting) then();
+  }
+}
