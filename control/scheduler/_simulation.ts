@@ -215,6 +215,10 @@ export class Simulation {
         this.#newest = token;
         assert(!this.#finishedPayloads.has(effect.payload.id), "What is finished is not leased again");
         assert(!this.#drained.has(effect.worker), `${effect.worker} is drained and gets nothing`);
+        assert(
+          this.#scheduler.worker(effect.worker, this.#nowMs)?.leaving === false,
+          `${effect.worker} said goodbye and gets nothing`,
+        );
         return this.#down(effect.session, (worker) => this.#onLease(worker, effect.leaseId, effect.payload));
       }
       case "cancelLease":
