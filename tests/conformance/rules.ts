@@ -9,12 +9,17 @@ import { ACTION_CACHE_RULES } from "./rules/action_cache.ts";
 import { BATCH_RULES } from "./rules/batch.ts";
 import { CAPABILITIES_RULES } from "./rules/capabilities.ts";
 import { DIGEST_RULES } from "./rules/digests.ts";
+import { COMPRESSED_WRITE_RULES } from "./rules/compressed_write.ts";
 import { EXECUTION_RULES } from "./rules/execution.ts";
+import { EXECUTION_ERROR_RULES } from "./rules/execution_errors.ts";
 import { FIND_MISSING_RULES } from "./rules/find_missing.ts";
 import { GRPC_RULES } from "./rules/grpc.ts";
+import { GRPC_FRAME_RULES } from "./rules/grpc_frames.ts";
 import { OPERATIONS_RULES } from "./rules/operations.ts";
 import { OUTPUT_RULES } from "./rules/outputs.ts";
 import { READ_RULES } from "./rules/read.ts";
+import { UPLOAD_RULES } from "./rules/resume.ts";
+import { RUN_RULES } from "./rules/run.ts";
 import { TREE_RULES } from "./rules/tree.ts";
 import { WRITE_RULES } from "./rules/write.ts";
 
@@ -51,14 +56,19 @@ export function groupOf(id: string): string {
 export const RULES: readonly Rule[] = [
   ...CAPABILITIES_RULES,
   ...GRPC_RULES,
+  ...GRPC_FRAME_RULES,
   ...DIGEST_RULES,
   ...FIND_MISSING_RULES,
   ...BATCH_RULES,
   ...READ_RULES,
   ...WRITE_RULES,
+  ...COMPRESSED_WRITE_RULES,
+  ...UPLOAD_RULES,
   ...TREE_RULES,
   ...ACTION_CACHE_RULES,
   ...EXECUTION_RULES,
+  ...EXECUTION_ERROR_RULES,
+  ...RUN_RULES,
   ...OUTPUT_RULES,
   ...OPERATIONS_RULES,
 ];
