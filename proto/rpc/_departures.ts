@@ -34,12 +34,20 @@ export class Departures {
 
   /** Calls `then` when what was handed to the socket so far has left: at once when its queue is short. */
   after(then: () => void): void {
-    const { destroyed, writableNeedDrain, writableLength } = this.#socket;
-    if (this.#waiting.length === 0 && (destroyed || !writableNeedDrain || writableLength <= SHORT_BYTES)) {
-      return then();
+    if (this.#waiting.length === 0) {
+      if (!this.#full()) return then();
+      this.#socket.once("drain", () => this.#flush());
     }
-    if (this.#waiting.length === 0) this.#socket.once("drain", () => this.#flush());
     this.#waiting.push(then);
+  }
+
+  #full(): boolean {
+    try {
+      const { destroyed, writableNeedDrain, writableLength } = this.#socket;
+      return !destroyed && writableNeedDrain && writableLength > SHORT_BYTES;
+    } catch {
+      return false; // an HTTP/2 session that has lost its socket throws when it is asked for it
+    }
   }
 
   #flush(): void {

@@ -77,9 +77,14 @@ export function streamOf(call: ServerInterceptingCallInterface): H2Stream | unde
 export function socketOf(session: object): DepartureSocket | undefined {
   const socket: unknown = Reflect.get(session, "socket");
   if (typeof socket !== "object" || socket === null) return undefined;
-  // A proxy, whose properties are there when they are asked for and not before.
-  if (typeof Reflect.get(socket, "writableNeedDrain") !== "boolean") return undefined;
-  return socket as DepartureSocket;
+  try {
+    // A proxy, whose properties are there when they are asked for and not before, and throw when the socket is gone.
+    return typeof Reflect.get(socket, "writableNeedDrain") === "boolean"
+      ? socket as DepartureSocket
+      : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The data of the stream that carries a call, undefined when it cannot be seen. */
