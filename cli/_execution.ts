@@ -100,8 +100,14 @@ class Run {
   async toEnd(): Promise<ExecutionEnd> {
     for (;;) {
       try {
+        const joined = this.#name !== "";
         const end = await this.#watch();
         const status = statusOf(end.response);
+        if (joined && status?.code === Code.UNAVAILABLE && ++this.#restarts <= MAX_RESTARTS) {
+          // A control plane that restarted, or shut down, lost the operation.
+          this.#name = "";
+          continue;
+        }
         if (status === undefined || missingSubjects(status).length === 0) return end;
         await this.#restart(status);
       } catch (error) {

@@ -74,7 +74,8 @@ export function encodeExecuteResponse(parts: {
 /** What an operation's metadata tell. */
 export interface OperationMetadata {
   readonly stage: ExecutionStage;
-  readonly digest: Digest;
+  /** Undefined when it is not known any more. */
+  readonly digest: Digest | undefined;
   readonly worker: string;
   readonly queuedWallMs: number | undefined;
   /** Encoded RequestMetadata of the client that asked for the action. */
@@ -89,8 +90,10 @@ export function encodeOperation(
 ): Uint8Array {
   const metadata = ExecuteOperationMetadataCodec.encode({
     stage,
-    actionDigest: { hash: digest.hash, sizeBytes: digest.sizeBytes },
-    digestFunction: digest.fn.value,
+    ...(digest === undefined ? {} : {
+      actionDigest: { hash: digest.hash, sizeBytes: digest.sizeBytes },
+      digestFunction: digest.fn.value,
+    }),
     partialExecutionMetadata: {
       worker,
       queuedTimestamp: queuedWallMs === undefined ? undefined : timestampOf(queuedWallMs),

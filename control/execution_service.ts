@@ -53,6 +53,7 @@ import type { Environments } from "./environments.ts";
 import { cachedEnd, inlineResult } from "./_cached_end.ts";
 import { failedEnd, type JobPayload } from "./grid.ts";
 import type { GridMetrics } from "./_grid_metrics.ts";
+import { lostOperation } from "./_lost_operation.ts";
 import { encodeExecuteResponse, RawExecution } from "./_messages.ts";
 import type { Operations } from "./operations.ts";
 import { type ExecuteEnd, OperationRecord } from "./operation_record.ts";
@@ -139,9 +140,13 @@ export class ExecutionService {
     request: WaitExecutionRequest,
     context: CallContext,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { operations } = this.#options;
+    const { operations, epoch } = this.#options;
     const record = operations.find(request.name, (instance) => context.scope(instance));
-    if (record === undefined) throw unknownOperation(request.name);
+    if (record === undefined) {
+      const lost = lostOperation(request.name, epoch);
+      if (lost === undefined) throw unknownOperation(request.name);
+      return yield lost;
+    }
     operations.watch(record);
     try {
       for await (const operation of record.follow(context.signal)) yield operation;

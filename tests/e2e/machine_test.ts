@@ -2,7 +2,7 @@ import { assert, assertEquals, assertGreater, assertMatch, assertStringIncludes 
 import { BrokkrError, Code, codeName } from "@brokkr/common";
 import { connectGrid } from "@brokkr/cli";
 import { Admin, ContentAddressableStorage as Cas, type GetStatusResponse } from "@brokkr/proto";
-import { assertFailure, digest, failure, sh, TestGrid, utf8, type WireDigest } from "./_grid.ts";
+import { assertFailure, digest, sh, TestGrid, utf8, type WireDigest } from "./_grid.ts";
 import { everythingBelow, noProcessOf, processesOf } from "./_processes.ts";
 import { rawDirectory } from "./_trees.ts";
 import { testUnless } from "../_skip.ts";
@@ -119,11 +119,7 @@ Deno.test("What control acknowledged is there after kill -9, under a later epoch
     const { cachedResult, result } = await second.response();
     assertEquals([cachedResult, result], [true, (await first.response()).result]);
     assertGreater((await statusOf(grid)).bootEpoch, bootEpoch);
-    assertFailure(
-      await failure(() => grid.wait(first.name).response()),
-      Code.NOT_FOUND,
-      "execute the action again",
-    );
+    assertFailure(await grid.wait(first.name).error(), Code.UNAVAILABLE, "execute the action again");
     await grid.assertGood();
   });
 });
