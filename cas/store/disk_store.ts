@@ -79,6 +79,18 @@ class DiskBlobStore implements BlobStore {
     const { metrics } = options;
     metrics.gauge("brokkr_cas_blobs", "Blobs held", [], () => this.#core?.blobs ?? 0);
     metrics.gauge("brokkr_cas_bytes", "Bytes of the blobs held", [], () => this.#core?.bytes ?? 0);
+    metrics.gauge(
+      "brokkr_cas_interrupted_uploads",
+      "Interrupted uploads kept to go on",
+      [],
+      () => this.#uploads.stat().kept,
+    );
+    metrics.gauge(
+      "brokkr_cas_interrupted_upload_bytes",
+      "Bytes of interrupted uploads",
+      [],
+      () => this.#uploads.stat().keptBytes,
+    );
     const uploads = () => this.#live().uploads;
     this.#uploads = {
       keptBytes: async (id: UploadId) => await uploads().keptBytes(id),
