@@ -22,8 +22,8 @@ export interface Ending {
 export interface Mutation {
   /** Only calls with this path, or one of these, if given. */
   readonly path?: string | readonly string[];
-  /** Changes a message of the client. */
-  readonly request?: (message: Uint8Array, index: number) => Uint8Array;
+  /** Changes a message of the client. `call` is the same for all messages of a call. */
+  readonly request?: (message: Uint8Array, index: number, call: { at: number }) => Uint8Array;
   /** Answers at once, without asking the server: messages, and a status. */
   readonly answer?: (
     headers: http2.IncomingHttpHeaders,
@@ -60,7 +60,10 @@ async function passRequest(stream: http2.ServerHttp2Stream, call: Call, mutation
       }
     } else if (mutation.request !== undefined) {
       let index = 0;
-      for await (const message of messagesOf(chunks)) await call.send(mutation.request(message, index++));
+      const memory = { at: 0 };
+      for await (const message of messagesOf(chunks)) {
+        await call.send(mutation.request(message, index++, memory));
+      }
     } else {
       for await (const chunk of chunks) await call.raw(new Uint8Array(chunk));
     }

@@ -181,7 +181,7 @@ export const CASES: readonly Case[] = [
     path: METHOD.write,
     message: () => msg({ 1: 7 }),
   },
-  { name: "takes any offset", breaks: ["WRITE-05", "ZWRITE-07"], path: METHOD.write, request: fixOffsets() },
+  { name: "takes any offset", breaks: ["WRITE-05", "ZWRITE-07"], path: METHOD.write, request: fixOffset },
   {
     name: "takes wrong bytes without a word",
     breaks: ["WRITE-09", "WRITE-10", "WRITE-11", "QWS-06", "ZWRITE-04"],
@@ -371,14 +371,11 @@ function flip(message: Uint8Array): Uint8Array {
   return edit(message, { 10: data });
 }
 
-/** Gives each WriteRequest the offset that it should have had. */
-function fixOffsets(): (message: Uint8Array, index: number) => Uint8Array {
-  let at = 0;
-  return (message, index) => {
-    const fields = Fields.parse(message);
-    if (index === 0) at = fields.int(2);
-    const fixed = edit(message, { 2: at });
-    at += fields.bytesOf(10).length;
-    return fixed;
-  };
+/** Gives a WriteRequest the offset that it should have had. */
+function fixOffset(message: Uint8Array, index: number, call: { at: number }): Uint8Array {
+  const fields = Fields.parse(message);
+  if (index === 0) call.at = fields.int(2);
+  const fixed = edit(message, { 2: call.at });
+  call.at += fields.bytesOf(10).length;
+  return fixed;
 }

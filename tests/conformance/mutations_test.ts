@@ -10,7 +10,7 @@ import { Target } from "./runner.ts";
 import { Wire } from "./wire.ts";
 
 Deno.test("The rules notice servers that misbehave", async (t) => {
-  await using grid = await startGrid({ slots: 4 });
+  await using grid = await startGrid({ slots: 8 });
   const { host, port } = parseEndpoint(grid.endpoint);
   await using upstream = new Wire({ host, port });
   const judge = async (mutation: Case) => {
@@ -23,8 +23,8 @@ Deno.test("The rules notice servers that misbehave", async (t) => {
       patienceMs: mutation.manner === "late" ? 2000 : undefined,
     });
     const results: Record<string, string> = {};
-    for (const rule of RULES.filter(({ id }) => mutation.breaks.includes(id))) {
-      const { result, reason } = await target.judge(rule);
+    const rules = RULES.filter(({ id }) => mutation.breaks.includes(id));
+    for (const { rule, result, reason } of await Promise.all(target.judgeAll(rules, 4))) {
       results[rule.id] = result === "skip" ? `skip: ${reason}` : result;
     }
     return results;

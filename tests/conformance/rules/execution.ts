@@ -8,6 +8,7 @@ import * as a from "../actions.ts";
 import { type Context, type Digest, digestMsg, METHOD, readDigest } from "../context.ts";
 import { Fields, msg } from "../protobuf.ts";
 import { check, equal, one, type Rule, rulesThatNeed, Skip, SOURCE, status } from "../rule.ts";
+import { statusOf } from "../wire.ts";
 
 const { must, should } = rulesThatNeed("exec");
 const EXECUTE = SOURCE.reapi("Execution.Execute");
@@ -100,6 +101,22 @@ const OPERATION_RULES: readonly Rule[] = [
     const stages = operations.map(({ stage }) => stage);
     check(stages.includes(a.STAGE.EXECUTING), `Stages reported: ${stages.join()}`);
   }),
+  should(
+    "EXEC-10",
+    "A call whose deadline passes while its action runs ends then, and the action goes on",
+    SOURCE.grpc("Requests, Timeout"),
+    async (ctx) => {
+      const action = await a.store(ctx, a.sh(ctx, "sleep 4; echo done"), { doNotCache: true });
+      const headers = { "grpc-timeout": "2S" };
+      const reply = await ctx.call(METHOD.execute, { 1: ctx.instance, 6: digestMsg(action) }, { headers });
+      const deadline = reply.code === 4 ||
+        (reply.code === undefined && reply.fault?.includes("reset") === true);
+      check(deadline, () => `Execute: ${statusOf(reply)}`);
+      const { name } = a.readOperation(reply.messages[0] ?? new Uint8Array());
+      const execution = a.readExecution(await (await a.beginWait(ctx, name)).reply);
+      equal(await a.stdout(ctx, a.resultOf(execution)), "done\n", "stdout");
+    },
+  ),
 ];
 
 /** Runs one action, that prints something else each time, twice. */

@@ -114,6 +114,20 @@ const RESPONSE_RULES: readonly Rule[] = [
       }
     },
   ),
+  should(
+    "GRPC-07",
+    "INVALID_ARGUMENT says by a BadRequest which field is wrong",
+    "google/rpc/error_details.proto, BadRequest",
+    async (ctx) => {
+      const reply = await ctx.findMissing([{ hash: "x", size: 1 }]);
+      status(reply, "INVALID_ARGUMENT", "A hash of one digit");
+      const types = richStatus(reply)?.messages(3).map((any) => any.str(1)) ?? [];
+      check(
+        types.some((type) => type.endsWith("/google.rpc.BadRequest")),
+        `Its details: ${types.join() || "none"}`,
+      );
+    },
+  ),
 ];
 
 const REQUEST_RULES: readonly Rule[] = [
