@@ -36,6 +36,7 @@ import { Grid } from "./grid.ts";
 import { GridMetrics } from "./_grid_metrics.ts";
 import { Operations } from "./operations.ts";
 import { OperationsService } from "./operations_service.ts";
+import type { SchedulerLimits } from "./scheduler/mod.ts";
 import { encoder, metadataOf, TestGrid, wire } from "./_test_grid.ts";
 
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
@@ -81,6 +82,7 @@ async function checkingGrid(
     readonly action: Digest;
     readonly metadata: GatedMetadata;
   }) => Promise<void>,
+  limits: Partial<SchedulerLimits> = {},
 ) {
   await using inner = new MemoryMetadataStore();
   const metadata = new GatedMetadata(inner);
@@ -89,7 +91,7 @@ async function checkingGrid(
   const metrics = new GridMetrics(noMetrics);
   const grid = new Grid({
     epoch: 1,
-    limits: {},
+    limits,
     clock: systemClock,
     log: noLog,
     metrics,
@@ -195,6 +197,37 @@ Deno.test("CancelOperation ends an operation whose action is being looked up, an
     assertEquals(operations.map(({ done }) => done), [true]);
   });
 });
+
+for (const followers of [0, 1, 3]) {
+  Deno.test(`An operation that ${followers} clients follow when its action was checked ends unwatched when they go`, async () => {
+    await checkingGrid(async ({ channel, action, metadata }) => {
+      const abort = new AbortController();
+      const stream = channel.serverStream(Execution.execute, { actionDigest: wire(action) }, {
+        signal: abort.signal,
+      })[Symbol.asyncIterator]();
+      const first = await stream.next();
+      const name = first.done ? "" : first.value.name;
+      await metadata.asked.promise;
+      const gone = new AbortController();
+      const waiting = Array.from(
+        { length: followers },
+        () =>
+          channel.serverStream(Execution.waitExecution, { name }, { signal: gone.signal })
+            [Symbol.asyncIterator](),
+      );
+      for (const each of waiting) await each.next();
+      abort.abort();
+      await assertRejects(() => stream.next());
+      const operation = async () =>
+        (await channel.unary(OperationsMethods.listOperations, { filter: `name=${name}` })).operations[0];
+      metadata.gate.resolve();
+      for (const each of waiting) await each.next();
+      if (followers > 0) assertEquals((await operation()).done, false);
+      gone.abort();
+      while (!(await operation()).done) await new Promise((resolve) => setTimeout(resolve, 20));
+    }, { unwatchedMs: 100 });
+  });
+}
 
 Deno.test("WaitExecution answers for ten minutes after the end and with NOT_FOUND then", async () => {
   const clock = new ManualClock();
