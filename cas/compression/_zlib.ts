@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BrokkrError, Code } from "@brokkr/common";
 import type * as Zlib from "node:zlib";
 
 /** The module `node:zlib`. */
@@ -24,60 +25,106 @@ export function plainBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** What a transform of `node:zlib` does its work with. */
+interface NativeHandle {
+  /** Told of failures. */
+  onerror: (message: string, errno: number, code: string) => void;
+  /** Takes from `input` and puts into `output`; the transform's `_writeState` then has what is left of both. */
+  writeSync(
+    flush: number,
+    input: Uint8Array,
+    inputOffset: number,
+    inputBytes: number,
+    output: Uint8Array,
+    outputOffset: number,
+    outputBytes: number,
+  ): void;
+}
+
+function isHandle(value: unknown): value is NativeHandle {
+  return typeof value === "object" && value !== null && "onerror" in value && "writeSync" in value &&
+    typeof value.writeSync === "function";
+}
+
 /**
  * Feeds a transform one piece at a time and gives what that yields.
  *
- * The binding does its work on this thread and calls back when a write and all it yields are through; so a caller that
- * gives it short pieces holds the event loop for a short time, and nothing but its answer is ever buffered.
+ * It does without the transform's stream: there the binding throws what is wrong with data beyond the first buffer of
+ * output where nobody can catch it, which ends the process. The work is done on this thread either way, so callers give
+ * it short pieces.
  */
 export class ZlibPump implements Disposable {
   readonly #transform: ZlibTransform;
-  #pieces: Uint8Array[] = [];
-  #fail: ((error: unknown) => void) | undefined;
-  #failure: unknown;
+  readonly #handle: NativeHandle;
+  /** Room left in the output and bytes left of the input after a write. */
+  readonly #left: Uint32Array;
+  readonly #flush: number;
+  readonly #end: number;
+  readonly #chunkBytes: number;
+  #output: Uint8Array;
+  #outputBytes = 0;
+  #failure: Error | undefined;
+  #disposed = false;
 
-  /** A pump that owns `transform`. */
-  constructor(transform: ZlibTransform) {
+  /** A pump that owns `transform`, whose output comes in buffers of `chunkBytes`. */
+  constructor(zlib: ZlibModule, transform: ZlibTransform, chunkBytes: number) {
+    const handle: unknown = Reflect.get(transform, "_handle");
+    const left: unknown = Reflect.get(transform, "_writeState");
+    if (!isHandle(handle) || !(left instanceof Uint32Array)) {
+      transform.destroy();
+      throw new BrokkrError(Code.INTERNAL, "The zstd binding of this Deno has another form; 2.9 is needed");
+    }
     this.#transform = transform;
-    transform.on("data", (piece: Uint8Array) => void this.#pieces.push(plainBytes(piece)));
-    transform.on("error", (error: unknown) => {
-      this.#failure ??= error;
-      this.#fail?.(error);
-    });
+    this.#handle = handle;
+    this.#left = left;
+    this.#flush = zlib.constants.ZSTD_e_continue;
+    this.#end = zlib.constants.ZSTD_e_end;
+    this.#chunkBytes = chunkBytes;
+    this.#output = new Uint8Array(chunkBytes);
+    handle.onerror = (message) => void (this.#failure ??= new Error(message));
+    transform.on("error", (error: Error) => void (this.#failure ??= error));
   }
 
-  /** Feeds `bytes`, which may be reused when this resolves. One at a time. */
-  write(bytes: Uint8Array): Promise<Uint8Array[]> {
-    return this.#run((done) => this.#transform.write(bytes, (error) => done(error)));
+  /**
+   * Feeds `bytes` and gives what they yield.
+   *
+   * @throws {Error} when they are damaged.
+   */
+  write(bytes: Uint8Array): Uint8Array[] {
+    return this.#run(bytes, this.#flush);
   }
 
   /** Feeds the end. */
-  end(): Promise<Uint8Array[]> {
-    return this.#run((done) => {
-      this.#transform.once("end", () => done());
-      this.#transform.end();
-    });
+  end(): Uint8Array[] {
+    return this.#run(new Uint8Array(), this.#end);
   }
 
-  /** Frees the native side at once; what is under way then never answers. */
+  /** Frees the native side at once. */
   [Symbol.dispose](): void {
+    this.#disposed = true;
     this.#transform.destroy();
-    this.#pieces = [];
   }
 
-  #run(start: (done: (error?: unknown) => void) => void): Promise<Uint8Array[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) return reject(this.#failure);
-      this.#fail = reject;
-      start((error) => {
-        this.#fail = undefined;
-        if (error !== undefined && error !== null) return reject(error);
-        // Nearly always all has been emitted by now; reading emits what has not.
-        while (this.#transform.read() !== null);
-        const pieces = this.#pieces;
-        this.#pieces = [];
-        resolve(pieces);
-      });
-    });
+  #run(input: Uint8Array, flush: number): Uint8Array[] {
+    if (this.#disposed) throw new BrokkrError(Code.CANCELLED, "The codec was disposed of");
+    const pieces: Uint8Array[] = [];
+    for (let at = 0;;) {
+      const room = this.#output.length - this.#outputBytes;
+      this.#handle.writeSync(flush, input, at, input.length - at, this.#output, this.#outputBytes, room);
+      if (this.#failure !== undefined) throw this.#failure;
+      const [roomLeft, inputLeft] = this.#left;
+      const end = this.#outputBytes + room - roomLeft;
+      if (end > this.#outputBytes) pieces.push(this.#output.subarray(this.#outputBytes, end));
+      this.#outputBytes = end;
+      const passed = input.length - inputLeft - at;
+      at += passed;
+      if (roomLeft === 0) {
+        this.#output = new Uint8Array(this.#chunkBytes);
+        this.#outputBytes = 0;
+      } else if (at === input.length || passed === 0) {
+        // With room left all is out. What is not taken then is no part of what was begun; the frames are counted elsewhere.
+        return pieces;
+      }
+    }
   }
 }

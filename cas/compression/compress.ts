@@ -60,22 +60,24 @@ export async function* compress(
   const { budget, signal, sizeBytes } = options;
   const zlib = await loadZlib();
   using _lease = await budget?.acquire(ENCODER_BYTES, signal);
-  using pump = new ZlibPump(zlib.createZstdCompress({
-    chunkSize: Math.max(1024, Math.min(STEP_BYTES, boundBytes(sizeBytes ?? STEP_BYTES))),
+  const transform = zlib.createZstdCompress({
+    chunkSize: 1024,
     params: { [zlib.constants.ZSTD_c_compressionLevel]: options.level ?? DEFAULT_LEVEL },
     ...told(sizeBytes),
-  }));
+  });
+  const chunkBytes = Math.max(1024, Math.min(STEP_BYTES, boundBytes(sizeBytes ?? STEP_BYTES)));
+  using pump = new ZlibPump(zlib, transform, chunkBytes);
   const slices = new Slices(signal);
   const scanner = ownScanner();
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length; at += STEP_BYTES) {
       if (slices.spent) await slices.next();
-      for (const piece of await pump.write(chunk.subarray(at, at + STEP_BYTES))) {
+      for (const piece of pump.write(chunk.subarray(at, at + STEP_BYTES))) {
         if (piece.length > 0) yield ofFirstFrame(scanner, piece);
       }
     }
   }
-  for (const piece of await pump.end()) {
+  for (const piece of pump.end()) {
     const kept = ofFirstFrame(scanner, piece);
     if (kept.length > 0) yield kept;
   }

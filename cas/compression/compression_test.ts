@@ -289,3 +289,43 @@ Deno.test("The event loop turns while much is decompressed", async () => {
   assertEquals(bytes, 2 ** 29);
   assert(turns >= 5, `${turns} turns`);
 });
+
+Deno.test("Damage is refused wherever it lies, also when much has been decompressed before it", async () => {
+  const seed = Date.now() & 0xffff;
+  console.log(`seed ${seed}`);
+  const bases = [prose(3000, 1), prose(60_000, 2), prose(700_000, 3)].map((data) => ({
+    data,
+    packed: pack(data, 3, true),
+  }));
+  const random = new DataView(noise(64_000, seed + 1).buffer);
+  for (let at = 0; at + 32 <= random.byteLength; at += 32) {
+    const { data, packed } = bases[at / 32 % bases.length];
+    let bad = packed.slice();
+    for (let change = 0; change < 1 + random.getUint8(at) % 3; change++) {
+      const where = random.getUint32(at + 4 + 8 * change) % bad.length;
+      const what = random.getUint8(at + 8 + 8 * change);
+      if (what < 128) bad[where] ^= 1 << (what & 7);
+      else if (what < 160) bad = bad.slice(0, where + 1);
+      else if (what < 192) bad = join([bad, bad.subarray(0, where)]);
+      else bad.copyWithin(where, random.getUint16(at + 2) % bad.length);
+    }
+    const ways = [
+      () => unpack(cutAt(bad, [bad.length >> 1]), { sizeBytes: data.length }),
+      () => decompressWhole(bad, { sizeBytes: data.length }),
+    ];
+    for (const way of ways) {
+      try {
+        assertEquals((await way()).length, data.length, `${at}`);
+      } catch (error) {
+        assert(error instanceof BrokkrError, `${at}: ${error}`);
+        assertEquals(error.code, Code.INVALID_ARGUMENT, `${at}: ${error}`);
+      }
+    }
+  }
+});
+
+Deno.test("Data of another size than was told does not become a frame", async () => {
+  for (const sizeBytes of [0, 1000, 999_999, 1_000_001, 5_000_000]) {
+    await assertRejects(() => Array.fromAsync(compress([noise(1_000_000)], { sizeBytes })), Error);
+  }
+});

@@ -104,11 +104,10 @@ export class ZstdDecoder implements Disposable {
     this.#code = options.code ?? Code.INVALID_ARGUMENT;
     this.#scanner = scannerFor(options.sizeBytes);
     this.#slices = new Slices(options.signal);
-    this.#pump = new ZlibPump(zlib.createZstdDecompress({
-      // Pieces are views of a buffer of this size; what was yielded keeps it alive, so it is no larger than a step's.
-      chunkSize: Math.max(1024, Math.min(STEP_BYTES, options.sizeBytes + 64)),
-      params: { [zlib.constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
-    }));
+    const params = { [zlib.constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
+    // Pieces are views of a buffer of this size; what was yielded keeps it alive, so it is no larger than a step's.
+    const chunkBytes = Math.max(1024, Math.min(STEP_BYTES, options.sizeBytes + 64));
+    this.#pump = new ZlibPump(zlib, zlib.createZstdDecompress({ chunkSize: 1024, params }), chunkBytes);
   }
 
   /** A decoder of data that decompresses to `options.sizeBytes`. */
@@ -145,7 +144,7 @@ export class ZstdDecoder implements Disposable {
         // Scanned before it is fed: the decoder never sees what is not allowed.
         const { to, header } = this.#scanner.step(chunk, at, STEP_BYTES, STEP_BYTES);
         if (header !== undefined) await this.#charge(DECODER_BYTES + header.windowBytes);
-        const pieces = await this.#pump.write(chunk.subarray(at, to));
+        const pieces = this.#pump.write(chunk.subarray(at, to));
         at = to;
         for (const { length } of pieces) this.#outputBytes += length;
         if (this.#outputBytes > this.#options.sizeBytes) {
