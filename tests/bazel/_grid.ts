@@ -97,11 +97,6 @@ export function cacheHits(text: string): number {
   return Number(/(\d+) remote cache hit/.exec(text)?.[1] ?? 0);
 }
 
-/** Actions that Bazel says ran on the grid. */
-export function remoteRuns(text: string): number {
-  return Number(/(\d+) remote[,.\n]/.exec(text)?.[1] ?? 0);
-}
-
 const noCompiler = await new Deno.Command("gcc", { args: ["--version"], stdout: "null", stderr: "null" })
   .output()
   .then(({ success }) => success ? undefined : "gcc does not work", () => "there is no gcc");
@@ -112,10 +107,8 @@ const FOUND = [["Bazel 2.1.0", await npmBazel()], ["Bazel 4.2.3", await debianBa
 export function testEachBazel(
   what: string,
   fn: (client: BazelClient, t: Deno.TestContext) => Promise<void>,
-  options: { readonly only?: BazelClient["version"] } = {},
 ): void {
   for (const [name, found] of FOUND) {
-    if (options.only !== undefined && !name.endsWith(options.only)) continue;
     testUnless("reason" in found ? found.reason : noCompiler, `${name} ${what}`, (t) => {
       if (!("client" in found)) throw new Error("Unreachable: it was skipped");
       return fn(found.client, t);

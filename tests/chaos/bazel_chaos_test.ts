@@ -15,6 +15,4 @@ testEachBazel(
       });
     }
   },
-  // The one that every machine with npm has, and the quicker to start.
-  { only: "2.1.0" },
 );
