@@ -19,6 +19,7 @@ export const PARTS: readonly (() => Promise<unknown>)[] = [
   () => import("../commands/up.ts"),
   () => import("../commands/version.ts"),
   () => import("../commands/workers.ts"),
+  () => import("@brokkr/cas/compression"),
   () => import("@brokkr/common/config"),
   () => import("@brokkr/proto/rpc/client"),
   () => import("@brokkr/sandbox"),
