@@ -29,18 +29,29 @@ export interface MemoryKeeperOptions {
   readonly host?: MemoryHost;
   /** How often it looks, in milliseconds; 2 s by default. */
   readonly everyMs?: number;
+  /**
+   * Growth that is not waited out, in bytes: beyond it garbage is collected although the process is busy. Buffers lie
+   * outside of V8's heap, whose collector lets hundreds of MiB of them go by. None by default.
+   */
+  readonly limitBytes?: number;
 }
 
 const EVERY_MS = 2000;
+/** How often it looks for growth beyond the limit, and how soon it collects again when that brought something. */
+const LIMIT_EVERY_MS = 200;
+const LIMIT_PAUSE_MS = 1000;
+const MAX_LIMIT_PAUSE_MS = 60_000;
 /** Growth since the last time that is worth a collection. */
 const GROWTH_BYTES = 24 * 2 ** 20;
 /** So is so much work since the last time, whose garbage may lie in what was resident before. */
-const WORK_MS = 300;
+const WORK_MS = 100;
 /** A collection that brought less was not worth it: the next one needs twice the work. */
 const WORTH_BYTES = 8 * 2 ** 20;
 const MAX_WORK_MS = 60_000;
 /** Below this share of one processor nobody notices a pause. */
 const QUIET_SHARE = 0.1;
+/** Above this share something happened that may have left garbage, however little the last collection brought. */
+const BUSY_SHARE = 0.02;
 
 /** This process. Without glibc, or without leave to load it, pages are not given back but garbage is collected. */
 export function thisProcess(): MemoryHost {
@@ -99,9 +110,10 @@ export function keepMemory(options: MemoryKeeperOptions = {}): Disposable {
     const cpuMs = host.cpuMs();
     const residentBytes = host.residentBytes();
     keptBytes = Math.min(keptBytes, residentBytes); // what shrank by itself
-    const quiet = cpuMs - lastCpuMs <= (clock.monotonicMs() - lastMs) * QUIET_SHARE;
+    const share = (cpuMs - lastCpuMs) / Math.max(1, clock.monotonicMs() - lastMs);
+    if (share > BUSY_SHARE) workMs = WORK_MS;
     const due = residentBytes - keptBytes >= GROWTH_BYTES || cpuMs - trimmedCpuMs >= workMs;
-    if (quiet && due) {
+    if (share <= QUIET_SHARE && due) {
       host.trim();
       keptBytes = host.residentBytes();
       const worth = residentBytes - keptBytes >= WORTH_BYTES;
@@ -113,5 +125,33 @@ export function keepMemory(options: MemoryKeeperOptions = {}): Disposable {
     timer = clock.setTimer(everyMs, look);
   };
   timer = clock.setTimer(everyMs, look);
+  const limit = options.limitBytes === undefined ? undefined : keepLimit(clock, host, options.limitBytes);
+  return {
+    [Symbol.dispose]: () => {
+      timer?.cancel();
+      limit?.[Symbol.dispose]();
+    },
+  };
+}
+
+/** Collects as soon as the process is larger than the least it was by more than `limitBytes`. */
+function keepLimit(clock: Clock, host: MemoryHost, limitBytes: number): Disposable {
+  let leastBytes = Infinity;
+  let pauseMs = LIMIT_PAUSE_MS;
+  let nextMs = 0;
+  let timer: TimerHandle | undefined;
+  const look = () => {
+    const residentBytes = host.residentBytes();
+    leastBytes = Math.min(leastBytes, residentBytes);
+    if (residentBytes - leastBytes > limitBytes && clock.monotonicMs() >= nextMs) {
+      host.trim();
+      // What is in use, or mapped from files, does not go: then it is not tried again soon.
+      const worth = residentBytes - host.residentBytes() >= WORTH_BYTES;
+      pauseMs = worth ? LIMIT_PAUSE_MS : Math.min(2 * pauseMs, MAX_LIMIT_PAUSE_MS);
+      nextMs = clock.monotonicMs() + pauseMs;
+    }
+    timer = clock.setTimer(LIMIT_EVERY_MS, look);
+  };
+  timer = clock.setTimer(LIMIT_EVERY_MS, look);
   return { [Symbol.dispose]: () => timer?.cancel() };
 }

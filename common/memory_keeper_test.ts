@@ -45,20 +45,45 @@ Deno.test("keepMemory gives memory back when the process has grown and is quiet,
   assertEquals(host.trims, 3);
   clock.advance(10_000);
   assertEquals(host.trims, 3, "what is in use stays, and is not looked for again and again");
-  const work = (seconds: number) => {
+  const work = (seconds: number, cpuMs: number) => {
     for (let i = 0; i < seconds; i++) {
-      host.cpu += 90;
+      host.cpu += cpuMs;
       clock.advance(1000);
     }
   };
-  work(3);
+  work(9, 10);
   assertEquals(host.trims, 3, "little work leaves little garbage");
-  work(1);
-  assertEquals(host.trims, 4, "much work may have left garbage in what was there before");
-  work(6);
+  work(1, 10);
+  assertEquals(host.trims, 4, "more of it may have left garbage in what was there before");
+  work(19, 10);
   assertEquals(host.trims, 4, "it brought nothing the last time, so that twice the work is asked for");
-  work(1);
+  work(1, 10);
   assertEquals(host.trims, 5);
+  work(1, 99);
+  work(1, 10);
+  assertEquals(host.trims, 6, "a burst is looked at again");
+});
+
+Deno.test("keepMemory does not wait for quiet when the process has grown beyond its limit", () => {
+  const clock = new ManualClock();
+  const host = new FakeProcess();
+  using _keeper = keepMemory({ clock, host, everyMs: 1e9, limitBytes: 200 * MIB });
+  const busy = (ms: number) => {
+    for (let at = 0; at < ms; at += 100) {
+      host.cpu += 100;
+      clock.advance(100);
+    }
+  };
+  busy(1000);
+  host.resident = 299 * MIB;
+  busy(1000);
+  assertEquals(host.trims, 0, "it is within its limit");
+  host.resident = 301 * MIB;
+  busy(200);
+  assertEquals(host.trims, 1);
+  host.resident = host.afterTrim = 400 * MIB;
+  busy(10_000);
+  assertEquals(host.trims, 4, "what does not go is tried again after 2, 4, 8 s");
 });
 
 Deno.test("keepMemory stops when it is disposed of", () => {

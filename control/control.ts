@@ -67,7 +67,7 @@ export interface ControlOptions {
   readonly tls?: TlsOptions;
   /** Listen beyond loopback without client certificates. */
   readonly allowInsecureRemote?: boolean;
-  /** Bytes that buffers may hold; half for calls, half for the store. 512 MiB by default. */
+  /** Bytes that the process may take beyond what it has when idle, however many calls there are; 512 MiB by default. */
   readonly memoryBudgetBytes?: number;
   /** Largest blob taken, in bytes; 16 GiB by default. */
   readonly maxBlobSizeBytes?: number;
@@ -120,6 +120,8 @@ export interface ControlHandle extends AsyncDisposable {
 
 const ALL_ACCESS: readonly Access[] = ["public", "read", "write", "execute", "admin", "worker"];
 const DEFAULT_BUDGET_BYTES = 512 * 2 ** 20;
+/** Share of the budget that calls may buffer, and the store as well. The rest is for what calls take besides. */
+const BUFFER_SHARE = 5 / 16;
 const DEFAULT_MAX_BLOB_BYTES = 16 * 2 ** 30;
 const DEFAULT_GRACE_MS = 10_000;
 /** Time for streams to end after all operations have. */
@@ -274,14 +276,14 @@ class Control implements ControlHandle {
   }
 
   #storeBudget(memoryBudgetBytes: number): ByteBudget {
-    return this.#storeBytes = new ByteBudget(Math.ceil(memoryBudgetBytes / 2));
+    return this.#storeBytes = new ByteBudget(Math.ceil(memoryBudgetBytes * BUFFER_SHARE));
   }
 
   async #makeServer({ blobs, metadata }: Stores): Promise<RpcServer> {
     const options = this.#options;
     const metrics = this.#metrics;
     const maxBlobBytes = options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES;
-    const callBytes = Math.ceil((options.memoryBudgetBytes ?? DEFAULT_BUDGET_BYTES) / 2);
+    const callBytes = Math.ceil((options.memoryBudgetBytes ?? DEFAULT_BUDGET_BYTES) * BUFFER_SHARE);
     // Who waits has sent a window at most, which nobody counts.
     const budget = new ByteBudget(callBytes, Math.max(16, callBytes / DEFAULT_LIMITS.streamWindowBytes));
     const cache = new ActionCache({ metadata, blobs, metrics });

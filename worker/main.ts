@@ -95,7 +95,7 @@ async function serve(config: Config): Promise<void> {
   };
   using _signals = onTermination(end, { log });
   const handle = started = await starting;
-  using _memory = keepMemory();
+  using _memory = keepMemory({ limitBytes: config.worker.memoryBudgetBytes });
   void watchParent(() => void end());
   const http: Record<string, string> = pages === undefined
     ? {}

@@ -18,7 +18,6 @@ const enum Frame {
   RST_STREAM = 3,
   SETTINGS = 4,
   PING = 6,
-  GOAWAY = 7,
   WINDOW_UPDATE = 8,
 }
 
@@ -89,7 +88,6 @@ export class StallingPeer implements AsyncDisposable {
   readonly ended: Set<number> = new Set();
   /** Whether the server closed the connection. */
   closed = false;
-  goaway = "";
   readonly #connection: Deno.TcpConn;
   readonly #reading: Promise<void>;
   readonly #sending = new Map<number, Sending>();
@@ -99,6 +97,8 @@ export class StallingPeer implements AsyncDisposable {
   #connectionWindow = DEFAULT_WINDOW_BYTES;
   #streamWindow = DEFAULT_WINDOW_BYTES;
   #settled = false;
+  #deaf = false;
+  readonly #cut = Promise.withResolvers<void>();
 
   private constructor(connection: Deno.TcpConn) {
     this.#connection = connection;
@@ -128,6 +128,11 @@ export class StallingPeer implements AsyncDisposable {
     return stream;
   }
 
+  /** Stops to read the socket, whatever windows were granted: as a process does that was stopped. */
+  goDeaf(): void {
+    this.#deaf = true;
+  }
+
   /** Bytes that the server's windows have kept back. */
   get heldBackBytes(): number {
     let bytes = 0;
@@ -145,6 +150,7 @@ export class StallingPeer implements AsyncDisposable {
 
   /** Cuts the connection. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#cut.resolve();
     try {
       this.#connection.close();
     } catch { /* the server was first */ }
@@ -184,6 +190,7 @@ export class StallingPeer implements AsyncDisposable {
     const chunk = new Uint8Array(256 << 10);
     try {
       for (;;) {
+        if (this.#deaf) return await this.#cut.promise;
         const count = await this.#connection.read(chunk);
         if (count === null) break;
         held = join(held, chunk.subarray(0, count));
@@ -214,7 +221,6 @@ export class StallingPeer implements AsyncDisposable {
     if (type === Frame.DATA) this.receivedBytes += payload.length;
     if ((type === Frame.DATA || type === Frame.HEADERS) && (flags & 1) !== 0) this.ended.add(stream);
     if (type === Frame.RST_STREAM) this.ended.add(stream);
-    if (type === Frame.GOAWAY) this.goaway = new TextDecoder().decode(payload.subarray(8)) + view.getUint32(4);
     if (type === Frame.PING && (flags & 1) === 0) this.#write(frame(Frame.PING, 1, 0, payload.slice()));
     if (type === Frame.SETTINGS && (flags & 1) === 0) {
       for (let at = 0; at + 6 <= payload.length; at += 6) {
