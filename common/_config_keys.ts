@@ -80,6 +80,16 @@ export interface ControlConfig {
   readonly unwatchedTtlMs: number;
   /** How long a finished operation can still be waited for, in milliseconds. */
   readonly finishedTtlMs: number;
+  /** How long an interrupted upload is kept, in milliseconds. */
+  readonly uploadKeepMs: number;
+  /** Interrupted uploads that are kept. */
+  readonly maxKeptUploads: number;
+  /** Bytes of interrupted uploads that are kept. */
+  readonly maxKeptUploadBytes: number;
+  /** Connections at once. */
+  readonly maxConnections: number;
+  /** How long a peer may stand still in the middle of a call, in milliseconds. */
+  readonly stallTimeoutMs: number;
   /** How long running calls may take to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
 }
@@ -229,13 +239,48 @@ const controlNetwork = {
   ),
 };
 
+/** What is granted to peers that leave, stand still, or are many. */
+const controlPeers = {
+  uploadKeepMs: key(
+    "upload_keep",
+    duration({ max: "7d" }),
+    "1h",
+    "How long an upload that was broken off is kept for its client to go on with, also over a restart; 0s for not at all.",
+  ),
+  maxKeptUploads: key(
+    "max_kept_uploads",
+    integer({ min: 0, max: 100_000 }),
+    256,
+    "Uploads broken off that are kept at once. Beyond, the oldest are dropped and begin anew.",
+  ),
+  maxKeptUploadBytes: key(
+    "max_kept_upload_size",
+    size(),
+    "4GiB",
+    "What uploads broken off may take on disk together. Beyond, the oldest are dropped and begin anew.",
+  ),
+  maxConnections: key(
+    "max_connections",
+    integer({ min: 8, max: 100_000 }),
+    1024,
+    "Connections of clients and workers at once; further ones are closed. Each takes a file descriptor (ulimit -n).",
+  ),
+  stallTimeoutMs: key(
+    "stall_timeout",
+    duration({ min: "1s", max: "1h" }),
+    "60s",
+    "How long a peer may neither send what is waited for nor take what waits for it, before its call is ended.",
+  ),
+};
+
 const control: SectionSpec<ControlConfig> = {
   ...controlNetwork,
   memoryBudgetBytes: key(
     "memory_budget",
     size({ min: "16MiB" }),
     "256MiB",
-    "All receive windows, batches and uploads together take no more; further ones wait or are refused.",
+    "What the process may take beyond what it has when idle. Calls and the store buffer no more than their shares of it; " +
+      "what finds no room waits, and is refused with RESOURCE_EXHAUSTED when it has waited long enough.",
   ),
   maxBlobSizeBytes: key("max_blob_size", size({ min: "4MiB" }), "16GiB", "Larger blobs are refused."),
   casMaxSizeBytes: key(
@@ -292,6 +337,7 @@ const control: SectionSpec<ControlConfig> = {
     "10m",
     "How long a finished operation is remembered for clients that wait for it.",
   ),
+  ...controlPeers,
   shutdownGraceMs: key(
     "shutdown_grace",
     duration({ max: "1h" }),

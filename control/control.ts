@@ -10,6 +10,7 @@ import {
   DEFAULT_LIMITS,
   defaultPolicy,
   type RpcServer,
+  type ServerLimits,
   type TlsOptions,
 } from "@brokkr/proto/rpc/server";
 import {
@@ -19,6 +20,7 @@ import {
   MemoryBlobStore,
   MemoryMetadataStore,
   type MetadataStore,
+  type UploadLimits,
 } from "@brokkr/cas";
 import { openDiskBlobStore, openLmdbMetadataStore } from "@brokkr/cas/disk";
 import { actionCacheRoutes, byteStreamRoutes, casCapabilities, casRoutes } from "@brokkr/cas/services";
@@ -89,6 +91,16 @@ export interface ControlOptions {
   readonly unwatchedTtlMs?: number;
   /** How long a finished operation can be waited for, in milliseconds; ten minutes by default. */
   readonly finishedTtlMs?: number;
+  /** How long an interrupted upload is kept, in milliseconds; an hour by default. */
+  readonly uploadKeepMs?: number;
+  /** Interrupted uploads that are kept; 256 by default. */
+  readonly maxKeptUploads?: number;
+  /** Bytes of interrupted uploads that are kept; 4 GiB by default. */
+  readonly maxKeptUploadBytes?: number;
+  /** Connections at once; 1024 by default. */
+  readonly maxConnections?: number;
+  /** How long a peer may stand still in the middle of a call, in milliseconds; one minute by default. */
+  readonly stallTimeoutMs?: number;
   /** Further limits of the scheduler, over all of the above. */
   readonly schedulerLimits?: Partial<SchedulerLimits>;
   /** Time; the machine's by default. */
@@ -252,10 +264,14 @@ class Control implements ControlHandle {
 
   async #openStores(): Promise<Stores> {
     const { dataDir, memoryBudgetBytes = DEFAULT_BUDGET_BYTES, casMaxSizeBytes = 0 } = this.#options;
+    const uploads = uploadLimits(this.#options);
     if (dataDir === undefined) {
       const limit = casMaxSizeBytes === 0 ? memoryBudgetBytes : casMaxSizeBytes;
       const metadata = this.#stack.use(new MemoryMetadataStore());
-      return { metadata, blobs: this.#stack.use(new MemoryBlobStore(limit)) };
+      return {
+        metadata,
+        blobs: this.#stack.use(new MemoryBlobStore(limit, { uploads, clock: this.#clock })),
+      };
     }
     const { path } = this.#stack.use(openDataDirectory(dataDir, "control"));
     const metadata = this.#stack.use(await openLmdbMetadataStore(`${path}/meta`));
@@ -269,6 +285,7 @@ class Control implements ControlHandle {
       log: this.#log,
       onHealth: (reason) => this.#health.set("store", reason),
       maxBlobBytes: this.#options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES,
+      uploads,
       ...(casMaxSizeBytes === 0 ? {} : { maxBytes: casMaxSizeBytes }),
     });
     this.#health.set("store", undefined);
@@ -313,6 +330,7 @@ class Control implements ControlHandle {
       ...(options.tls === undefined ? {} : { tls: options.tls }),
       allowInsecureRemote: options.allowInsecureRemote ?? false,
       byteBudget: budget,
+      limits: serverLimits(options),
       // Peers that take nothing hold the store's buffers too.
       pressed: () => (this.#storeBytes?.waiters ?? 0) > 0,
       coalesceWrites: true,
@@ -408,6 +426,17 @@ class Control implements ControlHandle {
       ...buildEventRoutes(),
     ];
   }
+}
+
+function uploadLimits({ uploadKeepMs, maxKeptUploads, maxKeptUploadBytes }: ControlOptions): UploadLimits {
+  return { keepMs: uploadKeepMs, maxKept: maxKeptUploads, maxKeptBytes: maxKeptUploadBytes };
+}
+
+function serverLimits({ maxConnections, stallTimeoutMs }: ControlOptions): Partial<ServerLimits> {
+  return {
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
+  };
 }
 
 function schedulerLimits(

@@ -402,7 +402,7 @@ export interface SchedulerLimits {
 
 /** What holds unless told otherwise. */
 export const DEFAULT_LIMITS: SchedulerLimits = Object.freeze({
-  maxQueued: 50_000,
+  maxQueued: 100_000,
   maxPayloadBytes: 256 * 2 ** 20,
   maxOperations: 100_000,
   maxPlatforms: 1000,
