@@ -60,8 +60,12 @@ interface Condition {
   readonly value: string;
 }
 
-/** A condition and what follows it: a joint, or the end. */
-const TOKEN = /\s*([a-z_]+)\s*(!?=)\s*("(?:[^"\\]|\\.)*"|[^\s&"]*)(?:\s*(&)|\s+(AND)(?=\s)|\s*$)/iy;
+/**
+ * A condition and what follows it: a joint, or the end. Every run of spaces can be read in one way only, lest a filter
+ * of thousands of spaces take seconds.
+ */
+const TOKEN =
+  /\s*([a-z_]+)\s*(!?=)(?:\s*(?!\s)("(?:[^"\\]|\\.)*"|[^\s&"]+)|)(?:\s*(&)|\s+(AND)(?=\s)|\s*$)/iy;
 
 /**
  * A predicate for what `filter` says; the empty filter lets all through.
@@ -91,7 +95,7 @@ function conditionsOf(filter: string): Condition[] {
           "FIELD!=VALUE, joined by AND",
       );
     }
-    conditions.push(condition(match[1].toLowerCase(), match[2], match[3]));
+    conditions.push(condition(match[1].toLowerCase(), match[2], match[3] ?? ""));
     if (conditions.length > MAX_CONDITIONS) {
       throw invalidArgument("filter", `A filter may have at most ${MAX_CONDITIONS} conditions`);
     }

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { digestOf, SHA256 } from "@brokkr/cas";
 import { BrokkrError, Code, idTracer, noLog, type OperationName, scopeOf } from "@brokkr/common";
@@ -64,4 +64,25 @@ Deno.test("parseFilter meets any text with a predicate or INVALID_ARGUMENT", () 
       assert(error instanceof BrokkrError && error.code === Code.INVALID_ARGUMENT, String(error));
     }
   }));
+});
+
+Deno.test("parseFilter takes a moment for the longest filter, whatever it is made of", () => {
+  const hostile = [`name=${" ".repeat(9900)}x"`, `name${" ".repeat(9900)}x`, `name=x${" ".repeat(9900)}y`];
+  hostile.push(`name="${"\\a".repeat(4900)}`, "a".repeat(9999), `name=${"&".repeat(9900)}`);
+  const startMs = performance.now();
+  for (let round = 0; round < 50; round++) {
+    for (const filter of hostile) assertThrows(() => parseFilter(filter), BrokkrError);
+  }
+  // Milliseconds altogether; with backtracking each took seconds.
+  assertLess(performance.now() - startMs, 20_000);
+});
+
+Deno.test("parseFilter takes an empty value with and without quotes", () => {
+  for (
+    const filter of ["worker= AND done=false", 'worker="" AND done=false', "worker=&done=false", "worker= "]
+  ) {
+    const matches = parseFilter(filter);
+    const none = record("");
+    assertEquals([matches(none), matches({ ...none, worker: "w" })], [true, false], filter);
+  }
 });
