@@ -66,6 +66,11 @@ async function committed(channel: Channel, resourceName: string, bytes: number):
   }
 }
 
+/** What is missing after `kept` bytes. */
+async function* rest(resourceName: string, kept: number): AsyncGenerator<Partial<WriteRequest>> {
+  yield { resourceName, writeOffset: kept, data: CONTENT.subarray(kept), finishWrite: true };
+}
+
 for (const store of ["in memory", "on disk"]) {
   for (
     const [name, limits, kept] of [
@@ -85,10 +90,10 @@ for (const store of ["in memory", "on disk"]) {
         const resourceName = `${INSTANCE}/uploads/${crypto.randomUUID()}/blobs/${hash}/${sizeBytes}`;
         await breakOff(grid, resourceName);
         await committed(grid.channel, resourceName, kept);
-        async function* rest(): AsyncGenerator<Partial<WriteRequest>> {
-          yield { resourceName, writeOffset: kept, data: CONTENT.subarray(kept), finishWrite: true };
-        }
-        assertEquals((await grid.channel.clientStream(ByteStream.write, rest())).committedSize, sizeBytes);
+        assertEquals(
+          (await grid.channel.clientStream(ByteStream.write, rest(resourceName, kept))).committedSize,
+          sizeBytes,
+        );
       } finally {
         await Deno.remove(path, { recursive: true });
       }
