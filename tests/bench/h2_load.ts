@@ -1,13 +1,35 @@
 /**
- * A load generator on bare HTTP/2: it sends one prepared gRPC request over and over on one connection with a fixed
- * number in flight, and counts what comes back with grpc-status 0. Cheaper than a gRPC client, so that the server is
- * what is measured. Run as a process of its own: `h2_load.ts <port> <path> <body file> <in flight> <seconds>`.
+ * A load generator on bare HTTP/2: it keeps a fixed number of gRPC calls in flight and counts what comes back with
+ * grpc-status 0. Cheaper than a gRPC client, so that the server is what is measured. It runs as a process of its own
+ * that takes jobs as lines of JSON, so that its start is not part of any figure.
  *
  * @module
  */
 
-import * as http2 from "node:http2";
 import { Buffer } from "node:buffer";
+import * as http2 from "node:http2";
+import { TextLineStream } from "./_lines.ts";
+import { type Load, requests } from "./_load_requests.ts";
+
+/** What the generator is to do. */
+export interface LoadJob {
+  /** Port of loopback. */
+  readonly port: number;
+  /** The method's path. */
+  readonly path: string;
+  /** What is sent. */
+  readonly load: Load;
+  /** Calls in flight, over all connections. */
+  readonly inFlight: number;
+  /** Connections; 1 by default. */
+  readonly connections?: number;
+  /** For how long. */
+  readonly seconds: number;
+  /** Not counted, ahead of it; a tenth of a second by default. */
+  readonly warmUpSeconds?: number;
+  /** Speaks TLS and believes every certificate. */
+  readonly tls?: boolean;
+}
 
 /** What a run saw. */
 export interface LoadResult {
@@ -22,116 +44,160 @@ export interface LoadResult {
   readonly p99Ms: number;
 }
 
-async function main(): Promise<void> {
-  const [port, path, file, inFlight, seconds] = Deno.args;
-  const body = Buffer.from(framed(Deno.readFileSync(file)));
-  const session = http2.connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 1 << 24 } });
-  const headers = { ":method": "POST", ":path": path, "content-type": "application/grpc", "te": "trailers" };
-  const latencies: number[] = [];
-  let ok = 0;
-  let failed = 0;
-  const end = performance.now() + Number(seconds) * 1000;
-  const call = () =>
-    new Promise<void>((resolve) => {
-      const start = performance.now();
-      const stream = session.request(headers);
-      let status = "";
-      stream.on("response", (h) => status = String(h["grpc-status"] ?? status));
-      stream.on("trailers", (h) => status = String(h["grpc-status"] ?? status));
-      stream.on("error", () => {});
-      stream.on("close", () => {
-        latencies.push(performance.now() - start);
-        if (status === "0") ok++;
-        else failed++;
-        resolve();
-      });
-      stream.resume();
-      stream.end(body);
-    });
-  const start = performance.now();
-  await Promise.all(Array.from({ length: Number(inFlight) }, async () => {
-    while (performance.now() < end) await call();
-  }));
-  const elapsed = (performance.now() - start) / 1000;
-  latencies.sort((a, b) => a - b);
-  const at = (p: number) => latencies[Math.floor((latencies.length - 1) * p)];
-  const result: LoadResult = { ok, failed, perSecond: ok / elapsed, p50Ms: at(0.5), p99Ms: at(0.99) };
-  console.log(JSON.stringify(result));
-  session.destroy();
+/** The generator's process. */
+export interface LoadGenerator extends AsyncDisposable {
+  /** Does a job; every call must succeed. */
+  run(job: LoadJob): Promise<LoadResult>;
+  /** The same by nghttp2's h2load where that is installed and the load is always the same: cheaper still. */
+  runNative(job: LoadJob): Promise<LoadResult>;
 }
 
-/** nghttp2's h2load, where it is installed: cheaper still, so that one core is left to the server. */
-async function nativeLoad(
-  port: number,
-  path: string,
-  framedFile: string,
-  options: { readonly inFlight: number; readonly seconds: number },
-): Promise<number | undefined> {
+const WINDOW_BYTES = 1 << 24;
+
+async function open(job: LoadJob): Promise<http2.ClientHttp2Session> {
+  const origin = `${job.tls === true ? "https" : "http"}://127.0.0.1:${job.port}`;
+  const session = http2.connect(origin, {
+    settings: { initialWindowSize: WINDOW_BYTES },
+    ...(job.tls === true ? { rejectUnauthorized: false } : {}),
+  });
+  await new Promise((resolve, reject) => {
+    session.once("connect", resolve);
+    session.once("error", reject);
+  });
+  // Of the connection: without it 64 KiB are in flight at most, over all streams.
+  session.setLocalWindowSize(WINDOW_BYTES);
+  return session;
+}
+
+/** One call; its grpc-status. */
+function call(
+  session: http2.ClientHttp2Session,
+  headers: http2.OutgoingHttpHeaders,
+  pieces: readonly Uint8Array[],
+): Promise<string> {
+  return new Promise((resolve) => {
+    const stream = session.request(headers);
+    let status = "none";
+    stream.on("response", (got) => status = String(got["grpc-status"] ?? status));
+    stream.on("trailers", (got) => status = String(got["grpc-status"] ?? status));
+    stream.on("error", (error: Error) => status = error.message);
+    stream.on("close", () => resolve(status));
+    stream.resume();
+    for (const [i, piece] of pieces.entries()) {
+      if (i === pieces.length - 1) stream.end(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+      else stream.write(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+    }
+  });
+}
+
+async function generate(job: LoadJob): Promise<LoadResult & { readonly why?: string }> {
+  const { connections = 1, warmUpSeconds = 0.1 } = job;
+  const sessions = await Promise.all(Array.from({ length: connections }, () => open(job)));
+  const headers = {
+    ":method": "POST",
+    ":path": job.path,
+    "content-type": "application/grpc",
+    "te": "trailers",
+  };
+  const next = requests(job.load);
+  const latencies: number[] = [];
+  let failed = 0;
+  let why: string | undefined;
+  const start = performance.now() + warmUpSeconds * 1000;
+  const end = start + job.seconds * 1000;
+  let last = start;
+  await Promise.all(Array.from({ length: job.inFlight }, async (_, lane) => {
+    const session = sessions[lane % sessions.length];
+    while (performance.now() < end && failed < 100) {
+      const pieces = next();
+      const from = performance.now();
+      const status = await call(session, headers, pieces);
+      const to = performance.now();
+      if (status !== "0") {
+        failed++;
+        why ??= status;
+      } else if (to >= start) {
+        latencies.push(to - from);
+        last = to;
+      }
+    }
+  }));
+  for (const session of sessions) session.destroy();
+  latencies.sort((a, b) => a - b);
+  const at = (p: number) => latencies[Math.floor((latencies.length - 1) * p)];
+  const perSecond = latencies.length / ((last - start) / 1000);
+  return { ok: latencies.length, failed, why, perSecond, p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
+async function native(job: LoadJob): Promise<number | undefined> {
+  if (job.load.kind !== "same" || job.tls === true) return undefined;
+  const message = Uint8Array.fromBase64(job.load.message);
+  const body = new Uint8Array(message.length + 5);
+  new DataView(body.buffer).setUint32(1, message.length);
+  body.set(message, 5);
+  const file = await Deno.makeTempFile();
+  const { connections = 1, warmUpSeconds = 0.1 } = job;
   try {
+    await Deno.writeFile(file, body);
     const { stdout, success } = await new Deno.Command("h2load", {
       args: [
-        ...["-D", String(options.seconds), "--warm-up-time", "1", "-c", "1", "-m", String(options.inFlight)],
-        ...["-d", framedFile, "-H", "content-type: application/grpc", "-H", "te: trailers"],
-        `http://127.0.0.1:${port}${path}`,
+        ...["-D", `${Math.round(job.seconds * 1000)}ms`],
+        ...["--warm-up-time", `${Math.round(warmUpSeconds * 1000)}ms`],
+        ...["-c", String(connections), "-m", String(job.inFlight / connections), "-d", file],
+        ...["-H", "content-type: application/grpc", "-H", "te: trailers"],
+        `http://127.0.0.1:${job.port}${job.path}`,
       ],
       stdout: "piped",
       stderr: "null",
     }).output();
-    const perSecond = Number(
-      /finished in [^,]+, ([\d.]+) req\/s/.exec(new TextDecoder().decode(stdout))?.[1],
-    );
+    const text = new TextDecoder().decode(stdout);
+    const perSecond = Number(/finished in [^,]+, ([\d.]+) req\/s/.exec(text)?.[1]);
     return success && perSecond > 0 ? perSecond : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** A message in gRPC's five-byte frame. */
-function framed(message: Uint8Array): Uint8Array {
-  const body = new Uint8Array(message.length + 5);
-  new DataView(body.buffer).setUint32(1, message.length);
-  body.set(message, 5);
-  return body;
-}
-
-/**
- * Loads a method and checks that every call succeeds; the rate is h2load's where that is installed (it does not look
- * at the status, so the checked run comes first).
- */
-export async function h2Load(
-  port: number,
-  path: string,
-  message: Uint8Array,
-  options: { readonly inFlight: number; readonly seconds: number },
-): Promise<LoadResult> {
-  const file = await Deno.makeTempFile();
-  try {
-    await Deno.writeFile(file, message);
-    const { stdout, success } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        new URL(import.meta.url).pathname,
-        String(port),
-        path,
-        file,
-        String(options.inFlight),
-        String(options.seconds),
-      ],
-      stdout: "piped",
-      stderr: "inherit",
-    }).output();
-    if (!success) throw new Error("The load generator failed");
-    const result = JSON.parse(new TextDecoder().decode(stdout)) as LoadResult;
-    if (result.failed > 0 || result.ok === 0) {
-      throw new Error(`${result.failed} calls failed, ${result.ok} succeeded`);
-    }
-    await Deno.writeFile(file, framed(message));
-    const native = await nativeLoad(port, path, file, options);
-    return native === undefined ? result : { ...result, perSecond: native };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   } finally {
     await Deno.remove(file);
   }
 }
 
-if (import.meta.main) await main();
+/** Starts a generator. */
+export function startLoad(): LoadGenerator {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", new URL(import.meta.url).pathname],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
+    .getReader();
+  const run = async (job: LoadJob): Promise<LoadResult> => {
+    await input.write(new TextEncoder().encode(`${JSON.stringify(job)}\n`));
+    const { value } = await lines.read();
+    if (value === undefined) throw new Error("The load generator ended");
+    const result = JSON.parse(value) as LoadResult & { readonly why?: string };
+    if (result.failed > 0 || result.ok === 0) {
+      throw new Error(`${job.path}: ${result.failed} calls failed (${result.why}), ${result.ok} succeeded`);
+    }
+    return result;
+  };
+  return {
+    run,
+    async runNative(job) {
+      const perSecond = await native(job);
+      // h2load does not look at the status, so that a checked run comes first, or instead.
+      const checked = await run(perSecond === undefined ? job : { ...job, seconds: 0.1, warmUpSeconds: 0 });
+      return perSecond === undefined ? checked : { ...checked, perSecond };
+    },
+    async [Symbol.asyncDispose]() {
+      await input.close();
+      await child.status;
+    },
+  };
+}
+
+if (import.meta.main) {
+  const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  for await (const line of lines) console.log(JSON.stringify(await generate(JSON.parse(line) as LoadJob)));
+}

@@ -16,8 +16,19 @@ export interface Row {
   readonly yardstick?: { readonly name: string; readonly value: number; readonly unit?: string };
   /** The aim: what is compared with what. */
   readonly aim?: { readonly of: "value" | "ratio"; readonly atLeast?: number; readonly atMost?: number };
+  /** Smallest and largest of the rounds whose median `value` is. */
+  readonly spread?: Spread;
+  /** A cell of a table of its own, rather than a line of the main one. */
+  readonly cell?: { readonly table: string; readonly row: string; readonly column: string };
   /** What bounds it. */
   readonly bound: string;
+}
+
+/** How far apart rounds lay. */
+export interface Spread {
+  readonly min: number;
+  readonly max: number;
+  readonly rounds: number;
 }
 
 /** A benchmark: one or more rows. */
@@ -47,6 +58,27 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The median of rounds and how far apart they lay, as a row has them. */
+export function summary(values: readonly number[]): { readonly value: number; readonly spread: Spread } {
+  return {
+    value: median(values),
+    spread: { min: Math.min(...values), max: Math.max(...values), rounds: values.length },
+  };
+}
+
+/** With `--quick` each benchmark does the least that shows that it works; its figures are worth nothing. */
+export const QUICK: boolean = Deno.args.includes("--quick");
+
+/** `full`, or `quick` when only the benchmark itself is tried. */
+export function rounds(full: number, quick = 1): number {
+  return QUICK ? quick : full;
+}
+
+/** The port of an endpoint. */
+export function portOf(endpoint: string): number {
+  return Number(endpoint.slice(endpoint.lastIndexOf(":") + 1));
+}
+
 /** Milliseconds that `fn` takes. */
 export async function timeMs(fn: () => unknown): Promise<number> {
   const start = performance.now();
@@ -65,6 +97,52 @@ function aimText(row: Row): string {
   return row.aim.atLeast !== undefined ? `>= ${row.aim.atLeast}${what}` : `<= ${row.aim.atMost}${what}`;
 }
 
+function measured({ value, unit, spread }: Row): string {
+  const range = spread === undefined || spread.rounds < 2
+    ? ""
+    : ` (${show(spread.min)} to ${show(spread.max)}, ${spread.rounds} rounds)`;
+  return `${show(value)} ${unit}${range}`;
+}
+
+function markdown(lines: readonly (readonly string[])[]): string {
+  const [header] = lines;
+  return [header, header.map(() => "---"), ...lines.slice(1)]
+    .map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** Cells of one table: a line for each of their rows, the figure beside its ratio to the yardstick and its spread. */
+function matrix(rows: readonly Row[]): string {
+  const of = (pick: (cell: NonNullable<Row["cell"]>) => string) => [
+    ...new Set(rows.flatMap(({ cell }) => cell === undefined ? [] : [pick(cell)])),
+  ];
+  const columns = of(({ column }) => column);
+  const lines = of(({ row }) => row).map((name) => {
+    const cells = columns.map((column) => {
+      const found = rows.find(({ cell }) => cell?.row === name && cell.column === column);
+      if (found === undefined) return "";
+      const ratio = ratioOf(found);
+      const { value, spread } = found;
+      const range = spread === undefined || spread.rounds < 2 || value === 0
+        ? ""
+        : ` ±${(((spread.max - spread.min) / 2 / value) * 100).toFixed(0)}%`;
+      return `${show(value)}${ratio === undefined ? "" : `, ${ratio.toFixed(2)}x`}${range}`;
+    });
+    return [name, ...cells];
+  });
+  return markdown([["", ...columns], ...lines]);
+}
+
+/** Everything as Markdown: the main table, then those of cells, each under its heading. */
+export function report(rows: readonly Row[]): string {
+  const main = rows.filter(({ cell }) => cell === undefined);
+  const parts = main.length === 0 ? [] : [table(main)];
+  for (const name of new Set(rows.flatMap(({ cell }) => cell === undefined ? [] : [cell.table]))) {
+    const cells = rows.filter(({ cell }) => cell?.table === name);
+    parts.push(`## ${name}`, matrix(cells));
+  }
+  return parts.join("\n\n");
+}
+
 /** The rows as a Markdown table. */
 export function table(rows: readonly Row[]): string {
   const header = ["what", "measured", "yardstick, same run", "ratio", "aim", "met", "what bounds it"];
@@ -73,7 +151,7 @@ export function table(rows: readonly Row[]): string {
     const met = meetsAim(row);
     return [
       row.name,
-      `${show(row.value)} ${row.unit}`,
+      measured(row),
       row.yardstick === undefined
         ? ""
         : `${row.yardstick.name}: ${show(row.yardstick.value)} ${row.yardstick.unit ?? row.unit}`,
@@ -83,7 +161,7 @@ export function table(rows: readonly Row[]): string {
       row.bound,
     ];
   });
-  return [header, header.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return markdown([header, ...lines]);
 }
 
 /** User and system CPU milliseconds that a process has used, from /proc (ticks of 10 ms). */

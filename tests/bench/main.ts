@@ -8,7 +8,7 @@
 
 import { BAZEL } from "./bazel.ts";
 import { GRID } from "./grid.ts";
-import { type Bench, meetsAim, ratioOf, type Row, table } from "./harness.ts";
+import { type Bench, meetsAim, ratioOf, report, type Row } from "./harness.ts";
 import { RPC } from "./rpc.ts";
 
 const ALL: readonly Bench[] = [...RPC, ...GRID, ...BAZEL];
@@ -38,5 +38,5 @@ if (Deno.args.includes("--json")) {
   console.log(
     `${navigator.hardwareConcurrency} cores (${cpu}), Deno ${Deno.version.deno}, Linux ${Deno.osRelease()}\n`,
   );
-  console.log(table(rows));
+  console.log(report(rows));
 }

@@ -19,23 +19,24 @@ import type { Channel } from "@brokkr/proto/rpc";
 import { connect } from "@brokkr/proto/rpc/client";
 import { type Grid, startGrid } from "@brokkr/cli/up";
 import { startEmptyServer } from "./empty_server.ts";
-import { type Bench, median, type Row, timeMs } from "./harness.ts";
-import { h2Load } from "./h2_load.ts";
+import { type Bench, median, portOf, type Row, summary, timeMs } from "./harness.ts";
+import { startLoad } from "./h2_load.ts";
 
-const INSTANCE = "bench";
+/** The instance name of these benchmarks. */
+export const INSTANCE = "bench";
 const ROUNDS = 3;
 const SECONDS = 4;
 const STREAM_BYTES = 64 * 2 ** 20;
 
 const text = (value: string) => new TextEncoder().encode(value);
-const portOf = (endpoint: string) => Number(endpoint.slice(endpoint.lastIndexOf(":") + 1));
 
-function clientOf(channel: Channel): CasClient {
+/** A client of the benchmarks' instance. */
+export function clientOf(channel: Channel): CasClient {
   return new CasClient({ channel, instance: INSTANCE, fn: SHA256, random: systemRandom });
 }
 
 /** An action result of three files and a tree of twenty, its blobs uploaded. */
-async function storeResult(client: CasClient): Promise<Digest> {
+export async function storeResult(client: CasClient): Promise<Digest> {
   const files = Array.from({ length: 3 }, (_, i) => text(`output file ${i}\n`));
   const builder = new TreeBuilder();
   const leaves = Array.from({ length: 20 }, (_, i) => text(`leaf ${i}\n`));
@@ -62,19 +63,18 @@ async function actionResult(): Promise<Row[]> {
     actionDigest: { hash: action.hash, sizeBytes: action.sizeBytes },
   });
   const path = "/build.bazel.remote.execution.v2.ActionCache/GetActionResult";
+  const load = { kind: "same" as const, message: message.toBase64() };
+  const job = { path, load, inFlight: 64, seconds: SECONDS, warmUpSeconds: 1 };
+  await using generator = startLoad();
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    theirs.push((await h2Load(empty.port, path, message, { inFlight: 64, seconds: SECONDS })).perSecond);
-    const { perSecond } = await h2Load(portOf(grid.endpoint), path, message, {
-      inFlight: 64,
-      seconds: SECONDS,
-    });
-    ours.push(perSecond);
+    theirs.push((await generator.runNative({ ...job, port: empty.port })).perSecond);
+    ours.push((await generator.runNative({ ...job, port: portOf(grid.endpoint) })).perSecond);
   }
   return [{
     name: "GetActionResult, 3 files and a 20-file Tree, completeness on",
-    value: median(ours),
+    ...summary(ours),
     unit: "calls/s",
     yardstick: { name: "empty grpc-js handler", value: median(theirs) },
     aim: { of: "ratio", atLeast: 0.7 },
@@ -110,11 +110,16 @@ async function findMissing(): Promise<Row[]> {
   for (let i = 0; i < 100; i++) digests[i * 100] = digestOf(SHA256, text(`missing ${i}`));
   const message = encodeFindMissing({ instanceName: INSTANCE, digests });
   const path = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs";
+  await using generator = startLoad();
   const rates: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const { perSecond } = await h2Load(portOf(grid.endpoint), path, message, {
+    const { perSecond } = await generator.runNative({
+      port: portOf(grid.endpoint),
+      path,
+      load: { kind: "same", message: message.toBase64() },
       inFlight: 4,
       seconds: SECONDS,
+      warmUpSeconds: 1,
     });
     rates.push(perSecond * digests.length);
   }
