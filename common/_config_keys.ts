@@ -317,13 +317,13 @@ const control: SectionSpec<ControlConfig> = {
     "default_timeout",
     duration({ min: "1s" }),
     "1h",
-    "How long an action may run that names no timeout.",
+    "How long an action may run that names no timeout. Not longer than max_timeout.",
   ),
   maxTimeoutMs: key(
     "max_timeout",
     duration({ min: "1s" }),
     "1d",
-    "Actions that ask for a longer timeout are refused.",
+    "Longest timeout that an action may ask for; actions that ask for more are refused.",
   ),
   unwatchedTtlMs: key(
     "unwatched_ttl",

@@ -168,23 +168,50 @@ export function configReference(): string {
   return lines.join("\n") + "\n";
 }
 
-/** The reference as a Markdown table for each section. */
-export function configTable(): string {
-  const lines: string[] = [];
-  for (const section of SECTION_NAMES) {
-    lines.push(`## [${section}]`, "", SECTION_DOCS[section], "");
-    lines.push("| key | default | value | environment | what it is |", "|---|---|---|---|---|");
-    for (const [, spec] of keysOf(section)) {
-      const cells = [
-        `\`${spec.name}\``,
-        `\`${toml(spec.fallback)}\``,
-        spec.kind.allowed,
-        `\`${variableOf(section, spec.name)}\``,
-        spec.doc,
-      ];
-      lines.push(`| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`);
-    }
-    lines.push("");
-  }
-  return lines.join("\n");
+/** One key of the configuration, as the reference shows it. */
+export interface ConfigKey {
+  /** Its section, such as `control`. */
+  readonly section: keyof Sections;
+  /** Its name in TOML, such as `lease_ttl`. */
+  readonly name: string;
+  /** Its property in {@linkcode Config}, such as `leaseTtlMs`. */
+  readonly property: string;
+  /** Its default as TOML writes it. */
+  readonly fallback: string;
+  /** What values look like, with their limits. */
+  readonly allowed: string;
+  /** Its environment variable. */
+  readonly variable: string;
+  /** What it is for. */
+  readonly doc: string;
+}
+
+/**
+ * Every key, section by section.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { configKeys } from "@brokkr/common/config";
+ * const key = configKeys().find(({ property }) => property === "leaseTtlMs");
+ * assertEquals([key?.section, key?.name, key?.variable], ["control", "lease_ttl", "BROKKR_CONTROL_LEASE_TTL"]);
+ * ```
+ */
+export function configKeys(): readonly ConfigKey[] {
+  return SECTION_NAMES.flatMap((section) =>
+    keysOf(section).map(([property, { name, fallback, kind, doc }]) => ({
+      section,
+      name,
+      property,
+      fallback: toml(fallback),
+      allowed: kind.allowed,
+      variable: variableOf(section, name),
+      doc,
+    }))
+  );
+}
+
+/** What each section is about. */
+export function configSections(): Readonly<Record<keyof Sections, string>> {
+  return SECTION_DOCS;
 }
