@@ -12,18 +12,22 @@
 
 import {
   type ActionCache,
+  type BlobStore,
   type Digest,
   digestKey,
+  formatDigest,
   MAX_ACTION_RESULT_BYTES,
   parseDigest,
   readActionResult,
   ResultBeyondLimits,
+  sameDigest,
 } from "@brokkr/cas";
 import {
   asBrokkrError,
   BrokkrError,
   Code,
   idTracer,
+  invalidArgument,
   type LeaseId,
   type Logger,
   parseTraceparent,
@@ -33,7 +37,8 @@ import {
   type Tracer,
   type WorkerId,
 } from "@brokkr/common";
-import { ActionResultCodec, type LeaseResult, type Status } from "@brokkr/proto";
+import { ActionCodec, ActionResultCodec, type LeaseResult, type Status } from "@brokkr/proto";
+import { MAX_ACTION_BYTES } from "./action_check.ts";
 import { encodeExecuteResponse } from "./_messages.ts";
 import { failedEnd, type JobPayload, type Verdict } from "./grid.ts";
 
@@ -43,6 +48,8 @@ export interface Handin {
   readonly worker: WorkerId;
   readonly environment: string;
   readonly outcome: "completed" | "failed";
+  /** Some client wants a new run: the result takes the place of one that is cached. */
+  readonly fresh: boolean;
   readonly payload: JobPayload;
   readonly result: LeaseResult;
 }
@@ -59,13 +66,15 @@ interface Kept {
 /** Settles results into `cache`. */
 export class Settler {
   readonly #cache: ActionCache;
+  readonly #blobs: BlobStore;
   readonly #log: Logger;
   readonly #tracer: Tracer;
   /** Turns at the entries that are being written. */
   readonly #storing = new Map<string, Promise<void>>();
 
-  constructor(cache: ActionCache, log: Logger, tracer: Tracer = idTracer()) {
+  constructor(cache: ActionCache, blobs: BlobStore, log: Logger, tracer: Tracer = idTracer()) {
     this.#cache = cache;
+    this.#blobs = blobs;
     this.#log = log;
     this.#tracer = tracer;
   }
@@ -75,6 +84,11 @@ export class Settler {
     const { result: { actionResult } } = handin;
     if (actionResult.length > MAX_ACTION_RESULT_BYTES) return tooLarge(actionResult.length);
     const fault = (error: unknown): Verdict => ({ kind: "fault", why: asBrokkrError(error).message });
+    try {
+      checkOwn(handin);
+    } catch (error) {
+      return fault(error);
+    }
     if (actionResult.length > AT_ONCE_BYTES) {
       return readActionResult(actionResult).then(({ exitCode }) => this.#settle(handin, exitCode), fault);
     }
@@ -102,16 +116,20 @@ export class Settler {
   /**
    * Keeps the result of a lease that an earlier control plane gave and never took back. Fencing is about who may end an
    * operation; none is ended here. An entry of the cache is as good whenever it comes, since its outputs are verified and
-   * its environment is the worker's own. False for what is not to be cached.
+   * its environment is the worker's own. That the action may be cached is read in the action itself: the worker is
+   * asked for no more than its result, which it is trusted with. False for what is not to be cached.
    */
   async salvage(
-    handin: Omit<Handin, "payload" | "outcome" | "leaseId"> & { leaseId: string },
+    handin: Pick<Handin, "worker" | "environment" | "result"> & { leaseId: string },
   ): Promise<boolean> {
     const { result: { action, actionResult }, environment, worker, leaseId } = handin;
     if (action === undefined || actionResult.length > MAX_ACTION_RESULT_BYTES) return false;
-    if (ActionResultCodec.decode(actionResult).exitCode !== 0) return false;
+    if ((await readActionResult(actionResult)).exitCode !== 0) return false;
+    const scope = scopeOf(action.instanceName);
     const digest = parseDigest(action.actionDigest, action.digestFunction, "result.action");
-    const bytes = await this.#store(scopeOf(action.instanceName), digest, actionResult, environment);
+    if (digest.sizeBytes > MAX_ACTION_BYTES) return false;
+    if (ActionCodec.decode(await this.#blobs.get(scope, digest)).doNotCache) return false;
+    const bytes = await this.#store(scope, digest, actionResult, environment);
     if (bytes !== actionResult) return false;
     this.#log.info("A result of before the start was kept", { worker, lease: leaseId, action: digest.hash });
     return true;
@@ -148,13 +166,13 @@ export class Settler {
 
   /** Puts a result in the cache; a verdict when it cannot be used, otherwise what the client gets, and a note. */
   async #keep(handin: Handin): Promise<Verdict | Kept> {
-    const { payload, result, environment, worker, leaseId } = handin;
-    const { scope, digest, operation, traceparent, replace } = payload;
+    const { payload, result, environment, worker, leaseId, fresh } = handin;
+    const { scope, digest, operation, traceparent } = payload;
     const own = result.actionResult;
     const parent = parseTraceparent(traceparent);
     using span = this.#tracer.start("settle", parent);
     try {
-      return { bytes: await this.#store(scope, digest, own, environment, replace), note: "" };
+      return { bytes: await this.#store(scope, digest, own, environment, fresh), note: "" };
     } catch (thrown) {
       const error = asBrokkrError(thrown);
       span.fail(error);
@@ -171,6 +189,20 @@ export class Settler {
       return { bytes: own, note };
     }
   }
+}
+
+/**
+ * A result that names its action must name the lease's. Fencing tokens are unique as long as boot epochs are; this holds
+ * also where control lost what it remembered of them, and gives the same tokens again.
+ */
+function checkOwn({ result: { action }, payload: { scope, digest } }: Handin): void {
+  if (action === undefined) return;
+  const named = parseDigest(action.actionDigest, action.digestFunction, "result.action");
+  if (sameDigest(named, digest) && scopeKey(scopeOf(action.instanceName)) === scopeKey(scope)) return;
+  throw invalidArgument(
+    "result.action",
+    `The result is of action ${formatDigest(named)}, and the lease of ${formatDigest(digest)}`,
+  );
 }
 
 /** What a worker that gave up says; it must not look like success. */

@@ -9,8 +9,9 @@ import {
   type BlobStore,
   type BlobStoreStat,
   type Digest,
-  digestKey,
   parseDigest,
+  readActionResult,
+  sameDigest,
 } from "@brokkr/cas";
 import {
   asBrokkrError,
@@ -24,12 +25,12 @@ import {
   type OperationName,
   type Scope,
   scopeKey,
+  Slices,
   type WorkerId,
 } from "@brokkr/common";
 import {
   ActionCodec,
   type ActionRecord,
-  ActionResultCodec,
   Admin,
   CommandCodec,
   type DrainWorkerRequest,
@@ -222,11 +223,17 @@ export class AdminService {
     }
     const scope = context.scope(request.instanceName);
     const digest = parseDigest(request.actionDigest, request.digestFunction, "action_digest");
-    const found = [...grid.records()].filter(({ init }) =>
-      init.digest.hash === digest.hash && digestKey(init.digest) === digestKey(digest) &&
-      scopeKey(init.scope) === scopeKey(scope)
-    ).slice(-MAX_RECORDS).reverse();
-    const records = await Promise.all(found.map((record) => this.#record(record)));
+    const found: OperationRecord[] = [];
+    const slices = new Slices(context.signal);
+    for (const record of grid.newestFirst()) {
+      if (slices.spent) await slices.next();
+      const { init } = record;
+      if (!sameDigest(init.digest, digest) || scopeKey(init.scope) !== scopeKey(scope)) continue;
+      if (found.push(record) === MAX_RECORDS) break;
+    }
+    const records: Init<ActionRecord>[] = [];
+    // One after the other: all at once they would hold up the event loop with large results.
+    for (const record of found) records.push(await this.#record(record));
     const cachedResult = await this.#cached(scope, digest);
     if (records.length === 0 && cachedResult === undefined) {
       throw notFound(
@@ -239,14 +246,14 @@ export class AdminService {
   async #cached(scope: Scope, digest: Digest): Promise<GetActionResponse["cachedResult"]> {
     const { cache, environments } = this.#options;
     const answer = await cache.get(scope, digest, ...environments.current);
-    return answer.hit ? ActionResultCodec.decode(answer.bytes) : undefined;
+    return answer.hit ? await readActionResult(answer.bytes) : undefined;
   }
 
   async #record(record: OperationRecord): Promise<Init<ActionRecord>> {
     const { init, end } = record;
     const { grid, clock } = this.#options;
     const view = grid.view(record.name);
-    const result = end?.result === undefined ? undefined : ActionResultCodec.decode(end.result);
+    const result = end?.result === undefined ? undefined : await readActionResult(end.result);
     const metadata = result?.executionMetadata;
     return {
       operationName: record.name,

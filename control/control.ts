@@ -358,7 +358,7 @@ class Control implements ControlHandle {
     const clock = this.#clock;
     const log = this.#log;
     const metrics = new GridMetrics(this.#metrics);
-    const settler = new Settler(cache, log, options.tracer);
+    const settler = new Settler(cache, blobs, log, options.tracer);
     const limits = schedulerLimits(options);
     const grid = new Grid({
       epoch,

@@ -210,7 +210,7 @@ export class ExecutionService {
       // It may have been cancelled meanwhile.
       if (!operations.isChecking(record)) return;
       if (cached !== undefined) return finish(cached);
-      const job = await this.prepare(record, request.skipCacheLookup);
+      const job = await this.prepare(record);
       if (operations.isChecking(record)) this.#submit(record, request, job);
     } catch (thrown) {
       const error = asBrokkrError(thrown);
@@ -228,6 +228,7 @@ export class ExecutionService {
       platform,
       priority: request.executionPolicy?.priority ?? 0,
       timeoutMs: payload.timeoutMs,
+      fresh: request.skipCacheLookup,
       sizeBytes: payload.action.length + payload.command.length,
       operationBytes: record.sizeBytes,
       payload,
@@ -239,7 +240,7 @@ export class ExecutionService {
    *
    * @throws {BrokkrError} FAILED_PRECONDITION naming a missing blob; INVALID_ARGUMENT for what no worker could run.
    */
-  async prepare(record: OperationRecord, replace = false): Promise<PreparedJob> {
+  async prepare(record: OperationRecord): Promise<PreparedJob> {
     const { name, scope, digest, span, clientMetadata } = record.init;
     const action = await this.#read(scope, digest, "Action");
     const checked = checkAction(action, digest.fn, this.#options);
@@ -257,7 +258,6 @@ export class ExecutionService {
         command,
         timeoutMs,
         doNotCache,
-        replace,
         traceparent,
         clientMetadata,
       },

@@ -27,6 +27,7 @@ import {
 } from "@brokkr/proto";
 import type { GridMetrics } from "./_grid_metrics.ts";
 import { encodeExecuteResponse } from "./_messages.ts";
+import { NewestFirst } from "./_newest_first.ts";
 import { statusOf } from "@brokkr/proto/rpc/status";
 import { durationOf } from "./_times.ts";
 import type { ExecuteEnd, OperationRecord } from "./operation_record.ts";
@@ -50,8 +51,6 @@ export interface JobPayload {
   readonly command: Uint8Array;
   readonly timeoutMs: number;
   readonly doNotCache: boolean;
-  /** Its client wants a new run: the result takes the place of one that is cached. */
-  readonly replace: boolean;
   /** The operation that it was made for; others may have joined it. */
   readonly operation: OperationName;
   /** W3C traceparent; `""` for none. */
@@ -107,6 +106,7 @@ export class Grid {
   readonly #options: GridOptions;
   readonly #scheduler: Scheduler<JobPayload, LeaseResult, ExecuteEnd>;
   readonly #records = new Map<OperationName, OperationRecord>();
+  readonly #newest = new NewestFirst<OperationRecord>(({ init }) => init.sequence);
   readonly #sessions = new Map<number, WorkerSession>();
   readonly #loads = new Map<WorkerId, Load>();
   readonly #pending: GridEvent[] = [];
@@ -151,9 +151,9 @@ export class Grid {
     return this.#records.get(name);
   }
 
-  /** All of them, newest last. */
-  records(): IterableIterator<OperationRecord> {
-    return this.#records.values();
+  /** Those that were begun before the one of sequence number `before`, newest first. */
+  newestFirst(before = Infinity): Iterable<OperationRecord> {
+    return this.#newest.below(before);
   }
 
   /** Where an unfinished operation is, in more detail than clients are told. */
@@ -169,6 +169,7 @@ export class Grid {
   /** Remembers an operation; an event that names it must follow. */
   add(record: OperationRecord): void {
     this.#records.set(record.name, record);
+    this.#newest.add(record);
   }
 
   /** Takes a worker's new stream; the number names it in events. */
@@ -277,8 +278,7 @@ export class Grid {
       case "refuse":
         metrics.refused();
         this.#records.get(effect.operation)?.refuse(effect.error);
-        this.#records.delete(effect.operation);
-        return;
+        return this.#forget(effect.operation);
       case "settle":
         return this.#settle(effect);
       case "salvage":
@@ -286,8 +286,7 @@ export class Grid {
       case "finish":
         return this.#finish(effect.operation, effect.end);
       case "forgetOperation":
-        this.#records.delete(effect.operation);
-        return;
+        return this.#forget(effect.operation);
       case "forgetWorker":
         log.info("Worker forgotten", { worker: effect.worker });
         this.#loads.delete(effect.worker);
@@ -296,6 +295,13 @@ export class Grid {
         metrics.lost();
         log.warn("Lease lost", { worker: effect.worker, lease: effect.leaseId, why: effect.why });
     }
+  }
+
+  #forget(name: OperationName): void {
+    const record = this.#records.get(name);
+    if (record === undefined) return;
+    this.#records.delete(name);
+    this.#newest.delete(record);
   }
 
   #send(session: number, worker: WorkerId, message: Init<ControlMessage>): void {

@@ -54,7 +54,6 @@ for (const watchers of [0, 1, 2, 3]) {
         command: bytes,
         timeoutMs: 1000,
         doNotCache: true,
-        replace: false,
         operation: record.name,
         clientMetadata: undefined,
         traceparent: "",

@@ -56,12 +56,19 @@ export class Operations {
     return scopeKey(scope(own.instance)) === scopeKey(own) ? record : undefined;
   }
 
-  /** All of them, newest first. */
-  newestFirst(): OperationRecord[] {
-    const all = [...this.#grid.records()];
-    for (const { record } of this.#checking.values()) all.push(record);
+  /** Those that were begun before the one of sequence number `before`, newest first. */
+  *newestFirst(before = Infinity): Generator<OperationRecord, void, undefined> {
     // One that was checked for long was begun before others that are the grid's already.
-    return all.sort((a, b) => b.init.sequence - a.init.sequence);
+    const checking = [...this.#checking.values()].filter(({ record }) => record.init.sequence < before);
+    let next = checking.pop();
+    for (const record of this.#grid.newestFirst(before)) {
+      for (; next !== undefined && next.record.init.sequence >= record.init.sequence; next = checking.pop()) {
+        // Handed over since we began, it comes from the grid.
+        if (next.record !== record) yield next.record;
+      }
+      yield record;
+    }
+    for (; next !== undefined; next = checking.pop()) yield next.record;
   }
 
   /** Whether it is still being checked: false once it was cancelled meanwhile. */

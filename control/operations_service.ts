@@ -146,10 +146,9 @@ export class OperationsService {
     const slices = new Slices(context.signal);
     let count = 0;
     let last: OperationRecord | undefined;
-    for (const record of operations.newestFirst()) {
+    for (const record of operations.newestFirst(before)) {
       if (slices.spent) await slices.next();
-      const { sequence, scope } = record.init;
-      if (sequence >= before || (instance !== undefined && scope.instance !== instance)) continue;
+      if (instance !== undefined && record.init.scope.instance !== instance) continue;
       if (!matches(record) || !mayUse(context, record)) continue;
       if (last !== undefined && (count >= pageSize || writer.pos >= PAGE_BYTES)) {
         writer.stringField(2, `${epoch}-${last.init.sequence}`);

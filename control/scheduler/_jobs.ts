@@ -53,6 +53,7 @@ export class JobTable<P> {
       payload: event.payload,
       submittedAtMs: nowMs,
       operations: new Set(),
+      fresh: event.fresh ?? false,
       avoid: new Set(),
       story: [],
       state: "queued",

@@ -20,6 +20,8 @@ export interface Job<P> extends Queued {
   readonly payload: P;
   readonly submittedAtMs: number;
   readonly operations: Set<Operation<P>>;
+  /** Some client wants a new run. */
+  fresh: boolean;
   /** Workers that failed it. */
   readonly avoid: Set<WorkerId>;
   /** What went wrong so far. */

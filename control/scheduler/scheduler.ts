@@ -187,6 +187,7 @@ export class Scheduler<P, R, O> {
       const overweight = this.#jobs.overweight(operationBytes, heldBytes);
       if (overweight !== undefined) return refuse(resourceExhausted(overweight, RETRY_MS));
       this.#jobs.raise(twin, event.priority);
+      twin.fresh ||= event.fresh ?? false;
       return this.#tellStage(twin, this.#operations.add(event.operation, twin, operationBytes));
     }
     const job = this.#jobs.make(event, this.#nowMs);
@@ -370,6 +371,7 @@ export class Scheduler<P, R, O> {
       environment: lease.worker.spec.environment,
       outcome,
       attempt: job.attempts,
+      fresh: job.fresh,
       payload: job.payload,
       result,
     });

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { OperationName } from "@brokkr/common";
+import type { OperationName, WorkerId } from "@brokkr/common";
+import { Scheduler } from "./scheduler.ts";
 import { Story } from "./_story.ts";
 import type { SchedulerLimits } from "./types.ts";
 
@@ -785,4 +786,31 @@ Deno.test("Scheduler explains what an operation waits for", () => {
   assertEquals(why("c"), undefined);
   assertEquals(why("d"), "All matching workers are busy");
   assertEquals(tale.scheduler.unmatched().map(({ jobs }) => jobs), [1, 1]);
+});
+
+Deno.test("Scheduler makes a job that wants no new run such a one when a twin does", () => {
+  const scheduler = new Scheduler<string, string, string>(1);
+  const worker = "w" as WorkerId;
+  const submit = (operation: string, fresh: boolean) =>
+    void scheduler.step({
+      type: "submit",
+      operation: operation as OperationName,
+      twinKey: "key",
+      platform: [],
+      priority: 0,
+      timeoutMs: 1000,
+      fresh,
+      sizeBytes: 10,
+      payload: "",
+    }, 0);
+  submit("a", false);
+  const spec = { id: worker, platform: [], slots: 1, environment: "test-1" };
+  scheduler.step({ type: "connect", session: 1, worker: spec, liveLeases: [] }, 0);
+  submit("b", true);
+  submit("c", false);
+  const [leaseId] = scheduler.worker(worker, 0)?.leases ?? [];
+  const outcome = "completed";
+  const result = { type: "result", session: 1, worker, leaseId, outcome, why: "", result: "" } as const;
+  const effects = scheduler.step(result, 0);
+  assertEquals(effects.map((effect) => effect.type === "settle" && effect.fresh), [true]);
 });

@@ -53,6 +53,8 @@ export interface SubmitEvent<P> {
   readonly priority: number;
   /** How long the command may run. */
   readonly timeoutMs: number;
+  /** Its client wants a new run; one that joins a twin makes the twin such a run. */
+  readonly fresh?: boolean;
   /** What holding the payload costs. */
   readonly sizeBytes: number;
   /** What holding the operation itself costs while it is unfinished, be it merged or not. */
@@ -295,6 +297,8 @@ export interface SettleEffect<P, R> {
   readonly environment: string;
   readonly outcome: "completed" | "failed";
   readonly attempt: number;
+  /** Some client wants a new run: an older result is no answer. */
+  readonly fresh: boolean;
   readonly payload: P;
   readonly result: R;
 }
