@@ -188,7 +188,10 @@ export function digestKey(digest: Digest): string {
 export function parseDigestText(text: string): Digest {
   const match = /^(?:([a-z0-9]+):)?([0-9a-f]+)\/(\d{1,16})$/.exec(text);
   if (match === null) {
-    throw invalidArgument("digest", `${JSON.stringify(text)} is not a digest; write it as <hash>/<size>`);
+    throw invalidArgument(
+      "digest",
+      `${JSON.stringify(text.slice(0, 200))} is not a digest; write it as <hash>/<size>`,
+    );
   }
   if (match[1] !== undefined && !bySegment.has(match[1])) {
     throw invalidArgument(

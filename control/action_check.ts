@@ -108,12 +108,21 @@ export function checkCommand(bytes: Uint8Array): readonly PlatformProperty[] | u
 }
 
 function checkEnvironment({ environmentVariables }: Command): void {
+  const names = new Set<string>();
   for (const { name, value } of environmentVariables) {
-    if (name !== "" && !/[=\0]/.test(name) && !value.includes("\0")) continue;
-    throw invalidArgument(
-      "command.environment_variables",
-      `Variable ${shown(name)} needs a name without = and NUL, and a value without NUL`,
-    );
+    if (name === "" || /[=\0]/.test(name) || value.includes("\0")) {
+      throw invalidArgument(
+        "command.environment_variables",
+        `Variable ${shown(name)} needs a name without = and NUL, and a value without NUL`,
+      );
+    }
+    if (names.has(name)) {
+      throw invalidArgument(
+        "command.environment_variables",
+        `Environment variable ${shown(name)} is given twice`,
+      );
+    }
+    names.add(name);
   }
 }
 
@@ -124,6 +133,9 @@ function checkOutputs(command: Command): void {
     throw invalidArgument("command.output_paths", `A command may name at most ${MAX_OUTPUTS} outputs`);
   }
   if (outputPaths.length > 0) return checkPaths("command.output_paths", outputPaths);
+  if (outputFiles.includes("")) {
+    throw invalidArgument("command.output_files", "The path of an output file may not be empty");
+  }
   checkPaths("command.output_files", outputFiles);
   checkPaths("command.output_directories", outputDirectories);
 }

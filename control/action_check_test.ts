@@ -36,6 +36,16 @@ Deno.test("checkCommand looks at the older outputs only without output_paths", (
   );
 });
 
+Deno.test("checkCommand refuses what every worker would", () => {
+  const variables = [{ name: "A", value: "1" }, { name: "A", value: "2" }];
+  for (
+    const command of [
+      { arguments: ["a"], outputFiles: [""] },
+      { arguments: ["a"], environmentVariables: variables },
+    ]
+  ) assertThrows(() => checkCommand(CommandCodec.encode(command)), BrokkrError);
+});
+
 Deno.test("checkAction and checkCommand meet any bytes with a value or INVALID_ARGUMENT", () => {
   const quietly = (check: () => unknown) => {
     try {
