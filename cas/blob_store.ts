@@ -87,7 +87,7 @@ export interface UploadStore {
   /** Bytes kept of an interrupted upload, and found to be there; 0 when none are, or while one writes it. */
   keptBytes(id: UploadId): Promise<number>;
   /** Begins an upload, dropping what was kept of an earlier one of this name. Throws as {@linkcode BlobStore.writer}. */
-  begin(id: UploadId): Promise<UploadWriter>;
+  begin(id: UploadId, signal?: AbortSignal): Promise<UploadWriter>;
   /**
    * Goes on with an interrupted upload; undefined when it does not stand at `offset`. The writer has taken `offset`
    * bytes, and its commit verifies all of them.
@@ -140,8 +140,8 @@ export interface BlobStore extends AsyncDisposable {
    * @throws {BrokkrError} INVALID_ARGUMENT when `data` does not have this digest; RESOURCE_EXHAUSTED when it is full.
    */
   put(scope: Scope, digest: Digest, data: Uint8Array): Promise<void>;
-  /** Keeps a blob piece by piece. */
-  writer(scope: Scope, digest: Digest): Promise<BlobWriter>;
+  /** Keeps a blob piece by piece; `signal` ends the wait for memory. */
+  writer(scope: Scope, digest: Digest, signal?: AbortSignal): Promise<BlobWriter>;
   /** Keeps blobs from eviction for `durationMs`. */
   pin(scope: Scope, batch: DigestBatch, durationMs: number): Promise<void>;
   /** Drops a blob. True if it was there. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ByteBudget, type ByteLease } from "@brokkr/common";
+import { ByteBudget, type ByteLease, type Clock, resourceExhausted, systemClock } from "@brokkr/common";
 
 /** Gives shares of a budget, in turn. */
 export interface ByteShares {
@@ -15,6 +15,38 @@ export interface ByteShares {
    * with when it aborts first.
    */
   acquire(sizeBytes: number, signal?: AbortSignal): Promise<ByteLease>;
+  /** Takes `sizeBytes` if they are free and nobody waits; undefined otherwise. */
+  tryAcquire(sizeBytes: number): ByteLease | undefined;
+}
+
+/** How long a caller that holds a part of a budget may wait for more of it, in milliseconds. */
+const WAIT_MS = 5000;
+
+/**
+ * Takes `sizeBytes` of `budget`, or all of it when it is smaller, and gives up after five seconds: for those who hold
+ * something that others wait for in their turn, and who would wait for each other for ever.
+ *
+ * @throws {BrokkrError} RESOURCE_EXHAUSTED when there is no room by then.
+ */
+export async function acquireSoon(
+  budget: ByteBudget,
+  sizeBytes: number,
+  signal: AbortSignal | undefined,
+  clock: Clock = systemClock,
+): Promise<ByteLease> {
+  const least = Math.min(sizeBytes, budget.limitBytes);
+  const now = budget.tryAcquire(least);
+  if (now !== undefined) return now;
+  const waiting = new AbortController();
+  const late = () =>
+    waiting.abort(
+      resourceExhausted(
+        `No room for ${least} bytes: ${budget.usedBytes} of ${budget.limitBytes} bytes for calls are in use`,
+        1000,
+      ),
+    );
+  using _timer = clock.setTimer(WAIT_MS, late);
+  return await budget.acquire(least, signal ? AbortSignal.any([signal, waiting.signal]) : waiting.signal);
 }
 
 /** What every part has room for: the largest decoder. */
@@ -43,16 +75,28 @@ export function shareOf(budget: ByteBudget): ByteShares {
     async acquire(sizeBytes, signal) {
       const inner = await part.acquire(sizeBytes, signal);
       try {
-        const outer = await budget.acquire(sizeBytes, signal);
-        const release = () => {
-          outer.release();
-          inner.release();
-        };
-        return { sizeBytes, release, [Symbol.dispose]: release };
+        return both(inner, await acquireSoon(budget, sizeBytes, signal));
       } catch (error) {
         inner.release();
         throw error;
       }
     },
+    tryAcquire(sizeBytes) {
+      if (sizeBytes > part.limitBytes) return undefined;
+      const inner = part.tryAcquire(sizeBytes);
+      if (inner === undefined) return undefined;
+      const outer = budget.tryAcquire(sizeBytes);
+      if (outer !== undefined) return both(inner, outer);
+      inner.release();
+      return undefined;
+    },
   };
+}
+
+function both(inner: ByteLease, outer: ByteLease): ByteLease {
+  const release = () => {
+    outer.release();
+    inner.release();
+  };
+  return { sizeBytes: outer.sizeBytes, release, [Symbol.dispose]: release };
 }

@@ -22,6 +22,11 @@ const WHOLE_BYTES = 256 << 10;
 /** What a compressor of level 1 to 3 takes, in bytes: its window, tables and buffers. */
 const ENCODER_BYTES = 2 << 20;
 
+/** What compressing a blob of `sizeBytes` in one go takes beside the blob; what is done on the spot is not counted. */
+export function encoderBytes(sizeBytes: number): number {
+  return sizeBytes <= WHOLE_BYTES ? 0 : ENCODER_BYTES;
+}
+
 /** How data is compressed. */
 export interface CompressOptions {
   /** Level, 1 to 19; 1 by default. */

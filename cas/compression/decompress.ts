@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BrokkrError, type ByteLease, Code, Slices } from "@brokkr/common";
+import { BrokkrError, type ByteLease, Code, resourceExhausted, Slices } from "@brokkr/common";
 import { FrameError, FrameScanner, MAX_BLOCK_BYTES } from "./_frames.ts";
 import type { ByteShares } from "./byte_shares.ts";
 import { loadZlib, plainBytes, type ZlibModule, ZlibPump } from "./_zlib.ts";
@@ -18,8 +18,16 @@ const STEP_BYTES = 2 * MAX_BLOCK_BYTES;
 /** Up to this size a blob is decompressed on the spot. */
 const WHOLE_BYTES = 256 << 10;
 
+/** When a client may try again that found the memory in use. */
+const RETRY_MS = 1000;
+
 /** What a decoder takes beside its window, in bytes. */
 const DECODER_BYTES = 512 << 10;
+
+/** What decompressing a blob of `sizeBytes` in one go takes at most beside the blob; what is done on the spot is not counted. */
+export function decoderBytes(sizeBytes: number): number {
+  return sizeBytes <= WHOLE_BYTES ? 0 : DECODER_BYTES + 2 ** MAX_WINDOW_LOG;
+}
 
 /** How data is decompressed. */
 export interface DecompressOptions {
@@ -178,10 +186,18 @@ export class ZstdDecoder implements Disposable {
     for (const lease of this.#leases) lease.release();
   }
 
-  /** Holds `bytes` of the budget in all. */
+  /**
+   * Holds `bytes` of the budget in all. Only the first share is waited for: decoders that held some and waited for more,
+   * as frames with growing windows want it, would wait for each other for ever.
+   */
   async #charge(bytes: number): Promise<void> {
-    if (this.#options.budget === undefined || bytes <= this.#leasedBytes) return;
-    const lease = await this.#options.budget.acquire(bytes - this.#leasedBytes, this.#options.signal);
+    const { budget, signal } = this.#options;
+    if (budget === undefined || bytes <= this.#leasedBytes) return;
+    const more = bytes - this.#leasedBytes;
+    const lease = this.#leasedBytes === 0 ? await budget.acquire(more, signal) : budget.tryAcquire(more);
+    if (lease === undefined) {
+      throw resourceExhausted("The memory for decompressing is in use; try again later", RETRY_MS);
+    }
     this.#leases.push(lease);
     this.#leasedBytes = bytes;
     if (this.#disposed) lease.release();

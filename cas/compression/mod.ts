@@ -4,6 +4,12 @@
  * @module
  */
 
-export { type ByteShares, shareOf } from "./byte_shares.ts";
-export { compress, type CompressOptions, compressWhole } from "./compress.ts";
-export { decompress, type DecompressOptions, decompressWhole, ZstdDecoder } from "./decompress.ts";
+export { acquireSoon, type ByteShares, shareOf } from "./byte_shares.ts";
+export { compress, type CompressOptions, compressWhole, encoderBytes } from "./compress.ts";
+export {
+  decoderBytes,
+  decompress,
+  type DecompressOptions,
+  decompressWhole,
+  ZstdDecoder,
+} from "./decompress.ts";

@@ -11,7 +11,7 @@ import {
   Compressor,
   type Init,
 } from "@brokkr/proto";
-import { type ByteShares, compressWhole, decompressWhole } from "../compression/mod.ts";
+import { compressWhole, decoderBytes, decompressWhole, encoderBytes } from "../compression/mod.ts";
 import type { Digest } from "../digest.ts";
 
 type UpdateEntry = BatchUpdateBlobsRequest["requests"][number];
@@ -31,24 +31,36 @@ export function batchBytes(entry: UpdateEntry): number {
   return sizeBytes > entry.data.length ? sizeBytes : entry.data.length;
 }
 
-/** Bytes that the compressed entries take once they are decompressed; plain ones are part of the request. */
+/**
+ * Memory that decompressing a batch takes: the compressed entries once they are decompressed, and one decompressor, as
+ * they take turns. Plain ones are part of the request.
+ */
 export function decompressedBytes(entries: readonly UpdateEntry[]): number {
-  return entries.reduce(
-    (sum, entry) => sum + (entry.compressor === Compressor.ZSTD ? batchBytes(entry) : 0),
-    0,
-  );
+  let blobs = 0;
+  let decoder = 0;
+  for (const entry of entries) {
+    if (entry.compressor !== Compressor.ZSTD) continue;
+    blobs += batchBytes(entry);
+    decoder = Math.max(decoder, decoderBytes(entry.digest?.sizeBytes ?? 0));
+  }
+  return blobs + decoder;
+}
+
+/** Memory that compressing blobs of these sizes one after the other takes beside them. */
+export function compressorBytes(sizes: Iterable<number>): number {
+  let bytes = 0;
+  for (const size of sizes) bytes = Math.max(bytes, encoderBytes(size));
+  return bytes;
 }
 
 /** Gives the blobs of one batch, decompressing them one after the other, in slices. */
 export class BatchUnpacker {
-  readonly #budget: ByteShares | undefined;
   readonly #signal: AbortSignal;
   readonly #slices: Slices;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** An unpacker of one batch, whose caller has found room for what comes out. */
-  constructor(budget: ByteShares | undefined, signal: AbortSignal) {
-    this.#budget = budget;
+  /** An unpacker of one batch, whose caller has found room for {@linkcode decompressedBytes}. */
+  constructor(signal: AbortSignal) {
     this.#signal = signal;
     this.#slices = new Slices(signal);
   }
@@ -74,14 +86,16 @@ export class BatchUnpacker {
 
   async #unpack(data: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
     if (this.#slices.spent) await this.#slices.next();
-    return await decompressWhole(data, { sizeBytes, budget: this.#budget, signal: this.#signal });
+    return await decompressWhole(data, { sizeBytes, signal: this.#signal });
   }
 }
 
-/** Compresses what gets smaller by a sixteenth at least; the rest stays as it is. */
+/**
+ * Compresses what gets smaller by a sixteenth at least; the rest stays as it is. The caller has found room for
+ * {@linkcode compressorBytes}.
+ */
 export async function compressEntries(
   entries: readonly ReadEntry[],
-  budget: ByteShares | undefined,
   signal: AbortSignal,
 ): Promise<ReadEntry[]> {
   const answers: ReadEntry[] = [];
@@ -93,7 +107,7 @@ export async function compressEntries(
       answers.push(entry);
       continue;
     }
-    const packed = await compressWhole(data, { budget, signal });
+    const packed = await compressWhole(data, { signal });
     answers.push(
       packed.length > data.length - data.length / 16
         ? entry

@@ -7,10 +7,16 @@
  * @module
  */
 
-import { invalidArgument, type Scope } from "@brokkr/common";
+import { type ByteBudget, invalidArgument, type Scope } from "@brokkr/common";
 import type { Init, WriteRequest, WriteResponse } from "@brokkr/proto";
-import type { BlobStore } from "../blob_store.ts";
-import { type ByteShares, decompressWhole, ZstdDecoder } from "../compression/mod.ts";
+import type { BlobStore, BlobWriter } from "../blob_store.ts";
+import {
+  acquireSoon,
+  type ByteShares,
+  decoderBytes,
+  decompressWhole,
+  ZstdDecoder,
+} from "../compression/mod.ts";
 import type { Digest } from "../digest.ts";
 
 /** Blobs up to this size that come in one message are put at once, which lets the store sync many together. */
@@ -28,7 +34,9 @@ export interface CompressedWrite {
   readonly begun: { message: WriteRequest | undefined };
   /** Those that follow it. */
   readonly messages: AsyncIterator<WriteRequest>;
-  /** Charged for the decompressor. */
+  /** Charged for a blob that is decompressed as a whole. */
+  readonly memory: ByteBudget | undefined;
+  /** Charged for the decompressor of a stream. */
   readonly budget: ByteShares | undefined;
   readonly signal: AbortSignal;
   /** Whether the blob is there. */
@@ -63,11 +71,12 @@ export async function writeCompressed(write: CompressedWrite): Promise<Init<Writ
 }
 
 async function takeWhole(write: CompressedWrite, data: Uint8Array): Promise<Init<WriteResponse>> {
-  const { store, scope, digest, budget, signal } = write;
+  const { store, scope, digest, memory, signal } = write;
   const { sizeBytes } = digest;
   await write.expectEnd();
-  using _lease = await budget?.acquire(sizeBytes, signal);
-  await store.put(scope, digest, await decompressWhole(data, { sizeBytes, budget, signal }));
+  // All at once: calls that held room for their blobs and waited for decompressors would wait for each other.
+  using _lease = memory && await acquireSoon(memory, sizeBytes + decoderBytes(sizeBytes), signal);
+  await store.put(scope, digest, await decompressWhole(data, { sizeBytes, signal }));
   write.onWritten(sizeBytes);
   return { committedSize: data.length };
 }
@@ -76,7 +85,8 @@ async function receive(write: CompressedWrite): Promise<Init<WriteResponse>> {
   const { begun, digest, store, scope, budget, signal, messages } = write;
   const resourceName = begun.message?.resourceName ?? "";
   using decoder = await ZstdDecoder.open({ sizeBytes: digest.sizeBytes, budget, signal });
-  await using writer = await store.writer(scope, digest);
+  await using stack = new AsyncDisposableStack();
+  let writer: BlobWriter | undefined;
   for (;;) {
     if (begun.message === undefined) {
       throw invalidArgument(
@@ -85,7 +95,11 @@ async function receive(write: CompressedWrite): Promise<Init<WriteResponse>> {
       );
     }
     write.check(begun.message, resourceName, decoder.inputBytes);
-    for await (const piece of decoder.decode(begun.message.data)) await writer.write(piece);
+    for await (const piece of decoder.decode(begun.message.data)) {
+      // Not before there is a decompressor: those that wait for one must not hold what plain writes need.
+      writer ??= stack.use(await store.writer(scope, digest, signal));
+      await writer.write(piece);
+    }
     const last = begun.message.finishWrite;
     begun.message = undefined;
     if (last) break;
@@ -95,6 +109,7 @@ async function receive(write: CompressedWrite): Promise<Init<WriteResponse>> {
   }
   await write.expectEnd();
   decoder.finish();
+  writer ??= stack.use(await store.writer(scope, digest, signal));
   await writer.commit();
   write.onWritten(digest.sizeBytes);
   return { committedSize: decoder.inputBytes };

@@ -146,7 +146,9 @@ export class Uploads implements AsyncDisposable {
   ): Promise<BlobWriter & Partial<UploadWriter>> {
     const { uploads } = this.#store;
     if (offset === 0) {
-      return isFirst ? await uploads.begin(id) : await this.#store.writer(id.scope, id.digest);
+      return isFirst
+        ? await uploads.begin(id, signal)
+        : await this.#store.writer(id.scope, id.digest, signal);
     }
     const writer = await uploads.resume(id, offset, signal);
     if (writer !== undefined) return writer;

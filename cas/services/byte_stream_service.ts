@@ -227,6 +227,7 @@ class ByteStreamService implements AsyncDisposable {
       digest,
       begun: { message: first },
       messages,
+      memory: this.#options.budget,
       budget: this.#codecs,
       signal,
       isPresent: () => this.#isPresent(scope, batch),

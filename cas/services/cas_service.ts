@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Code, invalidArgument, type Scope, Slices } from "@brokkr/common";
+import { type ByteLease, Code, invalidArgument, type Scope, Slices } from "@brokkr/common";
 import {
   type BatchReadBlobsRequest,
   type BatchReadBlobsResponse,
@@ -24,9 +24,15 @@ import {
   unary,
 } from "@brokkr/proto/rpc/server";
 import { SLICE_DIGESTS } from "../_slices.ts";
-import { type ByteShares, shareOf } from "../compression/mod.ts";
+import { acquireSoon } from "../compression/mod.ts";
 import { type Digest, parseDigest, resolveDigestFunction } from "../digest.ts";
-import { batchBytes, BatchUnpacker, compressEntries, decompressedBytes } from "./_compressed_batch.ts";
+import {
+  batchBytes,
+  BatchUnpacker,
+  compressEntries,
+  compressorBytes,
+  decompressedBytes,
+} from "./_compressed_batch.ts";
 import { functionOf, packDigests } from "./_pack.ts";
 import { getTreeRoute } from "./get_tree.ts";
 import { blobStatus, type CasCounters, casCounters, type CasServiceOptions, OK_STATUS } from "./_shared.ts";
@@ -48,11 +54,9 @@ export function casRoutes(options: CasServiceOptions): Route[] {
 class CasService {
   readonly #options: CasServiceOptions;
   readonly #count: CasCounters;
-  readonly #codecs: ByteShares | undefined;
 
   constructor(options: CasServiceOptions) {
     this.#options = options;
-    this.#codecs = options.budget === undefined ? undefined : shareOf(options.budget);
     this.#count = casCounters(options.metrics);
   }
 
@@ -107,13 +111,11 @@ class CasService {
     const total = requests.reduce((sum, each) => sum + batchBytes(each), 0);
     if (total > MAX_BATCH_TOTAL_BYTES) throw tooMuch("requests", total);
     const decompressed = decompressedBytes(requests);
-    using _lease = decompressed === 0
-      ? undefined
-      : await this.#options.budget?.acquire(decompressed, context.signal);
+    using _lease = decompressed === 0 ? undefined : await this.#room(decompressed, context);
     // All at once, so that one sync of the store serves them all; in slices, as each is hashed at its start.
     const started: Promise<{ code: number; message: string }>[] = [];
     const slices = new Slices();
-    const unpacker = new BatchUnpacker(this.#codecs, context.signal);
+    const unpacker = new BatchUnpacker(context.signal);
     for (const entry of requests) {
       if (slices.spent) await slices.next();
       started.push(this.#putOne(scope, entry, digestFunction, unpacker, context));
@@ -154,7 +156,9 @@ class CasService {
     if (total > MAX_BATCH_TOTAL_BYTES) throw tooMuch("digests", total);
     const framed = digests.reduce((sum, digest) => sum + digest.hash.length + ENTRY_OVERHEAD_BYTES, total);
     if (framed > MAX_SEND_MESSAGE_BYTES) throw answerTooLarge(digests.length, framed);
-    using _lease = await this.#options.budget?.acquire(total, context.signal);
+    const packs = request.acceptableCompressors.includes(Compressor.ZSTD);
+    const codec = packs ? compressorBytes(digests.map((digest) => digest.sizeBytes)) : 0;
+    using _lease = await this.#room(total + codec, context);
     // Small blobs are read on the spot, so that many of them are read in slices.
     const started: Promise<Init<BatchReadBlobsResponse["responses"][number]>>[] = [];
     const slices = new Slices();
@@ -163,9 +167,13 @@ class CasService {
       started.push(this.#getOne(scope, digest, context));
     }
     const responses = await Promise.all(started);
-    return request.acceptableCompressors.includes(Compressor.ZSTD)
-      ? { responses: await compressEntries(responses, this.#codecs, context.signal) }
-      : { responses };
+    return { responses: packs ? await compressEntries(responses, context.signal) : responses };
+  }
+
+  /** All that a batch needs, at once: its request holds a part of the budget already. */
+  async #room(sizeBytes: number, { signal }: CallContext): Promise<ByteLease | undefined> {
+    const { budget } = this.#options;
+    return budget === undefined ? undefined : await acquireSoon(budget, sizeBytes, signal);
   }
 
   async #getOne(

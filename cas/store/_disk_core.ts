@@ -110,8 +110,8 @@ export class DiskCore implements BlobStore {
       ...options,
       dir: `${dir}/uploads`,
       limits: options.uploads,
-      small: (digest, leave) => this.#desk.small(digest, leave),
-      large: (digest, source) => this.#desk.large(digest, source),
+      small: (digest, leave, signal) => this.#desk.small(digest, leave, signal),
+      large: (digest, source, signal) => this.#desk.large(digest, source, signal),
       failure: (what, error) => this.#failure(what, error),
     });
     this.#reader = new BlobReader({
@@ -192,8 +192,8 @@ export class DiskCore implements BlobStore {
     await writer.commit();
   }
 
-  writer(_scope: Scope, digest: Digest): Promise<BlobWriter> {
-    return this.#desk.open(digest);
+  writer(_scope: Scope, digest: Digest, signal?: AbortSignal): Promise<BlobWriter> {
+    return this.#desk.open(digest, signal);
   }
 
   // deno-lint-ignore require-await -- so that what it throws becomes a rejection.

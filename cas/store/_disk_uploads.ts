@@ -47,9 +47,13 @@ export interface DiskUploadsOptions {
   readonly log: Logger;
   readonly budget: ByteBudget;
   /** A writer of a blob that goes to the segment log. */
-  readonly small: (digest: Digest, leave: (data: Uint8Array) => Promise<void>) => Promise<UploadWriter>;
+  readonly small: (
+    digest: Digest,
+    leave: (data: Uint8Array) => Promise<void>,
+    signal?: AbortSignal,
+  ) => Promise<UploadWriter>;
   /** A writer of a blob that becomes a file. */
-  readonly large: (digest: Digest, source: LargeSource) => Promise<UploadWriter>;
+  readonly large: (digest: Digest, source: LargeSource, signal?: AbortSignal) => Promise<UploadWriter>;
   /** Makes an error of the system one that says what failed. */
   readonly failure: (what: string, error: unknown) => BrokkrError;
 }
@@ -128,11 +132,11 @@ export class DiskUploads implements UploadStore {
     return 0;
   }
 
-  async begin(id: UploadId): Promise<UploadWriter> {
+  async begin(id: UploadId, signal?: AbortSignal): Promise<UploadWriter> {
     const name = nameOf(id);
     this.#drop(name);
     await this.#removing.get(name);
-    return await this.#open(id, name);
+    return await this.#open(id, name, signal);
   }
 
   async resume(id: UploadId, offset: number, signal?: AbortSignal): Promise<UploadWriter | undefined> {
@@ -143,7 +147,7 @@ export class DiskUploads implements UploadStore {
     this.#resumedBytes += kept.bytes;
     try {
       const writer = id.digest.sizeBytes <= MAX_RECORD_DATA
-        ? await this.#resumeSmall(id, name, kept)
+        ? await this.#resumeSmall(id, name, kept, signal)
         : await this.#resumeLarge(id, name, kept, signal);
       return kept.inherited ? new InheritedWriter(id, writer) : writer;
     } catch (error) {
@@ -184,11 +188,11 @@ export class DiskUploads implements UploadStore {
     return this.#options.failure(`go on with the upload of blob ${formatDigest(id.digest)}`, error);
   }
 
-  #open(id: UploadId, name: string): Promise<UploadWriter> {
+  #open(id: UploadId, name: string, signal?: AbortSignal): Promise<UploadWriter> {
     const { small, large } = this.#options;
     return id.digest.sizeBytes <= MAX_RECORD_DATA
-      ? small(id.digest, (data) => this.#leaveSmall(name, data))
-      : large(id.digest, this.#source(name, false));
+      ? small(id.digest, (data) => this.#leaveSmall(name, data), signal)
+      : large(id.digest, this.#source(name, false), signal);
   }
 
   /** A new file, which is kept when it is left. */
@@ -206,17 +210,22 @@ export class DiskUploads implements UploadStore {
     };
   }
 
-  async #resumeSmall(id: UploadId, name: string, kept: Kept): Promise<UploadWriter> {
+  async #resumeSmall(id: UploadId, name: string, kept: Kept, signal?: AbortSignal): Promise<UploadWriter> {
     const { files } = this.#options;
-    const file = await files.open(this.#path(name), "read");
-    const data = new Uint8Array(kept.bytes);
+    const writer = await this.#open(id, name, signal);
     try {
-      await readFully(file, data, 0);
-    } finally {
-      file.close();
+      const file = await files.open(this.#path(name), "read");
+      try {
+        const data = new Uint8Array(kept.bytes);
+        await readFully(file, data, 0);
+        await writer.write(data);
+      } finally {
+        file.close();
+      }
+    } catch (error) {
+      await writer.abort();
+      throw error;
     }
-    const writer = await this.#open(id, name);
-    await writer.write(data);
     // From here on it is in memory, and gets another file when it is interrupted again.
     await this.#remove(name);
     this.#resumedBytes -= kept.bytes;
@@ -233,7 +242,7 @@ export class DiskUploads implements UploadStore {
         ...this.#source(name, kept.inherited),
         ended: () => this.#resumedBytes -= kept.bytes,
         beginning: { temporary: { path, file }, writtenBytes: kept.bytes, hasher },
-      });
+      }, signal);
     } catch (error) {
       file.close();
       throw error;

@@ -64,16 +64,22 @@ export class WriterDesk {
   }
 
   /** A writer of a blob of any size. */
-  async open(digest: Digest): Promise<UploadWriter> {
-    return digest.sizeBytes <= MAX_RECORD_DATA ? await this.small(digest) : await this.large(digest);
+  async open(digest: Digest, signal?: AbortSignal): Promise<UploadWriter> {
+    return digest.sizeBytes <= MAX_RECORD_DATA
+      ? await this.small(digest, undefined, signal)
+      : await this.large(digest, undefined, signal);
   }
 
   /** A writer of a blob that goes to the segment log. */
-  async small(digest: Digest, leave?: (data: Uint8Array) => Promise<void>): Promise<UploadWriter> {
+  async small(
+    digest: Digest,
+    leave?: (data: Uint8Array) => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<UploadWriter> {
     const { budget, checkOpen, maxBlobBytes, putSmall } = this.#options;
     checkOpen();
     checkMaxSize(digest, maxBlobBytes);
-    const lease = await budget.acquire(digest.sizeBytes);
+    const lease = await budget.acquire(digest.sizeBytes, signal);
     const put = async (data: Uint8Array) => {
       checkOpen();
       await putSmall(digest, data);
@@ -82,11 +88,11 @@ export class WriterDesk {
   }
 
   /** A writer of a blob that becomes a file, from where `source` stands. */
-  async large(digest: Digest, source?: LargeSource): Promise<UploadWriter> {
+  async large(digest: Digest, source?: LargeSource, signal?: AbortSignal): Promise<UploadWriter> {
     const { budget, checkOpen, maxBlobBytes, create, keepFile, failure } = this.#options;
     checkOpen();
     checkMaxSize(digest, maxBlobBytes);
-    const lease = await budget.acquire(LARGE_WRITER_BYTES);
+    const lease = await budget.acquire(LARGE_WRITER_BYTES, signal);
     const reserved = digest.sizeBytes - (source?.beginning?.writtenBytes ?? 0);
     try {
       await this.reserve(digest, reserved);

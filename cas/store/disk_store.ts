@@ -94,7 +94,7 @@ class DiskBlobStore implements BlobStore {
     const uploads = () => this.#live().uploads;
     this.#uploads = {
       keptBytes: async (id: UploadId) => await uploads().keptBytes(id),
-      begin: async (id: UploadId) => await uploads().begin(id),
+      begin: async (id: UploadId, signal?: AbortSignal) => await uploads().begin(id, signal),
       resume: async (id: UploadId, offset: number, signal?: AbortSignal) =>
         await uploads().resume(id, offset, signal),
       stat: () => this.#core?.uploads.stat() ?? { kept: 0, keptBytes: 0 },
@@ -127,8 +127,8 @@ class DiskBlobStore implements BlobStore {
     return this.#core?.put(scope, digest, data) ?? Promise.reject(this.#unavailable());
   }
 
-  writer(scope: Scope, digest: Digest): Promise<BlobWriter> {
-    return this.#core?.writer(scope, digest) ?? Promise.reject(this.#unavailable());
+  writer(scope: Scope, digest: Digest, signal?: AbortSignal): Promise<BlobWriter> {
+    return this.#core?.writer(scope, digest, signal) ?? Promise.reject(this.#unavailable());
   }
 
   pin(scope: Scope, batch: DigestBatch, durationMs: number): Promise<void> {
