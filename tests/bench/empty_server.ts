@@ -1,7 +1,7 @@
 /**
- * The yardstick of the RPC benchmarks: bare grpc-js with handlers that do nothing. A unary GetActionResult that answers
- * with no bytes; a ByteStream that streams constant bytes, or drops what comes. Run as a process of its own: prints its
- * port, ends when standard input closes.
+ * The yardstick of the RPC benchmarks: bare grpc-js with handlers that do nothing. Unary calls that answer with no
+ * bytes (a batch read: with constant ones); a ByteStream that streams constant bytes, or drops what comes; an Execute
+ * that says that it waits, and does. Run as a process of its own: prints its port, ends when standard input closes.
  *
  * @module
  */
@@ -10,11 +10,20 @@
 import "@brokkr/proto/rpc/server";
 import * as grpc from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
-import { encodeReadResponse, encodeWriteResponse } from "@brokkr/proto";
+import {
+  decodeReadRequest,
+  decodeWriteRequest,
+  encodeReadResponse,
+  encodeWriteResponse,
+  ExecuteOperationMetadataCodec,
+  ExecutionStage,
+  OperationCodec,
+} from "@brokkr/proto";
 
-/** Bytes that Read streams. */
-const STREAM_BYTES = 64 * 2 ** 20;
 const CHUNK_BYTES = 2 ** 20;
+/** What a batch read answers: about as much as twenty blobs of 1 KiB. */
+const BATCH_BYTES = 20 * 1100;
+const REAPI = "/build.bazel.remote.execution.v2";
 
 const same = (bytes: Buffer) => bytes;
 
@@ -40,25 +49,50 @@ function serve(): grpc.Server {
     "grpc-node.flow_control_window": 1 << 24,
   });
   const empty = Buffer.alloc(0);
-  const cache = "/build.bazel.remote.execution.v2.ActionCache/GetActionResult";
-  server.addService({ get: define(cache, false, false) }, {
-    get: (_call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => done(null, empty),
+  const operation = Buffer.from(OperationCodec.encode({
+    name: "operations/waits",
+    metadata: {
+      typeUrl: "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteOperationMetadata",
+      value: ExecuteOperationMetadataCodec.encode({ stage: ExecutionStage.QUEUED }),
+    },
+  }));
+  const answer =
+    (bytes: Buffer) => (_call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) =>
+      done(null, bytes);
+  server.addService({
+    get: define(`${REAPI}.ActionCache/GetActionResult`, false, false),
+    find: define(`${REAPI}.ContentAddressableStorage/FindMissingBlobs`, false, false),
+    update: define(`${REAPI}.ContentAddressableStorage/BatchUpdateBlobs`, false, false),
+    readBatch: define(`${REAPI}.ContentAddressableStorage/BatchReadBlobs`, false, false),
+    execute: define(`${REAPI}.Execution/Execute`, false, true),
+  }, {
+    get: answer(empty),
+    find: answer(empty),
+    update: answer(empty),
+    readBatch: answer(Buffer.alloc(BATCH_BYTES)),
+    execute: (call: grpc.ServerWritableStream<Buffer, Buffer>) => call.write(operation),
   });
   const chunk = Buffer.from(encodeReadResponse({ data: new Uint8Array(CHUNK_BYTES) }));
-  const written = Buffer.from(encodeWriteResponse({ committedSize: STREAM_BYTES }));
   server.addService({
     read: define("/google.bytestream.ByteStream/Read", false, true),
     write: define("/google.bytestream.ByteStream/Write", true, false),
   }, {
     read: async (call: grpc.ServerWritableStream<Buffer, Buffer>) => {
-      for (let sent = 0; sent < STREAM_BYTES; sent += CHUNK_BYTES) {
+      const { resourceName } = decodeReadRequest(call.request);
+      const sizeBytes = Number(resourceName.slice(resourceName.lastIndexOf("/") + 1));
+      for (let sent = 0; sent < sizeBytes; sent += CHUNK_BYTES) {
         if (!call.write(chunk)) await new Promise((resolve) => call.once("drain", resolve));
       }
       call.end();
     },
     write: (call: grpc.ServerReadableStream<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
-      call.on("data", () => {});
-      call.on("end", () => done(null, written));
+      let sizeBytes = 0;
+      call.on("data", (message: Buffer) => {
+        if (sizeBytes > 0) return;
+        const { resourceName } = decodeWriteRequest(message);
+        sizeBytes = Number(resourceName.slice(resourceName.lastIndexOf("/") + 1));
+      });
+      call.on("end", () => done(null, Buffer.from(encodeWriteResponse({ committedSize: sizeBytes }))));
     },
   });
   return server;

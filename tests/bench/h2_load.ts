@@ -37,6 +37,8 @@ export interface LoadResult {
   readonly ok: number;
   /** Calls answered otherwise. */
   readonly failed: number;
+  /** Calls that a server short of memory put off with RESOURCE_EXHAUSTED; sent again after a pause. */
+  readonly refused: number;
   /** Calls a second. */
   readonly perSecond: number;
   /** Latencies in milliseconds. */
@@ -46,13 +48,16 @@ export interface LoadResult {
 
 /** The generator's process. */
 export interface LoadGenerator extends AsyncDisposable {
-  /** Does a job; every call must succeed. */
+  /** Does a job; every call must succeed, or be put off. */
   run(job: LoadJob): Promise<LoadResult>;
   /** The same by nghttp2's h2load where that is installed and the load is always the same: cheaper still. */
   runNative(job: LoadJob): Promise<LoadResult>;
 }
 
 const WINDOW_BYTES = 1 << 24;
+/** RESOURCE_EXHAUSTED. */
+const REFUSED = "8 ";
+const REFUSED_PAUSE_MS = 100;
 
 async function open(job: LoadJob): Promise<http2.ClientHttp2Session> {
   const origin = `${job.tls === true ? "https" : "http"}://127.0.0.1:${job.port}`;
@@ -78,8 +83,13 @@ function call(
   return new Promise((resolve) => {
     const stream = session.request(headers);
     let status = "none";
-    stream.on("response", (got) => status = String(got["grpc-status"] ?? status));
-    stream.on("trailers", (got) => status = String(got["grpc-status"] ?? status));
+    const take = (got: http2.IncomingHttpHeaders) => {
+      if (got["grpc-status"] === undefined) return;
+      status = String(got["grpc-status"]);
+      if (status !== "0") status += ` ${got["grpc-message"]}`;
+    };
+    stream.on("response", take);
+    stream.on("trailers", take);
     stream.on("error", (error: Error) => status = error.message);
     stream.on("close", () => resolve(status));
     stream.resume();
@@ -102,6 +112,7 @@ async function generate(job: LoadJob): Promise<LoadResult & { readonly why?: str
   const next = requests(job.load);
   const latencies: number[] = [];
   let failed = 0;
+  let refused = 0;
   let why: string | undefined;
   const start = performance.now() + warmUpSeconds * 1000;
   const end = start + job.seconds * 1000;
@@ -113,7 +124,10 @@ async function generate(job: LoadJob): Promise<LoadResult & { readonly why?: str
       const from = performance.now();
       const status = await call(session, headers, pieces);
       const to = performance.now();
-      if (status !== "0") {
+      if (status.startsWith(REFUSED)) {
+        if (to >= start) refused++;
+        await new Promise((resolve) => setTimeout(resolve, REFUSED_PAUSE_MS));
+      } else if (status !== "0") {
         failed++;
         why ??= status;
       } else if (to >= start) {
@@ -126,7 +140,7 @@ async function generate(job: LoadJob): Promise<LoadResult & { readonly why?: str
   latencies.sort((a, b) => a - b);
   const at = (p: number) => latencies[Math.floor((latencies.length - 1) * p)];
   const perSecond = latencies.length / ((last - start) / 1000);
-  return { ok: latencies.length, failed, why, perSecond, p50Ms: at(0.5), p99Ms: at(0.99) };
+  return { ok: latencies.length, failed, refused, why, perSecond, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 async function native(job: LoadJob): Promise<number | undefined> {

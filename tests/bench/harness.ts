@@ -20,6 +20,8 @@ export interface Row {
   readonly spread?: Spread;
   /** A cell of a table of its own, rather than a line of the main one. */
   readonly cell?: { readonly table: string; readonly row: string; readonly column: string };
+  /** What the figure does not say. */
+  readonly note?: string;
   /** What bounds it. */
   readonly bound: string;
 }
@@ -125,11 +127,13 @@ function matrix(rows: readonly Row[]): string {
       const range = spread === undefined || spread.rounds < 2 || value === 0
         ? ""
         : ` ±${(((spread.max - spread.min) / 2 / value) * 100).toFixed(0)}%`;
-      return `${show(value)}${ratio === undefined ? "" : `, ${ratio.toFixed(2)}x`}${range}`;
+      return `${show(value)}${ratio === undefined ? "" : `, ${ratio.toFixed(2)}x`}${range}${
+        found.note === undefined ? "" : `, ${found.note}`
+      }`;
     });
-    return [name, ...cells];
+    return [name, ...cells, rows.find(({ cell }) => cell?.row === name)?.bound ?? ""];
   });
-  return markdown([["", ...columns], ...lines]);
+  return markdown([["", ...columns, "what bounds it"], ...lines]);
 }
 
 /** Everything as Markdown: the main table, then those of cells, each under its heading. */

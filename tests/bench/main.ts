@@ -9,9 +9,11 @@
 import { BAZEL } from "./bazel.ts";
 import { GRID } from "./grid.ts";
 import { type Bench, meetsAim, ratioOf, report, type Row } from "./harness.ts";
+import { RATES } from "./rates.ts";
 import { RPC } from "./rpc.ts";
+import { STREAMS_AT_ONCE } from "./streams.ts";
 
-const ALL: readonly Bench[] = [...RPC, ...GRID, ...BAZEL];
+const ALL: readonly Bench[] = [...RPC, ...RATES, ...STREAMS_AT_ONCE, ...GRID, ...BAZEL];
 
 function selected(args: readonly string[]): readonly Bench[] {
   const only = args.find((arg) => arg.startsWith("--only="))?.slice("--only=".length).split(",");
