@@ -13,6 +13,7 @@ import {
   type LeaseId,
   type Logger,
   type OperationName,
+  parseTraceparent,
   type Scope,
   type TimerHandle,
   type WorkerId,
@@ -246,8 +247,7 @@ export class Grid {
       case "lease":
         metrics.leased(effect.queuedForMs);
         log.debug("Action leased", {
-          trace: effect.payload.traceparent.split("-")[1],
-          operation: effect.payload.operation,
+          ...namesOf(effect.payload),
           worker: effect.worker,
           lease: effect.leaseId,
           attempt: effect.attempt,
@@ -264,7 +264,7 @@ export class Grid {
       }
       case "drain":
         return this.#send(effect.session, effect.worker, {
-          drain: { reason: effect.reason, stay: !effect.end },
+          drain: { reason: effect.reason, stay: !effect.end, over: effect.over },
         });
       case "close":
         log.warn("Closing a worker's stream", { worker: effect.worker, error: effect.error.message });
@@ -293,7 +293,12 @@ export class Grid {
         return this.#options.onFleet();
       case "lost":
         metrics.lost();
-        log.warn("Lease lost", { worker: effect.worker, lease: effect.leaseId, why: effect.why });
+        log.warn("Lease lost", {
+          ...namesOf(effect.payload),
+          worker: effect.worker,
+          lease: effect.leaseId,
+          why: effect.why,
+        });
     }
   }
 
@@ -369,6 +374,11 @@ export function failedEnd(error: BrokkrError): ExecuteEnd {
 function unsettled(error: unknown): Verdict {
   const end = failedEnd(asBrokkrError(error));
   return { kind: "finish", outcome: end, sizeBytes: end.response.length };
+}
+
+/** By what a job is found in a trace and among operations. */
+function namesOf({ traceparent, operation }: JobPayload): { trace: string | undefined; operation: string } {
+  return { trace: parseTraceparent(traceparent)?.traceId, operation };
 }
 
 function leaseMessage(effect: {

@@ -16,6 +16,7 @@ import {
 } from "@brokkr/common";
 import {
   type ControlMessage,
+  type Drain,
   HealthService,
   type Hello,
   type Init,
@@ -58,8 +59,8 @@ export interface ControlLinkOptions {
   readonly onCancel: (leaseId: string, reason: string) => void;
   /** Control has a result. */
   readonly onAcknowledged: (leaseId: string, accepted: boolean) => void;
-  /** Control gives no more leases; unless the worker is to stay, it is to end. */
-  readonly onDrain: (reason: string, stay: boolean) => void;
+  /** Control gives no more leases, or does so again; unless the worker is to stay, it is to end. */
+  readonly onDrain: (drain: Drain) => void;
 }
 
 const FIRST_DELAY_MS = 100;
@@ -196,7 +197,7 @@ export class ControlLink {
     else if (message.cancel !== undefined) onCancel(message.cancel.leaseId, message.cancel.reason);
     else if (message.resultAck !== undefined) {
       onAcknowledged(message.resultAck.leaseId, message.resultAck.accepted);
-    } else if (message.drain !== undefined) onDrain(message.drain.reason, message.drain.stay);
+    } else if (message.drain !== undefined) onDrain(message.drain);
     // Anything else is of a newer version and was not agreed on.
   }
 }

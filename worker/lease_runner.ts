@@ -12,11 +12,13 @@ import {
   Code,
   fencingTokenOf,
   type Logger,
+  parseTraceparent,
   type Random,
   type TimerHandle,
 } from "@brokkr/common";
 import type { Channel } from "@brokkr/proto/rpc";
 import {
+  type Drain,
   type Hello,
   type Init,
   type Lease,
@@ -69,14 +71,22 @@ const WATCH_SHARE = 1 / 5;
 /** Directories of ended actions that may wait for removal, for each slot; beyond, removal holds up the next action. */
 const CLEANUPS_PER_SLOT = 4;
 
+/** An action that runs. */
+interface Running {
+  /** Kills it. */
+  readonly abort: AbortController;
+  /** The trace it belongs to, for the log. */
+  readonly trace: string | undefined;
+}
+
 /** Executes what control leases. */
 export class LeaseRunner {
   readonly #options: LeaseRunnerOptions;
   readonly #table: LeaseTable;
   readonly #link: ControlLink;
   readonly #stop = new AbortController();
-  /** What kills each running action. */
-  readonly #kill = new Map<string, AbortController>();
+  /** What kills each running action, and the trace it belongs to. */
+  readonly #kill = new Map<string, Running>();
   /** Those of them whose command has ended. */
   readonly #ran = new Set<string>();
   /** Boot epoch of the control plane that welcomed the worker last. */
@@ -85,6 +95,8 @@ export class LeaseRunner {
   readonly #work = new Set<Promise<void>>();
   readonly #cleanups = new Set<Promise<void>>();
   #events: LeaseRunnerEvents | undefined;
+  /** Why control gives no leases for now. */
+  #drained: string | undefined;
   #watch: TimerHandle | undefined;
   #onAcknowledged: (() => void) | undefined;
 
@@ -104,17 +116,20 @@ export class LeaseRunner {
       onLease: (lease) => this.#lease(lease),
       onCancel: (leaseId, reason) => this.#cancel(leaseId, reason),
       onAcknowledged: (leaseId, accepted) => this.#acknowledged(leaseId, accepted),
-      onDrain: (reason, stay) => {
-        if (stay) return options.log.info("Control gives this worker no leases for now", { reason });
-        options.log.info("Control wants this worker to end", { reason });
-        this.#events?.onDrained();
-      },
+      onDrain: (drain) => this.#drainedBy(drain),
     });
   }
 
   /** Whether control has the worker now. */
   get connected(): boolean {
     return this.#link.connected;
+  }
+
+  /** Why it gets or takes no leases; undefined when it does. */
+  get idleBecause(): string | undefined {
+    if (!this.connected) return "Control has not taken it in, or is out of reach";
+    if (this.#table.draining) return "It is about to end and takes no more leases";
+    return this.#drained === undefined ? undefined : `Control gives it no leases for now: ${this.#drained}`;
   }
 
   /** Works until {@linkcode LeaseRunner.stop}. */
@@ -148,7 +163,7 @@ export class LeaseRunner {
 
   /** Kills what runs. */
   killAll(reason: BrokkrError): void {
-    for (const controller of this.#kill.values()) controller.abort(reason);
+    for (const { abort } of this.#kill.values()) abort.abort(reason);
   }
 
   /** Leaves control. */
@@ -159,18 +174,31 @@ export class LeaseRunner {
   #welcome(welcome: Welcome): void {
     const { log, clock } = this.#options;
     this.#epoch = welcome.bootEpoch;
+    // Control says so again if it still holds.
+    this.#drained = undefined;
     log.info("Control took this worker in", { protocol: welcome.protocolVersion, epoch: welcome.bootEpoch });
     this.#watch?.cancel();
     const everyMs = Math.max(5, killMarginMs(durationMs(welcome.leaseTtl)) * WATCH_SHARE);
     const look = () => {
       for (const leaseId of this.#table.expire(clock.monotonicMs())) {
-        log.error("Control is out of reach: killing an action before its lease runs out", { lease: leaseId });
-        this.#kill.get(leaseId)?.abort(new BrokkrError(Code.UNAVAILABLE, "The lease ran out"));
+        const running = this.#kill.get(leaseId);
+        const names = { trace: running?.trace, lease: leaseId };
+        log.error("Control is out of reach: killing an action before its lease runs out", names);
+        running?.abort.abort(new BrokkrError(Code.UNAVAILABLE, "The lease ran out"));
       }
       this.#watch = clock.setTimer(everyMs, look);
     };
     this.#watch = clock.setTimer(everyMs, look);
     this.#events?.onReady();
+  }
+
+  #drainedBy({ reason, stay, over }: Drain): void {
+    const { log } = this.#options;
+    this.#drained = over ? undefined : reason || "it did not say why";
+    if (over) return log.info("Control gives this worker leases again", { reason });
+    if (stay) return log.info("Control gives this worker no leases for now", { reason });
+    log.info("Control wants this worker to end", { reason });
+    this.#events?.onDrained();
   }
 
   #lease(lease: Lease): void {
@@ -191,15 +219,16 @@ export class LeaseRunner {
   async #execute(lease: Lease): Promise<void> {
     const { executor, log, onRunning, onResult, slots } = this.#options;
     const { leaseId } = lease;
-    const controller = new AbortController();
-    this.#kill.set(leaseId, controller);
+    const abort = new AbortController();
+    const trace = parseTraceparent(lease.traceparent)?.traceId;
+    this.#kill.set(leaseId, { abort, trace });
     onRunning?.(this.#table.running);
     let result: Init<LeaseResult>;
     try {
       while (this.#cleanups.size >= slots * CLEANUPS_PER_SLOT) await Promise.race(this.#cleanups);
       const executed = await executor.execute(
         lease,
-        controller.signal,
+        abort.signal,
         (stage) => this.#link.send({ stage: { leaseId, stage: stage satisfies StageUpdate_Stage } }),
         () => this.#ran.add(leaseId),
       );
@@ -208,7 +237,7 @@ export class LeaseRunner {
       this.#cleanups.add(cleanup);
     } catch (thrown) {
       const error = asBrokkrError(thrown);
-      log.error("An action could not be executed", { lease: leaseId, error });
+      log.error("An action could not be executed", { trace, lease: leaseId, error });
       result = { leaseId, outcome: Outcome.WORKER_FAULT, status: statusOf(error) };
     }
     this.#kill.delete(leaseId);
@@ -220,17 +249,18 @@ export class LeaseRunner {
   }
 
   #cancel(leaseId: string, reason: string): void {
-    const controller = this.#kill.get(leaseId);
+    const running = this.#kill.get(leaseId);
     // Control was started anew and knows nothing of the lease. Of what is done but for the upload it keeps the result.
     if (this.#ran.has(leaseId) && (fencingTokenOf(leaseId)?.epoch ?? this.#epoch) < this.#epoch) return;
     this.#options.log.info("Control cancelled a lease", {
+      trace: running?.trace,
       lease: leaseId,
       reason,
-      running: controller !== undefined,
+      running: running !== undefined,
     });
     // A running one is answered once nothing of it runs any more; that frees the slot at control.
-    if (controller !== undefined) {
-      controller.abort(cancelled(reason === "" ? "Cancelled by control" : reason));
+    if (running !== undefined) {
+      running.abort.abort(cancelled(reason === "" ? "Cancelled by control" : reason));
     } else this.#table.drop(leaseId);
     this.#onAcknowledged?.();
   }

@@ -58,7 +58,7 @@ async function optionsOf(
   };
 }
 
-/** The pages: they answer from the first moment, and say that the worker is ready while control has it. */
+/** The pages: they answer from the first moment, and say that the worker is ready while control may give it leases. */
 function servePages(
   { worker }: Config,
   { metrics, log }: { readonly metrics: PrometheusMetrics; readonly log: Logger },
@@ -69,9 +69,8 @@ function servePages(
   checkExposure(listen, undefined, allowInsecureRemote);
   const report = (): HealthReport => {
     const started = handle();
-    if (started?.connected === true) return { ready: true, waiting: {} };
-    const why = started === undefined ? "It is starting" : "Control has not taken it in, or is out of reach";
-    return { ready: false, waiting: { control: why } };
+    const why = started === undefined ? "It is starting" : started.idleBecause;
+    return why === undefined ? { ready: true, waiting: {} } : { ready: false, waiting: { control: why } };
   };
   return serveHttp({ listen, health: { report }, metrics, log });
 }

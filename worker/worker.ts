@@ -89,6 +89,8 @@ export interface WorkerHandle extends AsyncDisposable {
   readonly done: Promise<void>;
   /** Whether control has it now. */
   readonly connected: boolean;
+  /** Why it gets no leases: control is away, has drained it, or it is about to end; undefined when it may get some. */
+  readonly idleBecause: string | undefined;
   /** Takes no more leases, lets running actions end within `graceMs`, kills the rest, and ends. */
   shutdown(options?: { readonly graceMs?: number }): Promise<void>;
 }
@@ -144,6 +146,10 @@ class Worker implements WorkerHandle {
 
   get connected(): boolean {
     return this.#parts.runner.connected;
+  }
+
+  get idleBecause(): string | undefined {
+    return this.#parts.runner.idleBecause;
   }
 
   shutdown(options: { readonly graceMs?: number } = {}): Promise<void> {

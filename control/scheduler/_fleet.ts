@@ -244,10 +244,15 @@ export class Fleet<P> {
     this.#emit({ type: "cancelLease", session, worker: id, leaseId, reason });
   }
 
-  sendDrain(worker: WorkerState<P>, reason: string, end: boolean): void {
+  sendDrain(
+    worker: WorkerState<P>,
+    reason: string,
+    how: { readonly end?: boolean; readonly over?: boolean },
+  ): void {
     if (!worker.connected) return;
     const { session, spec: { id } } = worker;
-    this.#emit({ type: "drain", session, worker: id, reason, end });
+    const { end = false, over = false } = how;
+    this.#emit({ type: "drain", session, worker: id, reason, end, over });
   }
 
   sendClose(worker: WorkerId, session: number, error: BrokkrError): void {

@@ -229,7 +229,7 @@ export class Simulation {
       case "close":
         return this.#down(effect.session, (worker) => this.#hangUp(worker));
       case "drain":
-        assert(this.#drained.has(effect.worker), "Only the drained are told so");
+        assert(this.#drained.has(effect.worker) === !effect.over, "Only the drained are told so");
         return;
       case "salvage":
         return this.#salvage(effect.worker, effect.leaseId);

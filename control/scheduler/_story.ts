@@ -28,7 +28,9 @@ function show(effect: Effect): string {
     case "ack":
       return `${effect.accepted ? "accept" : "refuse"} ${effect.leaseId} of ${effect.worker}`;
     case "drain":
-      return `drain ${effect.worker}${effect.end ? " and end it" : ""}`;
+      return effect.over
+        ? `end the drain of ${effect.worker}`
+        : `drain ${effect.worker}${effect.end ? " and end it" : ""}`;
     case "close":
       return `close ${effect.worker}#${effect.session}: ${effect.error.codeName}`;
     case "stage":

@@ -251,7 +251,7 @@ export class Scheduler<P, R, O> {
     const offer = platformOffer(spec.platform);
     Object.assign(worker, { spec, session, offer, connected: true, leaving, pausedUntilMs: undefined });
     worker.lastHeardMs = this.#nowMs;
-    if (worker.drained !== undefined) this.#fleet.sendDrain(worker, worker.drained, false);
+    if (worker.drained !== undefined) this.#fleet.sendDrain(worker, worker.drained, {});
     this.#takeStock(worker, new Set(liveLeases));
     this.#dispatcher.fleetChanged();
   }
@@ -424,7 +424,8 @@ export class Scheduler<P, R, O> {
   }
 
   #lost(lease: Lease<P>, job: Job<P>, how: string, blame: boolean): void {
-    this.#effects.push({ type: "lost", worker: lease.worker.spec.id, leaseId: lease.id, why: how });
+    const { id: leaseId, worker: { spec: { id: worker } } } = lease;
+    this.#effects.push({ type: "lost", worker, leaseId, why: how, payload: job.payload });
     job.story.push(`attempt ${job.attempts}: ${how}`);
     if (blame) job.losses++;
     if (job.losses >= this.#limits.maxLosses) this.#fail(job, lossesError(job));
@@ -498,7 +499,7 @@ export class Scheduler<P, R, O> {
     if (worker === undefined) return;
     const before = worker.drained;
     worker.drained = reason;
-    if (end || before === undefined) this.#fleet.sendDrain(worker, reason, end);
+    if (end || before === undefined) this.#fleet.sendDrain(worker, reason, { end });
     if (before === undefined) this.#dispatcher.fleetChanged();
   }
 
@@ -507,6 +508,7 @@ export class Scheduler<P, R, O> {
     const worker = this.#fleet.workers.get(id);
     if (worker === undefined) return;
     worker.drained = undefined;
+    this.#fleet.sendDrain(worker, "An operator resumed it", { over: true });
     this.#dispatcher.fleetChanged();
   }
 

@@ -618,6 +618,7 @@ story(
   connect w1
   > drain w1
   resume w1
+  > end the drain of w1
   > lease 7.2 b to w1 attempt 1
   resume w1
 `,

@@ -251,7 +251,7 @@ export interface AckEffect {
   readonly accepted: boolean;
 }
 
-/** Tell a worker that it gets no more leases. */
+/** Tell a worker that it gets no more leases, or that this is over. */
 export interface DrainEffect {
   readonly type: "drain";
   readonly session: number;
@@ -259,6 +259,8 @@ export interface DrainEffect {
   readonly reason: string;
   /** It is to end, too. */
   readonly end: boolean;
+  /** It may get leases again. */
+  readonly over: boolean;
 }
 
 /** End a worker's stream with an error. */
@@ -335,11 +337,12 @@ export interface ForgetWorkerEffect {
 }
 
 /** A lease was taken back from a worker that did not keep it; for logs and metrics. */
-export interface LostEffect {
+export interface LostEffect<P> {
   readonly type: "lost";
   readonly worker: WorkerId;
   readonly leaseId: LeaseId;
   readonly why: string;
+  readonly payload: P;
 }
 
 /** Everything a scheduler can ask for. The driver carries effects out in order. */
@@ -356,7 +359,7 @@ export type SchedulerEffect<P, R, O> =
   | FinishEffect<O>
   | ForgetOperationEffect
   | ForgetWorkerEffect
-  | LostEffect;
+  | LostEffect<P>;
 
 /** The scheduler's limits. Times in milliseconds. */
 export interface SchedulerLimits {

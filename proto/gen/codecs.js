@@ -515,6 +515,8 @@ export const Drain = (() => {
    writer.uint32(10).string(message.reason);
   if (message.stay != null && message.stay !== false)
    writer.uint32(16).bool(message.stay);
+  if (message.over != null && message.over !== false)
+   writer.uint32(24).bool(message.over);
   return writer;
  };
  Drain.decode = function (reader, length, _end, _depth, _target) {
@@ -553,6 +555,12 @@ export const Drain = (() => {
      message.stay = reader.bool();
      continue;
     }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.over = reader.bool();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -565,7 +573,7 @@ export const Drain = (() => {
    throw Error("missing end group");
   return message;
  };
- Drain.make = () => ({ reason: "", stay: false });
+ Drain.make = () => ({ reason: "", stay: false, over: false });
  return Drain;
 })();
 export const DrainWorkerRequest = (() => {

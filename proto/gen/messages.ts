@@ -244,12 +244,14 @@ export interface DigestFilterUpdate {
 /** Encodes and decodes brokkr.v1.DigestFilterUpdate. */
 export const DigestFilterUpdateCodec: Codec<DigestFilterUpdate, Init<DigestFilterUpdate>> = messageCodec<DigestFilterUpdate>("brokkr.v1.DigestFilterUpdate", statics.DigestFilterUpdate);
 
-/** No more leases will come. */
+/** No more leases will come, until it is over. */
 export interface Drain {
   /** For the log. */
   reason: string;
   /** False: end when the running actions are done. True: stay connected, since leases may come again. */
   stay: boolean;
+  /** An earlier one is over: leases may come again. Goes with stay. */
+  over: boolean;
 }
 
 /** Encodes and decodes brokkr.v1.Drain. */
