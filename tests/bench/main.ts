@@ -12,8 +12,9 @@ import { type Bench, meetsAim, ratioOf, report, type Row } from "./harness.ts";
 import { RATES } from "./rates.ts";
 import { RPC } from "./rpc.ts";
 import { STREAMS_AT_ONCE } from "./streams.ts";
+import { TREE } from "./tree.ts";
 
-const ALL: readonly Bench[] = [...RPC, ...RATES, ...STREAMS_AT_ONCE, ...GRID, ...BAZEL];
+const ALL: readonly Bench[] = [...RPC, ...RATES, ...STREAMS_AT_ONCE, ...TREE, ...GRID, ...BAZEL];
 
 function selected(args: readonly string[]): readonly Bench[] {
   const only = args.find((arg) => arg.startsWith("--only="))?.slice("--only=".length).split(",");
