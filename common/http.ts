@@ -26,9 +26,12 @@ export interface HttpOptions {
 export interface HttpServer {
   /** Such as `http://127.0.0.1:8981`. */
   readonly endpoint: string;
-  /** Stops listening; running requests end first. */
+  /** Stops listening; running requests end first, but are not waited for longer than two seconds. */
   shutdown(): Promise<void>;
 }
+
+/** How long requests that run are waited for at the end. */
+const SHUTDOWN_MS = 2000;
 
 const TEXT = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
 const JSON_TEXT = { "content-type": "application/json", "cache-control": "no-store" };
@@ -85,8 +88,19 @@ export function serveHttp(options: HttpOptions): HttpServer {
   const shownHost = server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname;
   return {
     endpoint: `http://${shownHost}:${server.addr.port}`,
-    shutdown: () => server.shutdown(),
+    shutdown: () => within(server.shutdown(), SHUTDOWN_MS),
   };
+}
+
+/** Resolves with `ending`, or after `ms`: a peer that never sends the rest of its request would be waited for forever. */
+async function within(ending: Promise<void>, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await Promise.race([ending, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function answer(request: Request, { health, metrics }: HttpOptions): Promise<Response> {

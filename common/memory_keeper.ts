@@ -13,11 +13,11 @@ import { systemClock } from "./clock.ts";
 
 /** The parts of a process that a {@linkcode keepMemory} works on. */
 export interface MemoryHost {
-  /** Resident bytes. */
+  /** Resident bytes, without pages of files: the system takes those back by itself, and no collection frees them. */
   residentBytes(): number;
   /** Processor time used so far, in milliseconds. */
   cpuMs(): number;
-  /** Collects garbage and gives free pages back; takes some tens of milliseconds. */
+  /** Collects garbage and gives free pages back. The process stands still: some 50 ms, one second with a heap of 500 MiB. */
   trim(): void;
 }
 
@@ -48,17 +48,19 @@ const WORK_MS = 100;
 /** A collection that brought less was not worth it: the next one needs twice the work. */
 const WORTH_BYTES = 8 * 2 ** 20;
 const MAX_WORK_MS = 60_000;
-/** Below this share of one processor nobody notices a pause. */
+/** Below this share of one processor hardly anybody notices a pause. */
 const QUIET_SHARE = 0.1;
-/** Above this share something happened that may have left garbage, however little the last collection brought. */
-const BUSY_SHARE = 0.02;
+/** What a collection took, times this, passes until the next: the process stands still for 2 % of its time at most, */
+const QUIET_REST = 50;
+/** and for 10 % while it is larger than it should be. */
+const LIMIT_REST = 10;
 
 /** This process. Without glibc, or without leave to load it, pages are not given back but garbage is collected. */
 export function thisProcess(): MemoryHost {
   let collect: (() => void) | undefined;
   let giveBack: (() => void) | undefined;
   return {
-    residentBytes: () => Deno.memoryUsage().rss,
+    residentBytes: anonymousBytes,
     cpuMs: () => {
       const { user, system } = cpuUsage();
       return (user + system) / 1000;
@@ -70,6 +72,17 @@ export function thisProcess(): MemoryHost {
       giveBack();
     },
   };
+}
+
+/** The store's index is mapped from a file and would count, however little of it is ours to give back. */
+function anonymousBytes(): number {
+  try {
+    const kib = /^RssAnon:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
+    if (kib !== undefined) return Number(kib) * 1024;
+  } catch {
+    // No /proc here, or no file can be opened now.
+  }
+  return Deno.memoryUsage().rss;
 }
 
 /** V8's collector, which only a flag shows; set late, it shows in contexts that are made after. */
@@ -106,15 +119,16 @@ export function keepMemory(options: MemoryKeeperOptions = {}): Disposable {
   let trimmedCpuMs = lastCpuMs;
   let keptBytes = 0;
   let workMs = WORK_MS;
+  let nextMs = 0;
   const look = () => {
     const cpuMs = host.cpuMs();
     const residentBytes = host.residentBytes();
     keptBytes = Math.min(keptBytes, residentBytes); // what shrank by itself
     const share = (cpuMs - lastCpuMs) / Math.max(1, clock.monotonicMs() - lastMs);
-    if (share > BUSY_SHARE) workMs = WORK_MS;
+    if (share > QUIET_SHARE) workMs = WORK_MS; // a burst: it may have left garbage, however little the last time brought
     const due = residentBytes - keptBytes >= GROWTH_BYTES || cpuMs - trimmedCpuMs >= workMs;
-    if (share <= QUIET_SHARE && due) {
-      host.trim();
+    if (share <= QUIET_SHARE && due && clock.monotonicMs() >= nextMs) {
+      nextMs = QUIET_REST * timed(clock, host) + clock.monotonicMs();
       keptBytes = host.residentBytes();
       const worth = residentBytes - keptBytes >= WORTH_BYTES;
       workMs = worth ? WORK_MS : Math.min(2 * workMs, MAX_WORK_MS);
@@ -134,6 +148,13 @@ export function keepMemory(options: MemoryKeeperOptions = {}): Disposable {
   };
 }
 
+/** Collects; how long that took, in milliseconds. */
+function timed(clock: Clock, host: MemoryHost): number {
+  const startMs = clock.monotonicMs();
+  host.trim();
+  return clock.monotonicMs() - startMs;
+}
+
 /** Collects as soon as the process is larger than the least it was by more than `limitBytes`. */
 function keepLimit(clock: Clock, host: MemoryHost, limitBytes: number): Disposable {
   let leastBytes = Infinity;
@@ -144,11 +165,11 @@ function keepLimit(clock: Clock, host: MemoryHost, limitBytes: number): Disposab
     const residentBytes = host.residentBytes();
     leastBytes = Math.min(leastBytes, residentBytes);
     if (residentBytes - leastBytes > limitBytes && clock.monotonicMs() >= nextMs) {
-      host.trim();
-      // What is in use, or mapped from files, does not go: then it is not tried again soon.
+      const tookMs = timed(clock, host);
+      // What is in use does not go: then it is not tried again soon.
       const worth = residentBytes - host.residentBytes() >= WORTH_BYTES;
       pauseMs = worth ? LIMIT_PAUSE_MS : Math.min(2 * pauseMs, MAX_LIMIT_PAUSE_MS);
-      nextMs = clock.monotonicMs() + pauseMs;
+      nextMs = clock.monotonicMs() + Math.max(pauseMs, LIMIT_REST * tookMs);
     }
     timer = clock.setTimer(LIMIT_EVERY_MS, look);
   };

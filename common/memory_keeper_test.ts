@@ -19,7 +19,9 @@ class FakeProcess implements MemoryHost {
   trim(): void {
     this.trims++;
     this.resident = this.afterTrim;
+    this.onTrim();
   }
+  onTrim(): void {}
 }
 
 Deno.test("keepMemory gives memory back when the process has grown and is quiet, and not before", () => {
@@ -59,7 +61,7 @@ Deno.test("keepMemory gives memory back when the process has grown and is quiet,
   assertEquals(host.trims, 4, "it brought nothing the last time, so that twice the work is asked for");
   work(1, 10);
   assertEquals(host.trims, 5);
-  work(1, 99);
+  work(1, 101);
   work(1, 10);
   assertEquals(host.trims, 6, "a burst is looked at again");
 });
@@ -84,6 +86,57 @@ Deno.test("keepMemory does not wait for quiet when the process has grown beyond 
   host.resident = host.afterTrim = 400 * MIB;
   busy(10_000);
   assertEquals(host.trims, 4, "what does not go is tried again after 2, 4, 8 s");
+});
+
+/** A clock of which a collection takes some, as it does of a real one. */
+class SlowClock extends ManualClock {
+  stoodStillMs = 0;
+  override monotonicMs(): number {
+    return super.monotonicMs() + this.stoodStillMs;
+  }
+}
+
+for (
+  const { what, options, resident, afterTrim, most } of [
+    { what: "a little busy", options: { everyMs: 1000 }, resident: 500, afterTrim: 400, most: 0.025 },
+    {
+      what: "busy and beyond its limit",
+      options: { everyMs: 1e9, limitBytes: 100 * MIB },
+      resident: 500,
+      afterTrim: 400,
+      most: 0.11,
+    },
+  ]
+) {
+  Deno.test(`keepMemory lets a process that is ${what} stand still for ${100 * most} % of its time at most`, () => {
+    const clock = new SlowClock();
+    const host = new FakeProcess();
+    host.onTrim = () => {
+      clock.stoodStillMs += 800;
+      host.cpu += 800;
+    };
+    using _keeper = keepMemory({ clock, host, ...options });
+    clock.advance(1000);
+    const startMs = clock.monotonicMs();
+    const before = clock.stoodStillMs;
+    for (let second = 0; second < 600; second++) {
+      host.cpu += 80;
+      host.resident = resident * MIB; // a heap in which garbage is found each time
+      host.afterTrim = afterTrim * MIB;
+      clock.advance(1000);
+    }
+    const share = (clock.stoodStillMs - before) / (clock.monotonicMs() - startMs);
+    assert(share > 0.01 && share < most, `${100 * share} % of the time were collections`);
+  });
+}
+
+Deno.test("This process does not count what it has mapped from files", async () => {
+  const host = thisProcess();
+  const status = await Deno.readTextFile("/proc/self/status");
+  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
+  const files = of("RssFile");
+  assert(files > 8 * MIB, "the executable itself is mapped");
+  assert(host.residentBytes() < of("VmRSS") - files / 2, `${host.residentBytes()} of ${of("VmRSS")}`);
 });
 
 Deno.test("keepMemory stops when it is disposed of", () => {

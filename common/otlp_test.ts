@@ -24,17 +24,41 @@ message AnyValue { oneof value { string string_value = 1; bool bool_value = 2; i
 const Request = protobuf.parse(SCHEMA).root.lookupType("Request");
 
 /** A protobuf request in the shape of a JSON one. */
-function decodeProtobuf(bytes: Uint8Array): unknown {
+function decodeProtobuf(bytes: Uint8Array): Sent {
   const decoded = Request.toObject(Request.decode(bytes), { longs: String, bytes: String });
   return JSON.parse(JSON.stringify(decoded), (key, value) => {
     return /(trace|span)Id$/i.test(key) ? Uint8Array.fromBase64(value).toHex() : value;
   });
 }
 
+interface Attribute {
+  readonly key: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+interface SentSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly name?: string;
+  readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  readonly attributes?: readonly Attribute[];
+  readonly status: { readonly code?: number; readonly message?: string };
+}
+
+/** An ExportTraceServiceRequest as JSON has it. */
+interface Sent {
+  readonly resourceSpans: readonly {
+    readonly resource: { readonly attributes: readonly Attribute[] };
+    readonly scopeSpans: readonly { readonly scope: unknown; readonly spans: readonly SentSpan[] }[];
+  }[];
+}
+
 interface Post {
   readonly headers: Headers;
-  // deno-lint-ignore no-explicit-any -- what came, whatever it is
-  readonly body: any;
+  readonly body: Sent;
 }
 
 /** A receiver that notes what it gets and answers as it is told to. */
@@ -97,8 +121,7 @@ for (const protocol of ["http/json", "http/protobuf"]) {
     const { headers, body } = receiving.posts[0];
     assertEquals([headers.get("authorization"), headers.get("x")], ["Bearer token", "y"]);
     const { resource, scopeSpans: [{ scope, spans }] } = body.resourceSpans[0];
-    // deno-lint-ignore no-explicit-any -- what came, whatever it is
-    const values = (list: any[]) =>
+    const values = (list: readonly Attribute[] = []) =>
       Object.fromEntries(list.map(({ key, value }) => [key, Object.values(value)[0]]));
     assertEquals(values(resource.attributes), {
       site: "north",
@@ -150,8 +173,7 @@ Deno.test("Spans of any texts are the same in protobuf as in JSON", () => {
         failure: value,
       }));
       const json = JSON.parse(new TextDecoder().decode(encodeJson(source, spans)));
-      // deno-lint-ignore no-explicit-any -- what came, whatever it is
-      const binary = decodeProtobuf(encodeProtobuf(source, spans)) as any;
+      const binary = decodeProtobuf(encodeProtobuf(source, spans));
       // Protobuf writes no default values; its empty texts are absent or empty.
       const seen = binary.resourceSpans[0].scopeSpans[0].spans;
       assertEquals(seen.length, list.length);
@@ -162,7 +184,7 @@ Deno.test("Spans of any texts are the same in protobuf as in JSON", () => {
           new TextDecoder().decode(new TextEncoder().encode(span.status.message)),
         );
         assertEquals(seen[i].startTimeUnixNano ?? "0", span.startTimeUnixNano);
-        assertEquals(seen[i].attributes[1].value.intValue, span.attributes[1].value.intValue);
+        assertEquals(seen[i].attributes?.[1].value.intValue, span.attributes?.[1].value.intValue);
       });
     }),
     { numRuns: 50 },
@@ -199,7 +221,7 @@ Deno.test("A sampler of a quarter records about a quarter of the traces, all of 
   await tracer.close(60_000);
   const spans = receiving.spans();
   assert(spans.length > 400 && spans.length < 600, `${spans.length} of 2000`);
-  assertEquals(spans.filter(({ name }: { name: string }) => name === "root").length, spans.length / 2);
+  assertEquals(spans.filter(({ name }) => name === "root").length, spans.length / 2);
 });
 
 Deno.test("A receiver that hangs costs spans beyond the queue, and no time at the end beyond its limit", async () => {
