@@ -63,6 +63,8 @@ export interface ExecutionEnd {
 
 /** Broken streams in a row, without a word from the grid between them, before the execution is given up. */
 const MAX_BREAKS = 8;
+/** Times in all that a grid which is full may send an execution away before it is given up. */
+const MAX_REFUSALS = 8;
 /** Times that missing inputs are uploaded again, and that an operation which was forgotten is started again. */
 const MAX_RESTARTS = 3;
 
@@ -90,7 +92,9 @@ class Run {
   #name = "";
   #stage: Stage | undefined;
   #breaks = 0;
+  #refusals = 0;
   #restarts = 0;
+  #joined = false;
 
   constructor(context: ExecutionContext, request: ExecutionRequest) {
     this.#context = context;
@@ -139,7 +143,8 @@ class Run {
   #open(): AsyncIterable<Operation> {
     const { channel, instance } = this.#context;
     const { actionDigest, skipCacheLookup, call } = this.#request;
-    if (this.#name !== "") return channel.serverStream(Execution.waitExecution, { name: this.#name }, call);
+    this.#joined = this.#name !== "";
+    if (this.#joined) return channel.serverStream(Execution.waitExecution, { name: this.#name }, call);
     return channel.serverStream(Execution.execute, {
       instanceName: instance,
       actionDigest,
@@ -166,11 +171,14 @@ class Run {
       this.#name = "";
       return;
     }
-    const passing = error.code === Code.UNAVAILABLE || error.code === Code.ABORTED ||
-      (error.code === Code.RESOURCE_EXHAUSTED && error.retryDelayMs !== undefined);
-    if (!passing || ++this.#breaks > MAX_BREAKS) throw error;
+    const full = error.code === Code.RESOURCE_EXHAUSTED && error.retryDelayMs !== undefined;
+    if (!full && error.code !== Code.UNAVAILABLE && error.code !== Code.ABORTED) throw error;
+    // What was sent away is forgotten: there is nothing to join.
+    if (full && !this.#joined) this.#name = "";
+    const times = full ? ++this.#refusals : ++this.#breaks;
+    if (times > (full ? MAX_REFUSALS : MAX_BREAKS)) throw error;
     this.#request.onResume?.(error);
-    const backoffMs = Math.min(5000, 100 * 2 ** this.#breaks) * (0.5 + this.#context.random.next() / 2);
+    const backoffMs = Math.min(5000, 100 * 2 ** times) * (0.5 + this.#context.random.next() / 2);
     const delayMs = Math.min(60_000, Math.max(backoffMs, error.retryDelayMs ?? 0));
     await sleep(this.#context.clock, delayMs, this.#request.call.signal);
   }

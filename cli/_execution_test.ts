@@ -1,5 +1,5 @@
 import { SHA256, TreeBuilder } from "@brokkr/cas/client";
-import { BrokkrError, type Clock, Code, seededRandom, unavailable } from "@brokkr/common";
+import { BrokkrError, type Clock, Code, resourceExhausted, seededRandom, unavailable } from "@brokkr/common";
 import {
   ExecuteOperationMetadataCodec,
   ExecuteResponseCodec,
@@ -184,4 +184,23 @@ Deno.test("runToEnd hands on failures that trying again would not mend", async (
     (await play([{ stream: [failed(Code.DEADLINE_EXCEEDED, [])] }]).run).code,
     Code.DEADLINE_EXCEEDED,
   );
+});
+
+Deno.test("runToEnd executes anew what a full grid sent away, and gives up with the grid's words", async () => {
+  const full = resourceExhausted("The queue is full", 1);
+  const refused = { stream: [at(ExecutionStage.CACHE_CHECK)], error: full };
+  const patient = play([refused, refused, { stream: [at(ExecutionStage.QUEUED, "operations/2"), done(0)] }]);
+  assertEquals((await patient.run).exitCode, 0);
+  assertEquals([patient.calls, patient.resumed], [["Execute", "Execute", "Execute"], 2]);
+  const hopeless = play(Array.from({ length: 20 }, () => refused));
+  assertEquals(await assertRejects(() => hopeless.run, BrokkrError), full);
+  assertEquals(hopeless.calls, Array.from({ length: 9 }, () => "Execute"));
+  // A stream that joined is only broken: the operation it followed may live.
+  const joined = play([
+    { stream: [at(ExecutionStage.QUEUED)], error: broken },
+    { stream: [], error: full },
+    { stream: [done(0)] },
+  ]);
+  await joined.run;
+  assertEquals(joined.calls.slice(1), ["WaitExecution operations/1", "WaitExecution operations/1"]);
 });

@@ -83,7 +83,7 @@ export class Room {
     throw new BrokkrError(
       Code.RESOURCE_EXHAUSTED,
       `No room for blob ${formatDigest(digest)}: the store in ${dir} takes ${used} of the ${maxBytes} ` +
-        "bytes it may; raise its limit",
+        "bytes it may; raise its limit, cas_max_size",
     );
   }
 

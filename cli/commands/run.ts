@@ -157,7 +157,13 @@ async function runCommand(argv: readonly string[], flags: RunFlags): Promise<voi
         progress.show(`brokk: ${STAGE_TEXT[stage]}`, true);
       },
       onUpload: ({ bytes, totalBytes }) => progress.show(transferLine("brokk: uploading", bytes, totalBytes)),
-      onResume: () => progress.show("brokk: the connection broke; joining the action again", true),
+      onResume: ({ code, message }) =>
+        progress.show(
+          code === Code.RESOURCE_EXHAUSTED
+            ? `brokk: the grid has no room: ${message}; trying again`
+            : "brokk: the connection broke; joining the action again",
+          true,
+        ),
     });
     await fetchOutputs(client, result, flags, interrupt.signal, progress);
     progress.clear();

@@ -77,7 +77,9 @@ export class JobTable<P> {
   /** Why one more job is too much, or undefined. */
   overload(job: Job<P>, nowMs: number): string | undefined {
     const { maxQueued, maxPlatforms } = this.#limits;
-    if (this.waiting >= maxQueued) return `${maxQueued} actions wait for workers`;
+    if (this.waiting >= maxQueued) {
+      return `The queue is full: ${maxQueued} actions wait for workers, and max_queue allows no more`;
+    }
     if (this.queues.platforms >= maxPlatforms && this.queues.isNew(job)) {
       this.queues.prune(nowMs);
       if (this.queues.platforms >= maxPlatforms) {

@@ -49,7 +49,8 @@ export function connectionError(endpoint: Endpoint, details: string): BrokkrErro
   if (/EHOSTUNREACH|ENETUNREACH|unreachable/i.test(details)) return cannot("no route to the host");
   if (/ETIMEDOUT|timed out/i.test(details)) return cannot("no answer within the connection's time limit");
   if (/certificate|UnknownIssuer|self[- ]signed|NotValidForName|altnames/i.test(details)) {
-    return cannot(`the TLS certificates do not fit (${firstLine(details)})`);
+    const why = /Last error: (?:Error: )?(.+?)\.? Resolution note:/.exec(details)?.[1] ?? firstLine(details);
+    return cannot(`the TLS certificates do not fit (${why}); tls_ca names the authorities to trust`);
   }
   if (/No connection established|Failed to connect|ECONNRESET|socket hang up|Socket closed/i.test(details)) {
     const hint = endpoint.secure
@@ -74,6 +75,23 @@ export function droppedError(endpoint: Endpoint, details: string): BrokkrError |
   return new BrokkrError(Code.UNAVAILABLE, `The connection to ${endpoint.url} dropped: ${firstLine(why)}`, {
     cause: new Error(details),
   });
+}
+
+/**
+ * The error for an answer that is no gRPC: most often the pages' port was dialled, or a proxy answered. grpc-js reads the
+ * length of a message from the text of such an answer, and complains of a size that nobody sent.
+ */
+export function foreignError(endpoint: Endpoint, details: string): BrokkrError | undefined {
+  const size = Number(/^Received message larger than max \((\d+) vs/.exec(details)?.[1] ?? 0);
+  const bytes = [24, 16, 8, 0].map((shift) => (size >>> shift) & 0xff);
+  if (size === 0 || !bytes.every((byte) => byte === 10 || byte === 13 || (byte >= 32 && byte < 127))) {
+    return undefined;
+  }
+  return new BrokkrError(
+    Code.UNIMPLEMENTED,
+    `Cannot reach ${endpoint.url}: something answers there that is no gRPC server; is it the port of the pages, or a proxy?`,
+    { cause: new Error(details) },
+  );
 }
 
 function firstLine(text: string): string {

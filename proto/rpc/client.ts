@@ -27,7 +27,7 @@ import {
 } from "@brokkr/common";
 import type { Method } from "../codec.ts";
 import { ClientCall } from "./_client_call.ts";
-import { connectionError, droppedError, type Endpoint, parseEndpoint } from "./_endpoint.ts";
+import { connectionError, droppedError, type Endpoint, foreignError, parseEndpoint } from "./_endpoint.ts";
 import { asPlain } from "./_outbox.ts";
 import { fitAddress } from "./_tls_target.ts";
 import { MAX_RECEIVE_MESSAGE_BYTES } from "./limits.ts";
@@ -280,6 +280,7 @@ class GrpcClientChannel implements Channel {
 
   #explain(path: string, code: number, details: string): BrokkrError | undefined {
     if (code === Code.UNAVAILABLE) return connectionError(this.#endpoint, details);
+    if (code === Code.RESOURCE_EXHAUSTED) return foreignError(this.#endpoint, details);
     if (code === Code.INTERNAL) return droppedError(this.#endpoint, details);
     if (code !== Code.DEADLINE_EXCEEDED || !details.startsWith("Deadline exceeded")) return undefined;
     return new BrokkrError(Code.DEADLINE_EXCEEDED, `No answer from ${this.endpoint} to ${path} in time`, {

@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { BrokkrError, Code, resourceExhausted, seededRandom, unavailable } from "@brokkr/common";
 import { connect } from "./client.ts";
-import { connectionError, droppedError, parseEndpoint } from "./_endpoint.ts";
+import { connectionError, droppedError, foreignError, parseEndpoint } from "./_endpoint.ts";
 import { retryDelayMs } from "./_retry.ts";
 import { bidi, clientStream, unary } from "./server.ts";
 import { startPair, until } from "./_test_server.ts";
@@ -56,6 +56,17 @@ Deno.test("connectionError says what to do", () => {
     );
   }
   assertEquals(connectionError(endpoint, "The server is shutting down"), undefined);
+});
+
+Deno.test("foreignError tells an answer that is no gRPC from a message that is too large", () => {
+  const endpoint = parseEndpoint("grpc://a:1");
+  const size = new DataView(new TextEncoder().encode("ot f").buffer).getUint32(0);
+  const error = foreignError(endpoint, `Received message larger than max (${size} vs 4259840)`);
+  assertEquals(error?.code, Code.UNIMPLEMENTED);
+  assert(error?.message.startsWith("Cannot reach grpc://a:1: something answers there"), error?.message);
+  for (const other of ["Received message larger than max (5000000 vs 4259840)", "The queue is full"]) {
+    assertEquals(foreignError(endpoint, other), undefined);
+  }
 });
 
 Deno.test("droppedError tells a connection that broke under a write from a server's own INTERNAL", () => {
