@@ -179,7 +179,7 @@ export class MemoryBlobStore implements BlobStore {
       `No room for blob ${
         formatDigest(digest)
       }: the store holds ${this.#bytes} of its ${this.#limitBytes} bytes; ` +
-        "raise its limit",
+        "raise its limit, cas_max_size",
     );
   }
 
