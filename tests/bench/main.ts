@@ -7,14 +7,25 @@
  */
 
 import { BAZEL } from "./bazel.ts";
+import { BAZEL_THOUSAND } from "./bazel_thousand.ts";
 import { GRID } from "./grid.ts";
 import { type Bench, meetsAim, ratioOf, report, type Row } from "./harness.ts";
 import { RATES } from "./rates.ts";
 import { RPC } from "./rpc.ts";
 import { STREAMS_AT_ONCE } from "./streams.ts";
 import { TREE } from "./tree.ts";
+import { VARIANTS } from "./variants.ts";
 
-const ALL: readonly Bench[] = [...RPC, ...RATES, ...STREAMS_AT_ONCE, ...TREE, ...GRID, ...BAZEL];
+const ALL: readonly Bench[] = [
+  ...RPC,
+  ...RATES,
+  ...VARIANTS,
+  ...STREAMS_AT_ONCE,
+  ...TREE,
+  ...GRID,
+  ...BAZEL,
+  ...BAZEL_THOUSAND,
+];
 
 function selected(args: readonly string[]): readonly Bench[] {
   const only = args.find((arg) => arg.startsWith("--only="))?.slice("--only=".length).split(",");
