@@ -41,7 +41,10 @@ export class Operations {
   begin(record: OperationRecord): void {
     const { sizeBytes } = record;
     if (this.#checking.size >= MAX_CHECKING || this.#checkingBytes + sizeBytes > MAX_CHECKING_BYTES) {
-      throw resourceExhausted(`${this.#checking.size} actions are being looked up and checked`, RETRY_MS);
+      throw resourceExhausted(
+        `${this.#checking.size} actions are being looked up and checked, as many as may; try again soon`,
+        RETRY_MS,
+      );
     }
     this.#checkingBytes += sizeBytes;
     this.#checking.set(record.name, { record, sizeBytes, watchers: 1 });

@@ -123,7 +123,10 @@ export class WorkersService {
     signal.addEventListener("abort", fail, { once: true });
     using _timer = this.#options.clock.setTimer(HELLO_TIMEOUT_MS, () => {
       reject(
-        new BrokkrError(Code.DEADLINE_EXCEEDED, `No Hello came within ${HELLO_TIMEOUT_MS / 1000} seconds`),
+        new BrokkrError(
+          Code.DEADLINE_EXCEEDED,
+          `No Hello came within ${HELLO_TIMEOUT_MS / 1000} seconds; a worker begins with it`,
+        ),
       );
     });
     try {
@@ -156,7 +159,7 @@ export class WorkersService {
       const { heartbeat, stage, result, hello, goodbye } = next.value;
       if (heartbeat !== undefined) {
         if (heartbeat.leases.length > spec.slots + MAX_EXTRA_LEASES) {
-          throw invalidArgument("heartbeat.leases", `${heartbeat.leases.length} leases are more than can be`);
+          throw tooManyLeases("heartbeat.leases", heartbeat.leases.length, spec.slots);
         }
         if (heartbeat.load !== undefined) grid.setLoad(session, worker, heartbeat.load);
         grid.post({ type: "heartbeat", session, worker, leases: heartbeat.leases });
@@ -224,14 +227,19 @@ function checkHello(hello: Hello): WorkerSpec {
     if (name !== "" && name.length <= MAX_PROPERTY_LENGTH && value.length <= MAX_PROPERTY_LENGTH) continue;
     throw invalidArgument(
       "hello.platform",
-      "A property needs a name, and neither it nor its value may be long",
+      `A property needs a name, and both may have at most ${MAX_PROPERTY_LENGTH} characters`,
     );
   }
   if (liveLeases.length > slots + MAX_EXTRA_LEASES) {
-    throw invalidArgument("hello.live_leases", `${liveLeases.length} leases are more than can be`);
+    throw tooManyLeases("hello.live_leases", liveLeases.length, slots);
   }
   const id = hello.workerId as WorkerId;
   return { id, slots, platform: properties, environment: hello.environment };
+}
+
+function tooManyLeases(field: string, count: number, slots: number): BrokkrError {
+  const most = slots + MAX_EXTRA_LEASES;
+  return invalidArgument(field, `A worker of ${slots} slots may name ${most} leases, not ${count}`);
 }
 
 function checkVersion({ protocolVersion, minProtocolVersion }: Hello): void {

@@ -71,7 +71,8 @@ export class JobTable<P> {
     const { maxPayloadBytes } = this.#limits;
     const before = this.payloadBytes + heldBytes;
     if (before + sizeBytes <= maxPayloadBytes) return undefined;
-    return `Actions, commands and operations of ${before} bytes are held, of at most ${maxPayloadBytes}`;
+    return `Actions, commands and operations of ${before} bytes are held, and ${sizeBytes} more are beyond the limit of ` +
+      `${maxPayloadBytes}; try again soon`;
   }
 
   /** Why one more job is too much, or undefined. */
@@ -83,7 +84,7 @@ export class JobTable<P> {
     if (this.queues.platforms >= maxPlatforms && this.queues.isNew(job)) {
       this.queues.prune(nowMs);
       if (this.queues.platforms >= maxPlatforms) {
-        return `Actions for ${maxPlatforms} different platforms wait`;
+        return `Actions for ${maxPlatforms} different platforms wait, as many as may; ask for one of those, or try again soon`;
       }
     }
     return undefined;

@@ -177,7 +177,9 @@ export class Scheduler<P, R, O> {
       void this.#effects.push({ type: "refuse", operation: event.operation, error });
     if (this.#closing) return refuse(unavailable(CLOSING, RETRY_MS));
     if (this.#operations.unfinished >= this.#limits.maxOperations) {
-      return refuse(resourceExhausted(`${this.#limits.maxOperations} operations are under way`, RETRY_MS));
+      const words =
+        `${this.#limits.maxOperations} operations are under way, as many as there may be; try again soon`;
+      return refuse(resourceExhausted(words, RETRY_MS));
     }
     const { operationBytes = 0 } = event;
     const { heldBytes } = this.#operations;
@@ -241,7 +243,9 @@ export class Scheduler<P, R, O> {
     let worker = this.#fleet.workers.get(spec.id);
     if (worker === undefined) {
       if (this.#fleet.workers.size >= this.#limits.maxWorkers) {
-        const error = resourceExhausted(`${this.#limits.maxWorkers} workers are known already`, 60_000);
+        const words =
+          `Control knows ${this.#limits.maxWorkers} workers already and takes no more; let others end first`;
+        const error = resourceExhausted(words, 60_000);
         return this.#fleet.sendClose(spec.id, session, error);
       }
       worker = this.#fleet.add(spec, session, this.#nowMs);
