@@ -5,21 +5,20 @@
  */
 
 import { type Digest, digestOf, SHA256 } from "@brokkr/cas";
-import { CasClient } from "@brokkr/cas/client";
-import { systemRandom } from "@brokkr/common";
+import type { CasClient } from "@brokkr/cas/client";
 import { ActionCodec, CommandCodec, ExecuteResponseCodec, Execution } from "@brokkr/proto";
 import type { Channel } from "@brokkr/proto/rpc";
 import { connect } from "@brokkr/proto/rpc/client";
 import { startGrid } from "@brokkr/cli/up";
 import { type Bench, cpuMs, median, residentMiB, type Row, timeMs } from "./harness.ts";
+import { clientOf, INSTANCE } from "./rpc.ts";
 
-const INSTANCE = "bench";
 const ACTIONS = 2000;
 const IN_FLIGHT = 32;
 const wire = ({ hash, sizeBytes }: Digest) => ({ hash, sizeBytes });
 
 /** Distinct actions with an empty root that make one small file each; their blobs are uploaded. */
-async function prepare(client: CasClient, count: number, tag: string): Promise<Digest[]> {
+export async function prepare(client: CasClient, count: number, tag: string): Promise<Digest[]> {
   const empty = { digest: digestOf(SHA256, new Uint8Array()), data: new Uint8Array() };
   const blobs = [];
   const actions: Digest[] = [];
@@ -55,7 +54,8 @@ async function execute(channel: Channel, action: Digest): Promise<void> {
   }
 }
 
-async function runAll(channel: Channel, actions: readonly Digest[]): Promise<number> {
+/** Executes them, so many at once; how many milliseconds it took. */
+export async function runAll(channel: Channel, actions: readonly Digest[]): Promise<number> {
   let next = 0;
   return await timeMs(() =>
     Promise.all(Array.from({ length: IN_FLIGHT }, async () => {
@@ -67,7 +67,7 @@ async function runAll(channel: Channel, actions: readonly Digest[]): Promise<num
 async function noopActions(): Promise<Row[]> {
   await using grid = await startGrid({ slots: 8 });
   await using channel = connect(grid.endpoint);
-  const client = new CasClient({ channel, instance: INSTANCE, fn: SHA256, random: systemRandom });
+  const client = clientOf(channel);
   await runAll(channel, await prepare(client, 300, "warm"));
   const actions = await prepare(client, ACTIONS, "x");
   const [control, worker] = [grid.control.pid ?? 0, grid.workers[0].pid ?? 0];
@@ -146,7 +146,7 @@ async function brokkRun(): Promise<Row[]> {
 async function memory(): Promise<Row[]> {
   await using grid = await startGrid({ slots: 2 });
   await using channel = connect(grid.endpoint);
-  const client = new CasClient({ channel, instance: INSTANCE, fn: SHA256, random: systemRandom });
+  const client = clientOf(channel);
   // Idle, but not unborn: what a first action loads is there.
   await runAll(channel, await prepare(client, 20, "idle"));
   await channel.close();

@@ -1,7 +1,8 @@
 /**
  * `deno task bench`: the figures that the project promises, each beside its yardstick from the same run.
  *
- * Flags: `--json` prints rows as JSON, `--only=NAME[,NAME]` runs some.
+ * Flags: `--json` prints rows as JSON, `--only=NAME[,NAME]` runs some, `--quick` does the least that shows
+ * that they work and whose figures mean nothing.
  *
  * @module
  */
@@ -13,6 +14,7 @@ import { type Bench, meetsAim, ratioOf, report, type Row } from "./harness.ts";
 import { RATES } from "./rates.ts";
 import { RPC } from "./rpc.ts";
 import { STREAMS_AT_ONCE } from "./streams.ts";
+import { TRACING } from "./tracing.ts";
 import { TREE } from "./tree.ts";
 import { VARIANTS } from "./variants.ts";
 
@@ -23,6 +25,7 @@ const ALL: readonly Bench[] = [
   ...STREAMS_AT_ONCE,
   ...TREE,
   ...GRID,
+  ...TRACING,
   ...BAZEL,
   ...BAZEL_THOUSAND,
 ];
