@@ -6,6 +6,7 @@
 
 import { BrokkrError, Code, invalidArgument } from "./errors.ts";
 import type { Health } from "./health.ts";
+import { LastingServer } from "./_lasting_server.ts";
 import type { Logger } from "./log.ts";
 import type { PrometheusMetrics } from "./prometheus.ts";
 import { parseHostPort } from "./units.ts";
@@ -60,23 +61,22 @@ export function serveHttp(options: HttpOptions): HttpServer {
   const parsed = parseHostPort(options.listen);
   if (parsed.error !== undefined) throw invalidArgument("http_listen", `HTTP address ${parsed.error}`);
   const { host: hostname, port } = parsed.value;
-  let server: Deno.HttpServer<Deno.NetAddr>;
+  const { log } = options;
+  let server: LastingServer;
   try {
-    server = Deno.serve(
-      {
-        hostname,
-        port,
-        onListen: () => {},
-        onError(error) {
-          options.log.error("An HTTP request failed", { error });
-          return new Response("Internal error; the log of the process tells more\n", {
-            status: 500,
-            headers: TEXT,
-          });
-        },
+    server = new LastingServer({
+      hostname,
+      port,
+      log,
+      handler: (request) => answer(request, options),
+      onError(error) {
+        log.error("An HTTP request failed", { error });
+        return new Response("Internal error; the log of the process tells more\n", {
+          status: 500,
+          headers: TEXT,
+        });
       },
-      (request) => answer(request, options),
-    );
+    });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new BrokkrError(
