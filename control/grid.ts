@@ -113,6 +113,8 @@ export class Grid {
   readonly #pending: GridEvent[] = [];
   #stepping = false;
   #sessionCounter = 0;
+  /** Results of before the start that are being kept. */
+  #salvaging = 0;
   #timer: TimerHandle | undefined;
   #idle: (() => void) | undefined;
 
@@ -221,7 +223,7 @@ export class Grid {
 
   #workLeft(): number {
     const { running, queued, settling } = this.#scheduler.stat();
-    return running + queued + settling;
+    return running + queued + settling + this.#salvaging;
   }
 
   async #untilIdle(ms: number): Promise<void> {
@@ -334,7 +336,11 @@ export class Grid {
 
   #salvage(effect: SalvageEffect): void {
     const { worker, leaseId } = effect;
-    const done = (accepted: boolean) => this.post({ type: "salvaged", worker, leaseId, accepted });
+    const done = (accepted: boolean) => {
+      this.#salvaging--;
+      this.post({ type: "salvaged", worker, leaseId, accepted });
+    };
+    this.#salvaging++;
     this.#options.salvage(effect).then(done, (error) => {
       this.#options.log.warn("A result of before the start was not kept", { worker, lease: leaseId, error });
       done(false);

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { BrokkrError, Code } from "@brokkr/common";
 import { Command, InvalidArgumentError } from "commander";
+import type { Client } from "../client.ts";
 import type { ConnectionFlags } from "../_connection.ts";
 import type { OperationInfo } from "../_operations.ts";
 import { plainText, table, writeErr, writeJson, writeOut } from "../_terminal.ts";
@@ -113,16 +115,27 @@ async function cancelCommand(names: readonly string[], flags: CancelFlags): Prom
     const all = invocation === undefined
       ? names
       : (await client.operations({ filter, limit: MAX_CANCELLED })).map(({ name }) => name);
-    const told: OperationInfo[] = [];
+    const told: (OperationInfo | undefined)[] = [];
     for (let at = 0; at < all.length; at += PARALLEL) {
       const some = all.slice(at, at + PARALLEL);
-      told.push(...await Promise.all(some.map((name) => client.cancelOperation(name))));
+      const cancel = (name: string) => cancelKnown(client, name, invocation === undefined);
+      told.push(...await Promise.all(some.map(cancel)));
     }
-    return told;
+    return told.filter((each) => each !== undefined);
   });
   if (flags.json) return await writeJson(ended);
   if (ended.length === 0) return await writeOut("No operation of that invocation is under way\n");
   await writeOut(ended.map((each) => `${plainText(each.name)}: ${cancelledText(each)}\n`).join(""));
+}
+
+/** Cancels an operation. One that was listed may be forgotten by now: that is no reason to leave the others running. */
+async function cancelKnown(client: Client, name: string, named: boolean): Promise<OperationInfo | undefined> {
+  try {
+    return await client.cancelOperation(name);
+  } catch (error) {
+    if (named || !(error instanceof BrokkrError) || error.code !== Code.NOT_FOUND) throw error;
+    return undefined;
+  }
 }
 
 function cancelledText(operation: OperationInfo): string {
