@@ -21,6 +21,7 @@ export function serverCapabilities(cache: Init<CacheCapabilities>): Init<ServerC
       digestFunctions: DIGEST_FUNCTIONS.map((fn) => fn.value),
       execEnabled: true,
       executionPriorityCapabilities: { priorities: [PRIORITIES] },
+      // Of outputs: what Command.output_node_properties may ask for. Inputs are all laid out with the same mode and time.
       supportedNodeProperties: ["mtime", "unix_mode"],
     },
     // Some clients refuse a server whose oldest version is above 2.0.

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ManualClock, noLog, noMetrics, type WorkerId } from "@brokkr/common";
+import { ManualClock, noLog, noMetrics, type WorkerId, yieldToEventLoop } from "@brokkr/common";
 import { ControlMessageCodec, LeaseResultCodec } from "@brokkr/proto";
 import { Grid } from "./grid.ts";
 import { GridMetrics } from "./_grid_metrics.ts";
@@ -46,6 +46,9 @@ Deno.test("Shutdown waits for results of before the start that are being kept, a
   grid.post({ type: "heartbeat", session, worker, leases: ["1.1"] });
   assertEquals(sent, []);
   const ended = grid.shutdown(60_000);
+  // What waits for nothing has ended by then.
+  await yieldToEventLoop();
+  assertEquals(sent, []);
   kept.resolve(true);
   await ended;
   assertEquals(sent, [{ leaseId: "1.1", accepted: true }, "closed"]);
