@@ -44,7 +44,7 @@ export async function openDiskCore(dir: string, options: SettledOptions): Promis
       await core.start();
       return core;
     } catch (error) {
-      await recovered.index.close();
+      await core.abandon();
       throw error;
     }
   } catch (error) {
@@ -267,9 +267,12 @@ export class DiskCore implements BlobStore {
   /** Ends without a word to the directory, which is not ours any more. */
   async abandon(): Promise<void> {
     if (this.#closed) return;
-    await this.#end();
-    await this.#log.close();
-    await this.#state.index.close();
+    try {
+      await this.#end();
+      await this.#log.close();
+    } finally {
+      await this.#state.index.close();
+    }
   }
 
   async #end(): Promise<void> {

@@ -7,18 +7,19 @@
  */
 
 import {
-  BrokkrError,
+  type BrokkrError,
   type ByteBudget,
   type Clock,
-  Code,
   type Logger,
+  mapLimit,
+  Semaphore,
   Slices,
-  unavailable,
 } from "@brokkr/common";
 import * as nodeCrypto from "node:crypto";
 import type { UploadId, UploadLimits, UploadStore, UploadWriter } from "../blob_store.ts";
 import { type Digest, formatDigest, type Hasher } from "../digest.ts";
 import type { TemporaryFile } from "./_file_blobs.ts";
+import { InheritedWriter } from "./_inherited_writer.ts";
 import { readPieces, ReadRoom } from "./_file_reader.ts";
 import { KeptUploads, uploadKey } from "./_kept_uploads.ts";
 import { MAX_RECORD_DATA } from "./_record.ts";
@@ -58,6 +59,12 @@ export interface DiskUploadsOptions {
   readonly failure: (what: string, error: unknown) => BrokkrError;
 }
 
+interface Found {
+  readonly name: string;
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
 interface Kept {
   readonly bytes: number;
   /** Has taken the bytes, unless another process did. */
@@ -65,6 +72,12 @@ interface Kept {
   /** Whether another process wrote it, so that nobody knows how the bytes came to be there. */
   readonly inherited: boolean;
 }
+
+/** Small uploads that are written at once when they are left. */
+const LEAVE_AT_ONCE = 8;
+
+/** Files looked at or removed at once when the store is opened. */
+const SCAN_AT_ONCE = 16;
 
 const NAME = /^[0-9a-f]{64}$/;
 
@@ -75,6 +88,9 @@ export class DiskUploads implements UploadStore {
   readonly #kept: KeptUploads<Kept>;
   /** Removals under way, by file name: a new file of the same name waits for them. */
   readonly #removing = new Map<string, Promise<void>>();
+  /** Small uploads that are being left. */
+  readonly #leaving = new Set<Promise<void>>();
+  readonly #lanes = new Semaphore(LEAVE_AT_ONCE);
   /** Bytes that were in the files of uploads that go on now. */
   #resumedBytes = 0;
 
@@ -90,36 +106,55 @@ export class DiskUploads implements UploadStore {
 
   /** Finds what the process before this one left, drops what is too old or too much, and removes what is no upload. */
   async load(): Promise<void> {
-    const { files, dir, clock, limits, log } = this.#options;
+    const { files, dir, limits, log, clock } = this.#options;
     const nowMs = clock.wallMs();
-    const found: { name: string; bytes: number; ageMs: number }[] = [];
-    for (const { name, isDirectory } of await files.list(dir)) {
-      if (isDirectory) continue;
-      const path = `${dir}/${name}`;
-      const bytes = await files.size(path) ?? 0;
-      const modifiedMs = await files.modifiedMs(path);
-      if (
-        !NAME.test(name) || bytes === 0 || modifiedMs === undefined || nowMs - modifiedMs >= limits.keepMs
-      ) {
-        await this.#remove(name);
-        continue;
-      }
-      // Where the clock was set back, a file is as old as this look, or it would never grow old.
-      if (modifiedMs > nowMs) await files.touch(path, nowMs);
-      found.push({ name, bytes, ageMs: Math.max(0, nowMs - modifiedMs) });
+    const found: Found[] = [];
+    const dropped: string[] = [];
+    const entries = (await files.list(dir)).filter((entry) => !entry.isDirectory);
+    await mapLimit(entries, SCAN_AT_ONCE, async ({ name }) => {
+      const one = NAME.test(name) ? await this.#look(name, nowMs) : undefined;
+      if (one === undefined) dropped.push(name);
+      else found.push(one);
+    });
+    found.sort((a, b) => a.ageMs - b.ageMs);
+    let keptBytes = 0;
+    let count = 0;
+    // Here and not one by one as they are added: there may be very many.
+    for (const { bytes } of found) {
+      keptBytes += bytes;
+      if (count === limits.maxKept || keptBytes > limits.maxKeptBytes) break;
+      count++;
     }
-    found.sort((a, b) => b.ageMs - a.ageMs);
-    for (const { name, bytes, ageMs } of found) {
+    dropped.push(...found.slice(count).map(({ name }) => name));
+    await mapLimit(dropped, SCAN_AT_ONCE, (name) => this.#remove(name));
+    for (const { name, bytes, ageMs } of found.slice(0, count).reverse()) {
       this.#kept.add(name, { bytes, inherited: true }, bytes, ageMs);
     }
-    await this.settled();
     if (found.length > 0) log.info("Found interrupted uploads", this.stat());
+  }
+
+  /** What is to be known of a file; undefined when it is not to be kept. */
+  async #look(name: string, nowMs: number): Promise<Found | undefined> {
+    const { files, limits } = this.#options;
+    const path = this.#path(name);
+    const bytes = await files.size(path) ?? 0;
+    const modifiedMs = await files.modifiedMs(path);
+    if (bytes === 0 || bytes > limits.maxKeptBytes) return undefined;
+    if (modifiedMs === undefined || nowMs - modifiedMs >= limits.keepMs) return undefined;
+    // Where the clock was set back, a file is as old as this look, or it would never grow old.
+    if (modifiedMs > nowMs) await files.touch(path, nowMs);
+    return { name, bytes, ageMs: Math.max(0, nowMs - modifiedMs) };
   }
 
   async keptBytes(id: UploadId): Promise<number> {
     const name = nameOf(id);
     const kept = this.#kept.get(name);
     if (kept === undefined) return 0;
+    if (kept.bytes > id.digest.sizeBytes) {
+      // Someone else made it longer than the blob is.
+      this.#drop(name);
+      return 0;
+    }
     let sizeBytes: number | undefined;
     try {
       sizeBytes = await this.#options.files.size(this.#path(name));
@@ -176,6 +211,7 @@ export class DiskUploads implements UploadStore {
 
   /** Ends; what is kept stays for the next who opens the store. */
   async close(): Promise<void> {
+    await Promise.all(this.#leaving);
     this.#kept.close();
     await this.settled();
   }
@@ -267,9 +303,18 @@ export class DiskUploads implements UploadStore {
     }
   }
 
+  /** A connection that breaks may leave ten thousand at once; more than are kept at all are not written. */
   async #leaveSmall(name: string, data: Uint8Array): Promise<void> {
+    if (this.#kept.closed || this.#leaving.size >= this.#options.limits.maxKept) return;
+    const leaving = this.#writeSmall(name, data).finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+    await leaving;
+  }
+
+  async #writeSmall(name: string, data: Uint8Array): Promise<void> {
     const { files, log } = this.#options;
     const path = this.#path(name);
+    using _lane = await this.#lanes.acquire();
     try {
       await this.#removing.get(name);
       await files.remove(path);
@@ -308,53 +353,4 @@ export class DiskUploads implements UploadStore {
 /** The name hides what clients make up, however long and strange it is. */
 function nameOf(id: UploadId): string {
   return nodeCrypto.hash("sha256", uploadKey(id), "hex");
-}
-
-/**
- * Goes on with what another process wrote. When the whole does not have its digest, the client may be right and the
- * bytes from before damaged, so it is told to begin again and not that it is wrong.
- */
-class InheritedWriter implements UploadWriter {
-  readonly #id: UploadId;
-  readonly #writer: UploadWriter;
-
-  constructor(id: UploadId, writer: UploadWriter) {
-    this.#id = id;
-    this.#writer = writer;
-  }
-
-  get writtenBytes(): number {
-    return this.#writer.writtenBytes;
-  }
-
-  write(chunk: Uint8Array): Promise<void> {
-    return this.#writer.write(chunk);
-  }
-
-  async commit(): Promise<void> {
-    const complete = this.writtenBytes === this.#id.digest.sizeBytes;
-    try {
-      await this.#writer.commit();
-    } catch (error) {
-      if (!complete || !(error instanceof BrokkrError) || error.code !== Code.INVALID_ARGUMENT) throw error;
-      throw unavailable(
-        `What was kept of the upload of blob ${formatDigest(this.#id.digest)} does not fit what followed; ` +
-          "nothing is kept of it now, send it from the start",
-        0,
-        error,
-      );
-    }
-  }
-
-  suspend(): Promise<void> {
-    return this.#writer.suspend();
-  }
-
-  abort(): Promise<void> {
-    return this.#writer.abort();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.abort();
-  }
 }

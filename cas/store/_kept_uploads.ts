@@ -37,6 +37,7 @@ export class KeptUploads<T> {
   readonly #entries = new Map<string, Entry<T>>();
   #bytes = 0;
   #timer: TimerHandle | undefined;
+  #closed = false;
 
   /** Calls `drop` for each that is kept no longer. */
   constructor(limits: Required<UploadLimits>, clock: Clock, drop: (key: string, value: T) => void) {
@@ -55,6 +56,11 @@ export class KeptUploads<T> {
     return this.#bytes;
   }
 
+  /** Whether it has ended: what comes now would never be dropped. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** What is kept under `key`. */
   get(key: string): T | undefined {
     return this.#entries.get(key)?.value;
@@ -64,6 +70,7 @@ export class KeptUploads<T> {
    * Keeps one that is `ageMs` old; older ones come first. What passes the limits is dropped, and may be this one.
    */
   add(key: string, value: T, bytes: number, ageMs = 0): void {
+    if (this.#closed) return;
     this.take(key);
     const untilMs = this.#clock.monotonicMs() + this.#limits.keepMs - ageMs;
     this.#entries.set(key, { value, bytes, untilMs });
@@ -96,6 +103,7 @@ export class KeptUploads<T> {
 
   /** Forgets all without dropping them. */
   close(): void {
+    this.#closed = true;
     this.#timer?.cancel();
     this.#entries.clear();
     this.#bytes = 0;

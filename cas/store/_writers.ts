@@ -130,7 +130,8 @@ export class LargeWriter implements UploadWriter {
   #syncing: Promise<void> | undefined;
   #failure: unknown;
   #closed = false;
-  #committing = false;
+  /** It commits or is left: nothing else may come. */
+  #ending = false;
   /** Why the store ended it, if it did. */
   #ended: BrokkrError | undefined;
   /** Writes under way: what they take has not all reached the file. */
@@ -150,7 +151,7 @@ export class LargeWriter implements UploadWriter {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    if (this.#closed || this.#committing) throw this.#closedError();
+    if (this.#closed || this.#ending) throw this.#closedError();
     checkNotOver(this.#digest, this.#writtenBytes + chunk.length);
     this.#writtenBytes += chunk.length;
     this.#taking++;
@@ -166,8 +167,8 @@ export class LargeWriter implements UploadWriter {
   }
 
   async commit(): Promise<void> {
-    if (this.#closed || this.#committing) throw this.#closedError();
-    this.#committing = true;
+    if (this.#closed || this.#ending) throw this.#closedError();
+    this.#ending = true;
     try {
       checkSize(this.#digest, this.#writtenBytes);
       checkHash(this.#digest, this.#hasher.digestHex());
@@ -194,10 +195,11 @@ export class LargeWriter implements UploadWriter {
   }
 
   async suspend(): Promise<void> {
-    if (this.#closed || this.#committing) return;
+    if (this.#closed || this.#ending) return;
     if (this.#host.leave === undefined || this.#writtenBytes === 0 || this.#taking > 0) {
       return await this.#discard();
     }
+    this.#ending = true;
     try {
       const { path, file } = await this.#flushAll();
       await file.syncData();
@@ -213,8 +215,8 @@ export class LargeWriter implements UploadWriter {
   }
 
   async abort(): Promise<void> {
-    // What is being committed ends by itself.
-    if (!this.#committing) await this.#discard();
+    // What is being committed or left ends by itself.
+    if (!this.#ending) await this.#discard();
   }
 
   /** Waits until all that was written is in the file. */
@@ -251,7 +253,13 @@ export class LargeWriter implements UploadWriter {
 
   async #open(): Promise<TemporaryFile> {
     if (this.#closed) throw this.#closedError();
-    return this.#temporary ??= await this.#host.create();
+    if (this.#temporary !== undefined) return this.#temporary;
+    const temporary = await this.#host.create();
+    if (!this.#closed) return this.#temporary = temporary;
+    // It was ended meanwhile: nobody else knows of the file.
+    temporary.file.close();
+    await this.#host.discard(temporary.path);
+    throw this.#closedError();
   }
 
   /** A large chunk: the file layer writes it from where it lies, while it is hashed here. */
@@ -295,6 +303,7 @@ export class LargeWriter implements UploadWriter {
     const { file } = await this.#open();
     await this.#writing;
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closed) throw this.#closedError();
     const position = this.#filePosition;
     this.#filePosition += bytes.length;
     this.#writing = writeAll(file, bytes, position);

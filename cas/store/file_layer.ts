@@ -81,34 +81,40 @@ class SystemFile implements StoreFile {
     this.#fd = fd;
   }
 
+  /** Its number belongs to another file as soon as it is closed. */
+  get #open(): number {
+    if (!this.#closed) return this.#fd;
+    throw Object.assign(new Error("EBADF: the file is closed"), { code: "EBADF" });
+  }
+
   readSync(buffer: Uint8Array, position: number): number {
-    return fs.readSync(this.#fd, buffer, 0, buffer.length, position);
+    return fs.readSync(this.#open, buffer, 0, buffer.length, position);
   }
 
   read(buffer: Uint8Array, position: number): Promise<number> {
-    return call((done) => fs.read(this.#fd, buffer, 0, buffer.length, position, done));
+    return call((done) => fs.read(this.#open, buffer, 0, buffer.length, position, done));
   }
 
   write(buffer: Uint8Array, position: number): Promise<number> {
-    return call((done) => fs.write(this.#fd, buffer, 0, buffer.length, position, done));
+    return call((done) => fs.write(this.#open, buffer, 0, buffer.length, position, done));
   }
 
   async syncData(): Promise<void> {
-    await call((done: Callback<void>) => fs.fdatasync(this.#fd, (error) => done(error, undefined)));
+    await call((done: Callback<void>) => fs.fdatasync(this.#open, (error) => done(error, undefined)));
     // Nobody will find again what is in a file without a name.
-    if (fs.fstatSync(this.#fd).nlink === 0) {
+    if (fs.fstatSync(this.#open).nlink === 0) {
       throw Object.assign(new Error("ENOENT: the file was removed while it was written"), { code: "ENOENT" });
     }
   }
 
   truncate(sizeBytes: number): Promise<void> {
     return call((done: Callback<void>) =>
-      fs.ftruncate(this.#fd, sizeBytes, (error) => done(error, undefined))
+      fs.ftruncate(this.#open, sizeBytes, (error) => done(error, undefined))
     );
   }
 
   async size(): Promise<number> {
-    const stat: fs.Stats = await call((done) => fs.fstat(this.#fd, done));
+    const stat: fs.Stats = await call((done) => fs.fstat(this.#open, done));
     return stat.size;
   }
 
