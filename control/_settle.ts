@@ -13,6 +13,7 @@
 import {
   type ActionCache,
   type BlobStore,
+  checkInstanceName,
   type Digest,
   digestKey,
   formatDigest,
@@ -125,6 +126,7 @@ export class Settler {
     const { result: { action, actionResult }, environment, worker, leaseId } = handin;
     if (action === undefined || actionResult.length > MAX_ACTION_RESULT_BYTES) return false;
     if ((await readActionResult(actionResult)).exitCode !== 0) return false;
+    checkInstanceName(action.instanceName);
     const scope = scopeOf(action.instanceName);
     const digest = parseDigest(action.actionDigest, action.digestFunction, "result.action");
     if (digest.sizeBytes > MAX_ACTION_BYTES) return false;
@@ -198,7 +200,7 @@ export class Settler {
 function checkOwn({ result: { action }, payload: { scope, digest } }: Handin): void {
   if (action === undefined) return;
   const named = parseDigest(action.actionDigest, action.digestFunction, "result.action");
-  if (sameDigest(named, digest) && scopeKey(scopeOf(action.instanceName)) === scopeKey(scope)) return;
+  if (sameDigest(named, digest) && action.instanceName === scope.instance) return;
   throw invalidArgument(
     "result.action",
     `The result is of action ${formatDigest(named)}, and the lease of ${formatDigest(digest)}`,

@@ -138,6 +138,11 @@ Deno.test("A result of before the start is kept only if its action may be cached
   assertEquals((await cache.get(scope, absent, ENVIRONMENT)).hit, false);
   assertEquals(await salvage(named({ hash: "0".repeat(64), sizeBytes: 1 << 30 })), false);
   assertEquals(await salvage(naming(handin("old"), undefined)), false);
+  await assertRejects(
+    () => salvage(naming(handin("old"), { instanceName: "a//b" })),
+    BrokkrError,
+    "instance",
+  );
 });
 
 Deno.test("A result of before the start that failed, or that nobody can read, is not kept", async () => {
