@@ -61,16 +61,20 @@ export function connectionError(endpoint: Endpoint, details: string): BrokkrErro
   return undefined;
 }
 
-/** How Node words a connection that broke: most often with the name of an errno, once in a sentence of its own. */
+/**
+ * How Node words a connection that broke (most often with the name of an errno, once in a sentence of its own), and
+ * grpc-js one that had ended before the call began.
+ */
 const BROKEN_CONNECTION =
-  /internal client error: (.*(?:\bE(?:PIPE|CONN[A-Z]+|TIMEDOUT|SHUTDOWN|NET[A-Z]+|HOST[A-Z]+)\b|socket has been ended).*)/s;
+  /Failed to start HTTP\/2 stream with error (.*)|internal client error: (.*(?:\bE(?:PIPE|CONN[A-Z]+|TIMEDOUT|SHUTDOWN|NET[A-Z]+|HOST[A-Z]+)\b|socket has been ended).*)/s;
 
 /**
  * The error for a connection that broke while something was written to it. grpc-js knows ECONNRESET and ETIMEDOUT as
  * such; the rest it takes for an INTERNAL error of a server that in truth never got the call.
  */
 export function droppedError(endpoint: Endpoint, details: string): BrokkrError | undefined {
-  const why = BROKEN_CONNECTION.exec(details)?.[1];
+  const found = BROKEN_CONNECTION.exec(details);
+  const why = found?.[1] ?? found?.[2];
   if (why === undefined) return undefined;
   return new BrokkrError(Code.UNAVAILABLE, `The connection to ${endpoint.url} dropped: ${firstLine(why)}`, {
     cause: new Error(details),

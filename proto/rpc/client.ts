@@ -5,6 +5,7 @@
  */
 
 import "./h2_mend.ts";
+import "./_lost_transport.ts";
 import { clientSessionsClosed } from "./h2_mend.ts";
 import { Buffer } from "node:buffer";
 import {
@@ -246,7 +247,8 @@ class GrpcClientChannel implements Channel {
       "grpc.keepalive_time_ms": options.keepaliveMs ?? 120_000,
       "grpc.keepalive_timeout_ms": 20_000,
       "grpc.initial_reconnect_backoff_ms": 100,
-      "grpc.max_reconnect_backoff_ms": 5000,
+      // A server that is back is found within a second: calls made meanwhile fail at once, they do not wait for it.
+      "grpc.max_reconnect_backoff_ms": 750,
       "grpc.enable_retries": 0, // done here, with the server's hints
       "grpc.enable_channelz": 0,
       "grpc.enable_http_proxy": 0,
