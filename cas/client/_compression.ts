@@ -5,7 +5,7 @@
  * @module
  */
 
-import { BrokkrError, Code, Slices } from "@brokkr/common";
+import { BrokkrError, ByteBudget, type ByteLease, Code, Slices } from "@brokkr/common";
 import { Compressor, type ServerCapabilities } from "@brokkr/proto";
 import { type Digest, formatDigest } from "../digest.ts";
 
@@ -30,14 +30,28 @@ interface Offer {
   readonly batches: Codec | undefined;
 }
 
+/** What all codecs of a client may take at once, in bytes: seven decoders. */
+const CODEC_BYTES = 64 << 20;
+/** What the largest codec takes: a decoder with a window of 8 MiB. */
+const ONE_CODEC_BYTES = 9 << 20;
+
 /** What a server takes and gives compressed; it is asked once. */
 export class WireCompression {
+  readonly #room = new ByteBudget(CODEC_BYTES);
   readonly #ask: () => Promise<ServerCapabilities>;
   #offer: Promise<Offer> | undefined;
 
   /** Compression with a server that `ask` asks. */
   constructor(ask: () => Promise<ServerCapabilities>) {
     this.#ask = ask;
+  }
+
+  /**
+   * Room for one codec, until it is disposed of; undefined when too many work. What would need one travels as it is then:
+   * to wait for those of others could be for ever, as streams may be read in any order.
+   */
+  takeRoom(): ByteLease | undefined {
+    return this.#room.tryAcquire(ONE_CODEC_BYTES);
   }
 
   /** The codec for streams and for batches that are read, if the server has it. */

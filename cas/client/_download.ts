@@ -75,7 +75,8 @@ async function fetchBatch(
   options: CallOptions,
 ): Promise<void> {
   let left = digests;
-  const codec = await context.compression?.forStreams();
+  using room = context.compression?.takeRoom();
+  const codec = room && await context.compression?.forStreams();
   for (let attempt = 1; left.length > 0; attempt++) {
     const response = await context.channel.unary(RawCas.batchReadBlobs, {
       instanceName: context.instance,
@@ -169,7 +170,8 @@ async function* readFrom(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // A limit of 0 means all, which is what is left when nothing was left out. A compressed read takes no other.
   const readLimit = end === digest.sizeBytes ? 0 : end - offset;
-  const codec = readLimit === 0 && offset < end ? await context.compression?.forStreams() : undefined;
+  using room = readLimit === 0 && offset < end ? context.compression?.takeRoom() : undefined;
+  const codec = room && await context.compression?.forStreams();
   const resourceName = formatReadName(context.instance, digest, codec && "zstd");
   const request = { resourceName, readOffset: offset, readLimit };
   async function* received() {

@@ -9,7 +9,7 @@ import { RawByteStream, RawCas, type WriteRequest } from "@brokkr/proto";
 import { type Digest, formatDigest } from "../digest.ts";
 import { formatUploadName } from "../resource_name.ts";
 import { divide, statusError } from "./_batches.ts";
-import { type Codec, packEntries } from "./_compression.ts";
+import { type BatchEntry, type Codec, packEntries } from "./_compression.ts";
 import { isTransient, retrying, waitToRetry } from "./_retry.ts";
 import type { ClientContext, TransferOptions, UploadBlob } from "./types.ts";
 
@@ -47,7 +47,7 @@ async function sendBatch(
   const blobs = await Promise.all(
     batch.map(async (blob) => ({ digest: blob.digest, data: await wholeOf(blob) })),
   );
-  let left = await packEntries(await context.compression?.forBatches(), blobs);
+  let left = await packBatch(context, blobs);
   for (let attempt = 1; left.length > 0; attempt++) {
     const response = await context.channel.unary(RawCas.batchUpdateBlobs, {
       instanceName: context.instance,
@@ -76,6 +76,14 @@ async function sendBatch(
     }
     left = again;
   }
+}
+
+async function packBatch(
+  { compression }: ClientContext,
+  blobs: readonly { readonly digest: Digest; readonly data: Uint8Array }[],
+): Promise<BatchEntry[]> {
+  using room = compression?.takeRoom();
+  return await packEntries(room && await compression?.forBatches(), blobs);
 }
 
 /** A per-blob status carries no hint, so exhaustion counts as passing too. */
@@ -121,7 +129,8 @@ async function sendStream(
   const { digest } = blob;
   let reported = 0;
   await retrying(context, options.signal, async () => {
-    const codec = await context.compression?.forStreams();
+    using room = context.compression?.takeRoom();
+    const codec = room && await context.compression?.forStreams();
     // A new id each time: an interrupted upload's own may still be in use by the server.
     const name = formatUploadName(context.instance, randomHex(context.random, 16), digest, codec && "zstd");
     let sent = 0;

@@ -154,7 +154,8 @@ export class CasClient {
     if (this.#isEmpty(digest)) return new Uint8Array();
     const { channel, instance, fn, maxBatchBytes } = this.#context;
     if (digest.sizeBytes > maxBatchBytes / 2) return await readWhole(this.#context, digest, options);
-    const codec = await this.#context.compression?.forStreams();
+    using room = this.#context.compression?.takeRoom();
+    const codec = room && await this.#context.compression?.forStreams();
     const request = {
       instanceName: instance,
       digests: [digest],

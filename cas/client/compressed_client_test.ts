@@ -224,3 +224,29 @@ Deno.test("A compressed answer that is damaged, or that nobody asked for, is DAT
     await server.shutdown({ graceMs: 0 });
   }
 });
+
+Deno.test("More reads at once than a client has room for codecs all go on, the others plain", async () => {
+  await using server = await startServer();
+  const client = server.client();
+  const blobs = Array.from({ length: 12 }, (_, i) => prose(3 * MIB, i + 1));
+  const digests = blobs.map((data) => digestOf(SHA256, data));
+  for (const [i, data] of blobs.entries()) await server.store.put(scope, digests[i], data);
+  const compressed = () => server.seen.filter((name) => name.includes("compressed-blobs/zstd")).length;
+  const readAll = async () => {
+    // All have begun before one goes on: whoever waited for another's end would wait for ever.
+    const reads = digests.map((digest) => client.read(digest)[Symbol.asyncIterator]());
+    const parts = await Promise.all(
+      reads.map(async (read) => [(await read.next()).value ?? new Uint8Array()]),
+    );
+    for (const [i, read] of reads.entries()) {
+      for (let step = await read.next(); step.done !== true; step = await read.next()) {
+        parts[i].push(step.value);
+      }
+      assertEquals(digestOf(SHA256, join(parts[i])), digests[i]);
+    }
+  };
+  await readAll();
+  assertEquals([server.seen.length, compressed()], [12, 7]);
+  await readAll();
+  assertEquals([server.seen.length, compressed()], [24, 14], "room was given back");
+});
