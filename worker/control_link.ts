@@ -64,7 +64,13 @@ export interface ControlLinkOptions {
 }
 
 const FIRST_DELAY_MS = 100;
-const MAX_DELAY_MS = 5000;
+/**
+ * Longest wait before another attempt while control is away: knocking costs next to nothing then, and a grid that is
+ * back should have its workers within a second.
+ */
+const MAX_AWAY_DELAY_MS = 750;
+/** Longest wait when control answers and refuses, which the next attempt hardly changes. */
+const MAX_REFUSED_DELAY_MS = 5000;
 /** Least and most time between heartbeats, whatever control asks for. */
 const MIN_HEARTBEAT_MS = 20;
 const MAX_HEARTBEAT_MS = 60_000;
@@ -108,6 +114,7 @@ export class ControlLink {
     const { clock, random, log } = this.#options;
     let lastProblem = "";
     for (let failures = 0; !signal.aborted; failures++) {
+      let maxDelayMs = MAX_AWAY_DELAY_MS;
       try {
         if (await this.#session(signal)) failures = 0;
         if (!signal.aborted) log.info("Control closed the stream; connecting again");
@@ -118,10 +125,11 @@ export class ControlLink {
         // Control may be away for long: say so once, not with every attempt.
         if (error.message !== lastProblem) log.warn("No connection to control; trying on", { error });
         lastProblem = error.message;
+        if (error.code !== Code.UNAVAILABLE) maxDelayMs = MAX_REFUSED_DELAY_MS;
         if (this.#hadWelcome) failures = 0;
       }
       if (signal.aborted) return;
-      const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 10));
+      const delayMs = Math.min(maxDelayMs, FIRST_DELAY_MS * 2 ** Math.min(failures, 10));
       await sleep(clock, delayMs * (0.5 + random.next() / 2), signal).catch(() => undefined);
     }
   }
