@@ -77,6 +77,8 @@ const MAX_RECORDS = 100;
 const MAX_REASON_LENGTH = 1000;
 /** Drains that are remembered at once, also of workers that never come back. */
 const MAX_DRAINS = 1000;
+/** A hash, or enough of its beginning to go by. */
+const HASH_PREFIX = /^[0-9a-f]{8,128}$/;
 const RESOURCE_USAGE = "/brokkr.v1.ResourceUsage";
 
 /** Answers operators. */
@@ -210,9 +212,13 @@ export class AdminService {
   async #action(request: GetActionRequest, context: CallContext): Promise<Init<GetActionResponse>> {
     const { grid } = this.#options;
     if (request.operationName !== "") {
-      const record = grid.record(request.operationName as OperationName);
+      const record = grid.record(request.operationName as OperationName) ??
+        await this.#byHash(request.operationName, request.instanceName, context.signal);
       if (record === undefined) {
-        throw notFound(`Operation ${JSON.stringify(request.operationName)} is not known`);
+        throw notFound(
+          `Operation ${JSON.stringify(request.operationName.slice(0, 200))} is not known; ` +
+            '"brokk operations list" tells those that are, and an action is <hash>/<size>',
+        );
       }
       const { scope, digest } = record.init;
       context.scope(scope.instance);
@@ -225,10 +231,15 @@ export class AdminService {
     const digest = parseDigest(request.actionDigest, request.digestFunction, "action_digest");
     const found: OperationRecord[] = [];
     const slices = new Slices(context.signal);
+    let elsewhere: string | undefined;
     for (const record of grid.newestFirst()) {
       if (slices.spent) await slices.next();
       const { init } = record;
-      if (!sameDigest(init.digest, digest) || scopeKey(init.scope) !== scopeKey(scope)) continue;
+      if (!sameDigest(init.digest, digest)) continue;
+      if (scopeKey(init.scope) !== scopeKey(scope)) {
+        elsewhere ??= init.scope.instance;
+        continue;
+      }
       if (found.push(record) === MAX_RECORDS) break;
     }
     const records: Init<ActionRecord>[] = [];
@@ -237,10 +248,27 @@ export class AdminService {
     const cachedResult = await this.#cached(scope, digest);
     if (records.length === 0 && cachedResult === undefined) {
       throw notFound(
-        `Nothing is remembered of action ${digest.hash}/${digest.sizeBytes}, and no result is cached`,
+        `Nothing is remembered of action ${digest.hash}/${digest.sizeBytes} in instance ` +
+          `${JSON.stringify(scope.instance)}, and no result is cached` +
+          (elsewhere === undefined ? "" : `; instance ${JSON.stringify(elsewhere)} knows it`),
       );
     }
     return { records, cachedResult };
+  }
+
+  /**
+   * The newest operation whose action's hash begins with `prefix`, which is what lists of operations show: of `instance`,
+   * or of any when that is empty, as for lists.
+   */
+  async #byHash(prefix: string, instance: string, signal: AbortSignal): Promise<OperationRecord | undefined> {
+    if (!HASH_PREFIX.test(prefix)) return undefined;
+    const slices = new Slices(signal);
+    for (const record of this.#options.grid.newestFirst()) {
+      if (slices.spent) await slices.next();
+      const { scope, digest } = record.init;
+      if (digest.hash.startsWith(prefix) && (instance === "" || instance === scope.instance)) return record;
+    }
+    return undefined;
   }
 
   async #cached(scope: Scope, digest: Digest): Promise<GetActionResponse["cachedResult"]> {

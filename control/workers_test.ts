@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
-import { type BrokkrError, Code, createLogger } from "@brokkr/common";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { BrokkrError, Code, createLogger } from "@brokkr/common";
 import { Admin, type Init, LeaseResult_Outcome, type WorkerMessage, Workers } from "@brokkr/proto";
 import { TestGrid } from "./_test_grid.ts";
 
@@ -212,6 +212,20 @@ Deno.test("Admin tells of the grid, its workers and its actions", async () => {
   const [total, ...parts] = records[1].phases.map(({ duration }) => duration?.nanos ?? 0).reverse();
   assertEquals(parts.reduce((sum, nanos) => sum + nanos, 0), total);
   assertEquals(cachedResult?.executionMetadata?.worker, "w1");
+  for (const operationName of [action.hash, action.hash.slice(0, 8)]) {
+    const { records: [newest] } = await grid.channel.unary(Admin.getAction, { operationName });
+    assertEquals([newest.operationName, newest.actionDigest], [records[0].operationName, digest]);
+  }
+  const refused: [Parameters<typeof Admin.getAction.request.encode>[0], RegExp][] = [
+    [{ actionDigest: digest }, /in instance "", and no result is cached; instance "main" knows it$/],
+    [{ operationName: action.hash.slice(0, 7) }, /is not known; "brokk operations list" tells/],
+    [{ operationName: action.hash.slice(0, 8), instanceName: "other" }, /is not known/],
+  ];
+  for (const [request, message] of refused) {
+    const error = await assertRejects(() => grid.channel.unary(Admin.getAction, request), BrokkrError);
+    assertEquals(error.code, Code.NOT_FOUND);
+    assertMatch(error.message, message);
+  }
   const one = await grid.channel.unary(Admin.getAction, { operationName: waiting.name });
   assertEquals(
     one.records[0].status?.message,

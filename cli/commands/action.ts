@@ -26,7 +26,10 @@ const STAGES: Readonly<Record<number, string>> = {
 export function command(): Command {
   const show = new Command("show")
     .description("Shows what the grid remembers of an action: how it ended, who ran it, where its time went.")
-    .argument("<action>", "action digest (HASH/SIZE), or the name of an operation")
+    .argument(
+      "<action>",
+      "action digest (HASH/SIZE), its hash or the first 8 digits of it, or an operation's name",
+    )
     .addHelpText(
       "after",
       "\nExamples:\n  brokk action show HASH/142\n  brokk action show operations/NAME\n" +

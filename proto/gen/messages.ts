@@ -287,7 +287,10 @@ export interface GetActionRequest {
   actionDigest?: Digest;
   /** Field 3. */
   digestFunction: DigestFunction;
-  /** ...or this. */
+  /**
+   * ...or this: the name of an operation, or at least 8 digits that an action's hash begins with, which stand for the
+   * newest operation with such an action.
+   */
   operationName: string;
 }
 
