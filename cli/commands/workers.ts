@@ -75,16 +75,23 @@ async function drain(ids: readonly string[], flags: DrainFlags): Promise<void> {
     for (const id of ids) {
       leases += await client.drainWorker(id, { reason: flags.reason ?? "", end: flags.end ?? false });
     }
-    if (flags.wait) await untilIdle(client, new Set(ids));
-    else if (leases > 0) {
-      await writeErr(`brokk: ${leases} ${leases === 1 ? "action is" : "actions are"} left\n`);
+    const named = ids.map(plainText).join(", ");
+    if (flags.wait) {
+      await untilIdle(client, new Set(ids));
+      await writeErr(`brokk: No action is left on ${named}\n`);
+      return;
     }
+    const left = leases === 0
+      ? "no action is left"
+      : `${leases} ${leases === 1 ? "action is" : "actions are"} left`;
+    await writeErr(`brokk: No more actions for ${named}; ${left}\n`);
   });
 }
 
 async function resume(ids: readonly string[], flags: ConnectionFlags): Promise<void> {
   await withClient(flags, async (client) => {
     for (const id of ids) await client.resumeWorker(id);
+    await writeErr(`brokk: Actions again for ${ids.map(plainText).join(", ")}\n`);
   });
 }
 
