@@ -46,6 +46,17 @@ const SUITES: readonly Suite[] = [
     files: ["sandbox"],
   },
   {
+    name: "fuzz",
+    about: "damaged messages, names and trees (a million in process and a million calls a round)",
+    files: ["tests/fuzz"],
+    env: { BROKKR_FUZZ_COUNT: "1000000" },
+  },
+  {
+    name: "faults",
+    about: "no descriptors, jumping clocks, names that do not resolve, full and read-only disks",
+    files: ["tests/faults"],
+  },
+  {
     name: "bazel",
     about: "real Bazel: every rule, tests, trees, Ctrl-C, 1,000 actions",
     files: ["tests/bazel"],
