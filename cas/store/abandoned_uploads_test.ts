@@ -1,10 +1,10 @@
 // Uploads that are left in great numbers, and files that others made of them.
 
 import { assert, assertEquals } from "@std/assert";
-import { ByteBudget, scopeOf } from "@brokkr/common";
+import { ByteBudget, Code, scopeOf, yieldToEventLoop } from "@brokkr/common";
 import type { UploadId } from "../blob_store.ts";
 import { digestOf, SHA256 } from "../digest.ts";
-import { withDir } from "./_disk_testing.ts";
+import { rejectsWith, withDir } from "./_disk_testing.ts";
 import { openDiskBlobStore } from "./disk_store.ts";
 import { type FileLayer, systemFiles } from "./file_layer.ts";
 
@@ -110,4 +110,38 @@ Deno.test("a file that others made longer than its blob counts for nothing, and 
     assertEquals(store.uploads.stat().keptBytes, 9);
     assertEquals(await store.uploads.resume(named("u"), 9), undefined);
     assertEquals([await store.uploads.keptBytes(named("u")), budget.usedBytes], [0, 0]);
+  }));
+
+Deno.test("a call that ends waits no longer for a writer's memory, and loses nothing of its upload", () =>
+  withDir(async (dir) => {
+    const budget = new ByteBudget(1 << 20);
+    await using store = await openDiskBlobStore(dir, { budget });
+    for (const sizeBytes of [1 << 19, 1 << 22]) {
+      const data = new Uint8Array(sizeBytes).fill(5);
+      const id = { scope, uuid: "u", digest: digestOf(SHA256, data) };
+      {
+        await using writer = await store.uploads.begin(id);
+        await writer.write(data.subarray(0, 100_000));
+        await writer.suspend();
+      }
+      const all = await budget.acquire(budget.limitBytes);
+      const abort = new AbortController();
+      const { signal } = abort;
+      const waits = [
+        store.uploads.begin({ ...id, uuid: "other" }, signal),
+        store.writer(scope, id.digest, signal),
+        store.uploads.resume(id, 100_000, signal),
+      ];
+      const codes = waits.map((wait) => rejectsWith(Code.CANCELLED, () => wait));
+      while (budget.waiters < waits.length) await yieldToEventLoop();
+      abort.abort();
+      await Promise.all(codes);
+      all.release();
+      assertEquals([budget.waiters, budget.usedBytes], [0, 0]);
+      await using writer = await store.uploads.resume(id, 100_000);
+      await writer?.write(data.subarray(100_000));
+      await writer?.commit();
+      assertEquals((await store.get(scope, id.digest)).length, sizeBytes);
+      assertEquals(store.uploads.stat(), { kept: 0, keptBytes: 0 });
+    }
   }));
