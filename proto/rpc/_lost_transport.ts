@@ -4,7 +4,7 @@
  * from then on, and every call of the channel fails with "The session has been destroyed". A server that is just shutting
  * down does that to whoever connects.
  *
- * Who begins to listen to a connection that has ended already is told at once.
+ * Who begins to listen to a connection that has ended already is told in the next turn of the event loop.
  *
  * @module
  */
@@ -34,8 +34,9 @@ function listenLate(made: unknown): unknown {
   const add = connection.addDisconnectListener;
   connection.addDisconnectListener = (listener) => {
     Reflect.apply(add, connection, [listener]);
-    // After the owner has finished to set itself up with the connection.
-    if (connection.disconnectHandled) queueMicrotask(() => listener(false));
+    // After the owner has set itself up with the connection, and the calls that wait for it have begun on it, and failed:
+    // told before, the channel goes idle with calls that nobody begins any more, and they wait for ever.
+    if (connection.disconnectHandled) setImmediate(() => listener(false));
   };
   return made;
 }
