@@ -5,7 +5,7 @@
  */
 
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
-import type { Access, ByteBudget, Clock, Logger, Principal, Tracer } from "@brokkr/common";
+import type { Access, BrokkrError, ByteBudget, Clock, Logger, Principal, Tracer } from "@brokkr/common";
 import type { Method } from "../codec.ts";
 import type { Authorize } from "./auth.ts";
 import type { CallMeter } from "./_call_meter.ts";
@@ -23,6 +23,20 @@ export interface SweptCall {
   sweep(nowMs: number): void;
   /** Cuts off a client that still sends after its call has ended; true when there is nothing left to do. */
   sweepLingering(nowMs: number): boolean;
+}
+
+/** What the two sides of a call ask of it. */
+export interface CallOwner {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** Whether the call has its outcome. */
+  readonly finished: boolean;
+  /** What ended the call before its handler did. */
+  readonly aborted: BrokkrError | undefined;
+  /** Aborts with that. */
+  readonly signal: AbortSignal;
+  /** Ends the call with an error, unless it has ended. */
+  end(thrown: unknown): void;
 }
 
 /** A route made ready: limits filled in, instruments looked up. */
@@ -65,7 +79,9 @@ export interface CallCore {
   readonly windows: ReceiveWindows | undefined;
   /** The way out of a call's connection; undefined when it is gone. */
   readonly departuresOf: (call: ServerInterceptingCallInterface) => Departures | undefined;
-  /** Whether somebody waits for memory. */
+  /** When a message was last refused for want of memory, in monotonic milliseconds. */
+  refusedMs: number;
+  /** Whether somebody waits for memory, or was refused it lately. */
   readonly pressed: () => boolean;
   /** Bytes that may be under way to a slow reader. */
   readonly sendAheadBytes: number;

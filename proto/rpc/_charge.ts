@@ -32,11 +32,23 @@ function overBudget(budget: ByteBudget, sizeBytes: number): BrokkrError {
  *
  * @throws {BrokkrError} RESOURCE_EXHAUSTED with a hint when the budget has no room.
  */
-export function chargeNow(budget: ByteBudget | undefined, sizeBytes: number): ByteLease | undefined {
+export function chargeNow(core: ChargedCore, sizeBytes: number): ByteLease | undefined {
+  const { budget } = core;
   if (budget === undefined || sizeBytes < CHARGE_FLOOR_BYTES) return undefined;
   const lease = budget.tryAcquire(sizeBytes);
-  if (lease === undefined) throw overBudget(budget, sizeBytes);
-  return lease;
+  if (lease !== undefined) return lease;
+  core.refusedMs = core.clock.monotonicMs();
+  throw overBudget(budget, sizeBytes);
+}
+
+/** What of a server's core is charged. */
+export interface ChargedCore {
+  /** Time. */
+  readonly clock: Clock;
+  /** Where bytes are charged. */
+  readonly budget: ByteBudget | undefined;
+  /** When a message was last refused for want of memory, in monotonic milliseconds. */
+  refusedMs: number;
 }
 
 /**

@@ -18,6 +18,12 @@ export interface DepartureSocket {
   once(event: "drain" | "close", listener: () => void): unknown;
 }
 
+/** What is used of an HTTP/2 session. */
+export interface DepartureSession {
+  /** Calls `listener` when it has ended. */
+  once(event: "close", listener: () => void): unknown;
+}
+
 /** A queue that is no longer than this is as good as sent. */
 const SHORT_BYTES = 256 << 10;
 
@@ -25,11 +31,17 @@ const SHORT_BYTES = 256 << 10;
 export class Departures {
   readonly #socket: DepartureSocket;
   #waiting: (() => void)[] = [];
+  #closed = false;
 
-  /** Watches `socket`. */
-  constructor(socket: DepartureSocket) {
+  /** Watches `socket`, and the session on it: either may be the only one to say that it has closed. */
+  constructor(socket: DepartureSocket, session: DepartureSession) {
     this.#socket = socket;
-    socket.once("close", () => this.#flush());
+    const close = () => {
+      this.#closed = true;
+      this.#flush();
+    };
+    socket.once("close", close);
+    session.once("close", close);
   }
 
   /** Calls `then` when what was handed to the socket so far has left: at once when its queue is short. */
@@ -42,6 +54,7 @@ export class Departures {
   }
 
   #full(): boolean {
+    if (this.#closed) return false;
     try {
       const { destroyed, writableNeedDrain, writableLength } = this.#socket;
       return !destroyed && writableNeedDrain && writableLength > SHORT_BYTES;

@@ -8,7 +8,7 @@
 import type { Socket } from "node:net";
 import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { BrokkrError, Code } from "@brokkr/common";
-import type { DepartureSocket } from "./_departures.ts";
+import type { DepartureSession, DepartureSocket } from "./_departures.ts";
 import type { DataStream } from "./_intake.ts";
 import type { WindowedSession } from "./_receive_windows.ts";
 
@@ -36,7 +36,7 @@ export interface H2Stream {
   /** Whether the peer ended it before it was complete. */
   readonly aborted?: boolean;
   /** Its connection. */
-  readonly session?: object;
+  readonly session?: DepartureSession;
   /** Sends RST_STREAM. */
   close(code: number): void;
 }

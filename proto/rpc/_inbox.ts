@@ -50,6 +50,13 @@ export class Inbox {
     else resolve?.(undefined);
   }
 
+  /** The call was answered: what is left goes, and so does what still comes. Who reads on gets `error`. */
+  drop(error: unknown): void {
+    if (!this.#ended) this.#error = error;
+    this.#ended = true;
+    this.#ahead = undefined;
+  }
+
   /** The next message, undefined at the end. Only one may be awaited at a time. */
   next(): Promise<Uint8Array | undefined> {
     const ahead = this.#ahead;

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { BrokkrError, ByteLease } from "@brokkr/common";
+import { type BrokkrError, type ByteLease, cancelled } from "@brokkr/common";
 import { CHARGE_FLOOR_BYTES } from "./_charge.ts";
 
 /** Length of what precedes a message: a flag and the length. */
@@ -31,8 +31,8 @@ export interface DataStream {
 export interface IntakeHost {
   /** Takes room for a message at once; undefined when there is none. */
   tryCharge(sizeBytes: number): ByteLease | undefined;
-  /** Waits for room. */
-  charge(sizeBytes: number): Promise<ByteLease | undefined>;
+  /** Waits for room, until `signal` aborts. */
+  charge(sizeBytes: number, signal: AbortSignal): Promise<ByteLease | undefined>;
   /** There was no room in time. */
   refuse(error: unknown): void;
   /** Monotonic time in milliseconds. */
@@ -72,6 +72,8 @@ export class Intake {
   #lastMs = 0;
   #blocked = false;
   #startRead: (() => void) | undefined;
+  /** Ends the wait for room. */
+  #waiting: AbortController | undefined;
   #reading = false;
   #over = false;
 
@@ -89,6 +91,8 @@ export class Intake {
       this.#startRead = startRead;
       return;
     }
+    // A message that began before counts from now on: so far it was we who did not read.
+    if (this.#remainingBytes > 0 && !this.#reading) this.#sinceMs = this.#host.nowMs();
     this.#reading = true;
     startRead();
   }
@@ -111,10 +115,10 @@ export class Intake {
     };
   }
 
-  /** Whether a message has been arriving for too long, given that others wait for its room. */
+  /** Whether a message that we want has been arriving for too long, given that others wait for its room. */
   tooSlow(nowMs: number): boolean {
     const arrival = this.#current;
-    if (arrival?.lease === undefined || this.#remainingBytes === 0) return false;
+    if (!this.#reading || arrival?.lease === undefined || this.#remainingBytes === 0) return false;
     return nowMs - this.#sinceMs > GRACE_MS + arrival.sizeBytes / 2 ** 20 * GRACE_MS_PER_MIB;
   }
 
@@ -136,6 +140,8 @@ export class Intake {
   /** The call is over: gives everything back. */
   close(): void {
     this.#over = true;
+    this.#startRead = undefined;
+    this.#waiting?.abort(cancelled("The call has ended"));
     for (const arrival of this.#arrivals.splice(0)) arrival?.lease?.release();
   }
 
@@ -179,7 +185,8 @@ export class Intake {
       return this.#host.refuse(error);
     }
     if (arrival.lease !== undefined) return;
-    arrival.waiting = this.#host.charge(sizeBytes).then((lease) => {
+    this.#waiting ??= new AbortController();
+    arrival.waiting = this.#host.charge(sizeBytes, this.#waiting.signal).then((lease) => {
       arrival.waiting = undefined;
       if (this.#over) return lease?.release();
       arrival.lease = lease;

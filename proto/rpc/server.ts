@@ -83,6 +83,8 @@ export interface RpcServer extends AsyncDisposable {
 /** Time that is left for last words when calls are cut off, in milliseconds. */
 const LAST_WORDS_MS = 250;
 const DEFAULT_GRACE_MS = 10_000;
+/** Who was refused memory does not wait for it, and still wants it for so long: clients come back within seconds. */
+const REFUSED_MS = 2000;
 
 /** Hands calls to {@linkcode ServerCall} instead of grpc-js's own handlers. */
 class Dispatch extends ServerInterceptingCall {
@@ -155,7 +157,10 @@ class GrpcServer implements RpcServer {
         ? undefined
         : new ReceiveWindows(options.byteBudget.limitBytes / 2, this.#limits.streamWindowBytes),
       departuresOf: (call) => this.#departuresOf(call),
-      pressed: () => (options.byteBudget?.waiters ?? 0) > 0 || options.pressed?.() === true,
+      refusedMs: -Infinity,
+      pressed: () =>
+        (options.byteBudget?.waiters ?? 0) > 0 || options.pressed?.() === true ||
+        this.#clock.monotonicMs() - this.#core.refusedMs < REFUSED_MS,
       sendAheadBytes: this.#limits.sendAheadBytes,
       budgetWaitMs: this.#limits.budgetWaitMs,
       principalOf: (call) => this.#principalOf(call),
@@ -268,7 +273,7 @@ class GrpcServer implements RpcServer {
     if (known !== undefined) return known;
     const socket = socketOf(session);
     if (socket === undefined) return undefined;
-    const made = new Departures(socket);
+    const made = new Departures(socket, session);
     this.#departures.set(session, made);
     return made;
   }
