@@ -1,5 +1,6 @@
 /**
- * Runs `deno doc --lint` over everything the members export.
+ * Runs `deno doc --lint` over everything the members export. What they export under a name that begins with `_` is for
+ * the workspace's own tests and no public face.
  *
  * @module
  */
@@ -11,7 +12,8 @@ for (const member of workspace) {
   const { exports } = JSON.parse(await Deno.readTextFile(`${root}/${member}/deno.json`)) as {
     exports: string | Record<string, string>;
   };
-  for (const path of typeof exports === "string" ? [exports] : Object.values(exports)) {
+  for (const [name, path] of Object.entries(typeof exports === "string" ? { ".": exports } : exports)) {
+    if (name.startsWith("./_")) continue;
     const file = new URL(`${member}/${path}`, `file://${root}/`).pathname;
     if (!file.includes("/gen/")) files.push(file);
   }

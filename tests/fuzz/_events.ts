@@ -7,7 +7,7 @@
 
 import { assert } from "@std/assert";
 import type { OperationName, WorkerId } from "@brokkr/common";
-import { Scheduler, type SchedulerEffect, type SchedulerEvent } from "@brokkr/control/scheduler";
+import { Scheduler, type SchedulerEffect, type SchedulerEvent } from "@brokkr/control/_scheduler";
 import { HOSTILE_NAMES, type Mutator } from "./_mutator.ts";
 import type { Target } from "./_targets.ts";
 
