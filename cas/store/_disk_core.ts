@@ -14,7 +14,7 @@ import type {
   ReadRange,
   UploadStore,
 } from "../blob_store.ts";
-import { type Digest, digestFunctionByValue, digestKey, formatDigest, type HashHex } from "../digest.ts";
+import { type Digest, digestFunctionByValue, digestKey, formatDigest } from "../digest.ts";
 import { checkBatch, checkHash, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
 import { BlobReader } from "./_blob_reader.ts";
 import { DiskUploads } from "./_disk_uploads.ts";
@@ -25,6 +25,7 @@ import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts"
 import { WriterDesk } from "./_writer_desk.ts";
 import { missingPart } from "./_presence.ts";
 import { storeError } from "./_store_error.ts";
+import { sweepFiles } from "./_sweep.ts";
 import type { SettledOptions } from "./disk_store_options.ts";
 import { FILE_SEGMENT } from "./membership_table.ts";
 
@@ -210,15 +211,11 @@ export class DiskCore implements BlobStore {
       const location = this.#state.catalog.locate(digest);
       if (location === undefined) return false;
       if (location.segment !== FILE_SEGMENT) {
-        const hash = Uint8Array.fromHex(digest.hash);
         const { fn, sizeBytes } = digest;
-        await this.#log.append(fn.hashBytes, 0, () => ({
-          kind: RecordKind.TOMBSTONE,
-          fnValue: fn.value,
-          hash,
-          sizeBytes,
-          data: new Uint8Array(0),
-        }));
+        const hash = Uint8Array.fromHex(digest.hash);
+        const data = new Uint8Array(0);
+        const record = { kind: RecordKind.TOMBSTONE, fnValue: fn.value, hash, sizeBytes, data };
+        await this.#log.append(fn.hashBytes, 0, () => record);
         return true;
       }
       this.#reader.drop(digest);
@@ -350,40 +347,18 @@ export class DiskCore implements BlobStore {
     if (this.#closed || this.#sweeping) return;
     this.#sweeping = true;
     this.#operations++;
-    this.#sweep()
+    sweepFiles({
+      ...this.#options,
+      state: this.#state,
+      isClosed: () => this.#closed,
+      alone: (digest, run) => this.#alone(digest, run),
+      drop: (digest) => this.#reader.drop(digest),
+    })
       .catch((error) => this.#options.log.warn("Cannot look for the files of all blobs", { error }))
       .finally(() => {
         this.#sweeping = false;
         if (--this.#operations === 0) this.#idle?.();
       });
-  }
-
-  /** Drops large blobs whose files are gone. */
-  async #sweep(): Promise<void> {
-    const { blobs, catalog, index } = this.#state;
-    const { files, log } = this.#options;
-    const there = new Set<string>();
-    await blobs.scan((fn, hash) => void there.add(`${fn.value}:${hash.toHex()}`));
-    await index.flush();
-    const absent: Digest[] = [];
-    await index.load((fnValue, hash, { segment, sizeBytes }) => {
-      const fn = digestFunctionByValue(fnValue);
-      const hex = hash.toHex() as HashHex;
-      if (fn === undefined || segment !== FILE_SEGMENT || there.has(`${fnValue}:${hex}`)) return;
-      absent.push({ fn, hash: hex, sizeBytes });
-    });
-    let dropped = 0;
-    for (const digest of absent) {
-      if (this.#closed) return;
-      await this.#alone(digest, async () => {
-        if (catalog.locate(digest)?.segment !== FILE_SEGMENT) return;
-        // It may have come since the look.
-        if (await files.size(blobs.path(digest.fn, digest.hash)) !== undefined) return;
-        this.#reader.drop(digest);
-        dropped++;
-      });
-    }
-    if (dropped > 0) log.error("Blobs are gone with their files", { blobs: dropped });
   }
 
   /** Makes the records of a durable group visible. */
