@@ -99,7 +99,9 @@ export class ZstdDecoder implements Disposable {
   readonly #options: DecompressOptions;
   readonly #code: Code;
   readonly #scanner: FrameScanner;
-  readonly #pump: ZlibPump;
+  readonly #zlib: ZlibModule;
+  /** Made when there is room for it, not while that is waited for. */
+  #pump: ZlibPump | undefined;
   readonly #slices: Slices;
   readonly #leases: ByteLease[] = [];
   #leasedBytes = 0;
@@ -108,14 +110,11 @@ export class ZstdDecoder implements Disposable {
   #disposed = false;
 
   private constructor(zlib: ZlibModule, options: DecompressOptions) {
+    this.#zlib = zlib;
     this.#options = options;
     this.#code = options.code ?? Code.INVALID_ARGUMENT;
     this.#scanner = scannerFor(options.sizeBytes);
     this.#slices = new Slices(options.signal);
-    const params = { [zlib.constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
-    // Pieces are views of a buffer of this size; what was yielded keeps it alive, so it is no larger than a step's.
-    const chunkBytes = Math.max(1024, Math.min(STEP_BYTES, options.sizeBytes + 64));
-    this.#pump = new ZlibPump(zlib, zlib.createZstdDecompress({ chunkSize: 1024, params }), chunkBytes);
   }
 
   /** A decoder of data that decompresses to `options.sizeBytes`. */
@@ -152,6 +151,7 @@ export class ZstdDecoder implements Disposable {
         // Scanned before it is fed: the decoder never sees what is not allowed.
         const { to, header } = this.#scanner.step(chunk, at, STEP_BYTES, STEP_BYTES);
         if (header !== undefined) await this.#charge(DECODER_BYTES + header.windowBytes);
+        this.#pump ??= this.#makePump();
         const pieces = this.#pump.write(chunk.subarray(at, to));
         at = to;
         for (const { length } of pieces) this.#outputBytes += length;
@@ -182,8 +182,17 @@ export class ZstdDecoder implements Disposable {
   /** Frees the decoder and its share of the budget. */
   [Symbol.dispose](): void {
     this.#disposed = true;
-    this.#pump[Symbol.dispose]();
+    this.#pump?.[Symbol.dispose]();
     for (const lease of this.#leases) lease.release();
+  }
+
+  #makePump(): ZlibPump {
+    if (this.#disposed) throw new BrokkrError(Code.CANCELLED, "The codec was disposed of");
+    const zlib = this.#zlib;
+    const params = { [zlib.constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
+    // Pieces are views of a buffer of this size; what was yielded keeps it alive, so it is no larger than a step's.
+    const chunkBytes = Math.max(1024, Math.min(STEP_BYTES, this.#options.sizeBytes + 64));
+    return new ZlibPump(zlib, zlib.createZstdDecompress({ chunkSize: 1024, params }), chunkBytes);
   }
 
   /**
