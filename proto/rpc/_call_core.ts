@@ -10,6 +10,7 @@ import type { Method } from "../codec.ts";
 import type { Authorize } from "./auth.ts";
 import type { CallMeter } from "./_call_meter.ts";
 import type { Departures } from "./_departures.ts";
+import type { IntakeRoom } from "./_intake.ts";
 import type { ReceiveWindows } from "./_receive_windows.ts";
 import type { Route } from "./types.ts";
 
@@ -35,6 +36,8 @@ export interface CallOwner {
   readonly aborted: BrokkrError | undefined;
   /** Aborts with that. */
   readonly signal: AbortSignal;
+  /** Has the handler answer a request, or the stream of all. */
+  run(request: unknown): void;
   /** Ends the call with an error, unless it has ended. */
   end(thrown: unknown): void;
 }
@@ -73,6 +76,8 @@ export interface CallCore {
   readonly tracer: Tracer | undefined;
   /** Where the bytes of messages are charged. */
   readonly budget: ByteBudget | undefined;
+  /** Where messages that arrive take room; undefined without a budget. */
+  readonly room: IntakeRoom | undefined;
   /** Largest message that is taken, in bytes. */
   readonly maxReceiveMessageBytes: number;
   /** The windows of uploads; undefined without a budget. */

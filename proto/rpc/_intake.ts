@@ -27,16 +27,28 @@ export interface DataStream {
   resume(): unknown;
 }
 
-/** What an intake asks of its call. */
-export interface IntakeHost {
+/** Where the intakes of a server take room for messages. */
+export interface IntakeRoom {
+  /** Messages over this are not charged: grpc-js refuses them by their length. */
+  readonly maxBytes: number;
   /** Takes room for a message at once; undefined when there is none. */
   tryCharge(sizeBytes: number): ByteLease | undefined;
   /** Waits for room, until `signal` aborts. */
   charge(sizeBytes: number, signal: AbortSignal): Promise<ByteLease | undefined>;
-  /** There was no room in time. */
-  refuse(error: unknown): void;
   /** Monotonic time in milliseconds. */
   nowMs(): number;
+}
+
+/** What an intake asks of its call. */
+export interface IntakeOwner {
+  /** Ends it: there was no room in time. */
+  end(error: unknown): void;
+}
+
+/** What asks grpc-js for a message. */
+export interface Reader {
+  /** Asks for one more. */
+  startRead(): void;
 }
 
 /** One message whose length is known. */
@@ -60,41 +72,42 @@ const SMALL: Arrived = { lease: undefined, chargedBytes: 0, waiting: undefined }
 
 /** Watches the data of one call. */
 export class Intake {
-  readonly #host: IntakeHost;
+  readonly #room: IntakeRoom;
+  readonly #owner: IntakeOwner;
   readonly #stream: DataStream;
-  readonly #maxBytes: number;
   /** One for each message that was begun and not taken yet; undefined for small ones. */
   readonly #arrivals: (Arrival | undefined)[] = [];
-  #prefix: number[] = [];
+  #prefixBytes = 0;
+  #sizeBytes = 0;
   #remainingBytes = 0;
   #sinceMs = 0;
   #current: Arrival | undefined;
   #lastMs = 0;
   #blocked = false;
-  #startRead: (() => void) | undefined;
+  #reader: Reader | undefined;
   /** Ends the wait for room. */
   #waiting: AbortController | undefined;
   #reading = false;
   #over = false;
 
-  /** Watches `stream`. Messages over `maxBytes` are not charged: grpc-js refuses them by their length. */
-  constructor(stream: DataStream, maxBytes: number, host: IntakeHost) {
-    this.#host = host;
+  /** Watches the messages on `stream`. */
+  constructor(stream: DataStream, room: IntakeRoom, owner: IntakeOwner) {
+    this.#room = room;
+    this.#owner = owner;
     this.#stream = stream;
-    this.#maxBytes = maxBytes;
     stream.prependListener("data", (data) => this.#observe(data));
   }
 
-  /** Asks for a message by `startRead`, as soon as there is room for what has begun to arrive. */
-  read(startRead: () => void): void {
+  /** Asks for a message as soon as there is room for what has begun to arrive. */
+  read(reader: Reader): void {
     if (this.#blocked) {
-      this.#startRead = startRead;
+      this.#reader = reader;
       return;
     }
     // A message that began before counts from now on: so far it was we who did not read.
-    if (this.#remainingBytes > 0 && !this.#reading) this.#sinceMs = this.#host.nowMs();
+    if (this.#remainingBytes > 0 && !this.#reading) this.#sinceMs = this.#room.nowMs();
     this.#reading = true;
-    startRead();
+    reader.startRead();
   }
 
   /** A message was delivered: gives its share of the budget. Whoever calls it owns the lease. */
@@ -140,14 +153,14 @@ export class Intake {
   /** The call is over: gives everything back. */
   close(): void {
     this.#over = true;
-    this.#startRead = undefined;
+    this.#reader = undefined;
     this.#waiting?.abort(cancelled("The call has ended"));
     for (const arrival of this.#arrivals.splice(0)) arrival?.lease?.release();
   }
 
   #observe(data: Uint8Array): void {
     if (this.#over) return;
-    this.#lastMs = this.#host.nowMs();
+    this.#lastMs = this.#room.nowMs();
     for (let at = 0; at < data.length;) {
       if (this.#remainingBytes > 0) {
         const step = Math.min(this.#remainingBytes, data.length - at);
@@ -155,8 +168,10 @@ export class Intake {
         at += step;
         continue;
       }
-      this.#prefix.push(data[at++]);
-      if (this.#prefix.length === PREFIX_BYTES) this.#begin(data.length - at);
+      // A flag, and the length with its highest byte first.
+      this.#sizeBytes = this.#prefixBytes === 0 ? 0 : this.#sizeBytes * 256 + data[at];
+      at++;
+      if (++this.#prefixBytes === PREFIX_BYTES) this.#begin(data.length - at);
     }
     if (this.#current?.waiting !== undefined && this.#remainingBytes > 0) {
       this.#blocked = true;
@@ -166,13 +181,12 @@ export class Intake {
 
   /** The length of a message is known; `hereBytes` more bytes are at hand. */
   #begin(hereBytes: number): void {
-    const [, a, b, c, d] = this.#prefix;
-    this.#prefix = [];
-    const sizeBytes = (a << 24 | b << 16 | c << 8 | d) >>> 0;
+    const sizeBytes = this.#sizeBytes;
+    this.#prefixBytes = 0;
     this.#remainingBytes = sizeBytes;
     this.#sinceMs = this.#lastMs;
     this.#current = undefined;
-    if (sizeBytes < CHARGE_FLOOR_BYTES || sizeBytes > this.#maxBytes) {
+    if (sizeBytes < CHARGE_FLOOR_BYTES || sizeBytes > this.#room.maxBytes) {
       this.#arrivals.push(undefined);
       return;
     }
@@ -180,19 +194,19 @@ export class Intake {
     this.#current = arrival;
     this.#arrivals.push(arrival);
     try {
-      arrival.lease = this.#host.tryCharge(sizeBytes);
+      arrival.lease = this.#room.tryCharge(sizeBytes);
     } catch (error) {
-      return this.#host.refuse(error);
+      return this.#owner.end(error);
     }
     if (arrival.lease !== undefined) return;
     this.#waiting ??= new AbortController();
-    arrival.waiting = this.#host.charge(sizeBytes, this.#waiting.signal).then((lease) => {
+    arrival.waiting = this.#room.charge(sizeBytes, this.#waiting.signal).then((lease) => {
       arrival.waiting = undefined;
       if (this.#over) return lease?.release();
       arrival.lease = lease;
       this.#unblock();
     }, (error: BrokkrError) => {
-      if (!this.#over) this.#host.refuse(error);
+      if (!this.#over) this.#owner.end(error);
     });
     // Small and whole: it need not be held back, only be counted before it is used.
     if (hereBytes >= sizeBytes) this.#current = undefined;
@@ -201,12 +215,12 @@ export class Intake {
   #unblock(): void {
     if (!this.#blocked) return;
     this.#blocked = false;
-    this.#sinceMs = this.#host.nowMs();
-    const startRead = this.#startRead;
-    this.#startRead = undefined;
-    if (startRead !== undefined) {
+    this.#sinceMs = this.#room.nowMs();
+    const reader = this.#reader;
+    this.#reader = undefined;
+    if (reader !== undefined) {
       this.#reading = true;
-      startRead();
+      reader.startRead();
     } else if (this.#reading) {
       this.#stream.resume();
     }

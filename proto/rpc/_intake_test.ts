@@ -37,23 +37,29 @@ class Call {
   constructor(budget: ByteBudget) {
     this.stream.on("data", (data: Uint8Array) => this.#data(data));
     this.stream.pause();
-    this.intake = new Intake(this.stream, MAX_BYTES, {
-      tryCharge: (size) => budget.tryAcquire(size),
-      charge: (size, signal) => charge(budget, size, { clock: systemClock, limitMs: 60_000, signal }),
-      refuse: (error) => {
+    const room = {
+      maxBytes: MAX_BYTES,
+      tryCharge: (size: number) => budget.tryAcquire(size),
+      charge: (size: number, signal: AbortSignal) =>
+        charge(budget, size, { clock: systemClock, limitMs: 60_000, signal }),
+      nowMs: () => this.nowMs,
+    };
+    this.intake = new Intake(this.stream, room, {
+      end: (error) => {
         this.refused = error;
         this.intake.close();
       },
-      nowMs: () => this.nowMs,
     });
   }
 
   read(): void {
-    this.intake.read(() => {
-      this.#pending = true;
-      if (this.#queue.length === 0) this.stream.resume();
-      else this.#deliver();
-    });
+    this.intake.read(this);
+  }
+
+  startRead(): void {
+    this.#pending = true;
+    if (this.#queue.length === 0) this.stream.resume();
+    else this.#deliver();
   }
 
   #data(data: Uint8Array): void {

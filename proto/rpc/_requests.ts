@@ -24,7 +24,6 @@ export class Requests {
   readonly #owner: CallOwner;
   /** With one, messages come as they were sent: with their prefix, and perhaps compressed. */
   readonly #encoding: Encoding | undefined;
-  readonly #run: (request: unknown) => void;
   readonly #intake: Intake | undefined;
   /** Shares of messages that were delivered and not decoded yet. */
   readonly #arrived: Arrived[] = [];
@@ -35,20 +34,19 @@ export class Requests {
   #receiving = true;
   #sinceMs: number;
 
-  /** The receiving side of `call`; calls `run` once, with the request or with the stream of all. */
+  /** The receiving side of `call`; runs it once, with the request or with the stream of all. */
   constructor(
     core: CallCore,
     entry: RouteEntry,
     call: ServerInterceptingCallInterface,
     owner: CallOwner,
-    options: { readonly encoding: Encoding | undefined; readonly run: (request: unknown) => void },
+    encoding: Encoding | undefined,
   ) {
     this.#core = core;
     this.#entry = entry;
     this.#call = call;
     this.#owner = owner;
-    this.#encoding = options.encoding;
-    this.#run = options.run;
+    this.#encoding = encoding;
     this.#intake = this.#watch();
     this.#sinceMs = core.clock.monotonicMs();
     core.windows?.began();
@@ -59,7 +57,7 @@ export class Requests {
     if (!this.#entry.requestStream) return this.#startRead();
     this.#sinceMs = NONE;
     this.#inbox = new Inbox(() => this.#startRead());
-    this.#run(this.#stream(this.#inbox));
+    this.#owner.run(this.#stream(this.#inbox));
   }
 
   /** A message came. */
@@ -134,20 +132,14 @@ export class Requests {
 
   #startRead(): void {
     if (this.#intake === undefined) this.#call.startRead();
-    else this.#intake.read(() => this.#call.startRead());
+    else this.#intake.read(this.#call);
   }
 
   /** Has messages charged while they arrive. */
   #watch(): Intake | undefined {
-    const { budget, clock, budgetWaitMs, maxReceiveMessageBytes } = this.#core;
-    const stream = budget === undefined ? undefined : dataStreamOf(this.#call);
-    if (budget === undefined || stream === undefined) return undefined;
-    return new Intake(stream, maxReceiveMessageBytes, {
-      tryCharge: (sizeBytes) => budget.tryAcquire(sizeBytes),
-      charge: (sizeBytes, signal) => charge(budget, sizeBytes, { clock, limitMs: budgetWaitMs, signal }),
-      refuse: (error) => this.#owner.end(error),
-      nowMs: () => clock.monotonicMs(),
-    });
+    const { room } = this.#core;
+    const stream = room === undefined ? undefined : dataStreamOf(this.#call);
+    return room === undefined || stream === undefined ? undefined : new Intake(stream, room, this.#owner);
   }
 
   /** No more comes, or nobody wants it. */
@@ -181,7 +173,7 @@ export class Requests {
     } catch (error) {
       return this.#owner.end(error);
     }
-    this.#run(request);
+    this.#owner.run(request);
   }
 
   async *#stream(inbox: Inbox): AsyncGenerator<unknown, void, undefined> {

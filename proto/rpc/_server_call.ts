@@ -213,8 +213,7 @@ export class ServerCall implements CallOwner, SweptCall {
     this.#principal = core.principalOf(this.#call);
     const { access } = this.#entry;
     if (core.authorize(this.#principal, access, this.path)) {
-      const run = (request: unknown) => this.#run(request);
-      return new Requests(core, this.#entry, this.#call, this, { encoding, run });
+      return new Requests(core, this.#entry, this.#call, this, encoding);
     }
     throw new BrokkrError(
       Code.PERMISSION_DENIED,
@@ -222,7 +221,8 @@ export class ServerCall implements CallOwner, SweptCall {
     );
   }
 
-  #run(request: unknown): void {
+  /** Has the handler answer. */
+  run(request: unknown): void {
     let result: unknown;
     try {
       result = this.#entry.handler(request as never, this.#context);

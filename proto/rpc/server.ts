@@ -16,6 +16,7 @@ import {
 } from "@grpc/grpc-js";
 import {
   BrokkrError,
+  type ByteBudget,
   type Clock,
   Code,
   invalidArgument,
@@ -34,6 +35,8 @@ import { bind, checkExposure, formatHostPort, parseHostPort, serverCredentials }
 import type { CallCore, RouteEntry } from "./_call_core.ts";
 import { ServerCall } from "./_server_call.ts";
 import { DEFAULT_LIMITS, type RpcServerOptions, type ServerLimits } from "./_server_options.ts";
+import { charge } from "./_charge.ts";
+import type { IntakeRoom } from "./_intake.ts";
 import { pause } from "./_pause.ts";
 import { Departures } from "./_departures.ts";
 import { HealthState } from "./health.ts";
@@ -122,6 +125,15 @@ function prepare(
   };
 }
 
+function intakeRoom(budget: ByteBudget, clock: Clock, limits: ServerLimits): IntakeRoom {
+  return {
+    maxBytes: limits.maxReceiveMessageBytes,
+    tryCharge: (sizeBytes) => budget.tryAcquire(sizeBytes),
+    charge: (sizeBytes, signal) => charge(budget, sizeBytes, { clock, limitMs: limits.budgetWaitMs, signal }),
+    nowMs: () => clock.monotonicMs(),
+  };
+}
+
 class GrpcServer implements RpcServer {
   readonly #options: RpcServerOptions;
   readonly #limits: ServerLimits;
@@ -152,6 +164,9 @@ class GrpcServer implements RpcServer {
       log: this.#log,
       tracer: options.tracer,
       budget: options.byteBudget,
+      room: options.byteBudget === undefined
+        ? undefined
+        : intakeRoom(options.byteBudget, this.#clock, this.#limits),
       maxReceiveMessageBytes: this.#limits.maxReceiveMessageBytes,
       windows: options.byteBudget === undefined
         ? undefined
