@@ -301,8 +301,11 @@ class Control implements ControlHandle {
     const metrics = this.#metrics;
     const maxBlobBytes = options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES;
     const callBytes = Math.ceil((options.memoryBudgetBytes ?? DEFAULT_BUDGET_BYTES) * BUFFER_SHARE);
-    // Who waits has sent a window at most, which nobody counts.
-    const budget = new ByteBudget(callBytes, Math.max(16, callBytes / DEFAULT_LIMITS.streamWindowBytes));
+    // Who waits has sent a window at most, which nobody counts, and less when many wait, as windows shrink.
+    const budget = new ByteBudget(
+      callBytes,
+      Math.max(64, (1.5 * callBytes) / DEFAULT_LIMITS.streamWindowBytes),
+    );
     const cache = new ActionCache({ metadata, blobs, metrics });
     const environments = await Environments.open(metadata, this.#log);
     const { drains, reasons } = await Drains.open(metadata, this.#log);

@@ -91,6 +91,21 @@ export class BlobReader {
     return record.data;
   }
 
+  /** The one piece of a blob that lies in a segment, charged as long as the consumer has it. */
+  async *readHeld(
+    digest: Digest,
+    location: BlobLocation,
+    start: number,
+    end: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { sizeBytes } = digest;
+    using _lease = sizeBytes <= CACHED_BYTES
+      ? undefined
+      : await this.#options.budget.acquire(sizeBytes, signal);
+    yield (await this.readSmall(digest, location)).subarray(start, end);
+  }
+
   /** Pieces of a blob that is a file. */
   async *readLarge(
     digest: Digest,

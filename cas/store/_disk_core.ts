@@ -179,7 +179,7 @@ export class DiskCore implements BlobStore {
     if (location.segment === FILE_SEGMENT) {
       yield* this.#reader.readLarge(digest, start, end, signal);
     } else {
-      yield (await this.#reader.readSmall(digest, location)).subarray(start, end);
+      yield* this.#reader.readHeld(digest, location, start, end, signal);
     }
   }
 
