@@ -263,7 +263,8 @@ const controlPeers = {
     "max_connections",
     integer({ min: 8, max: 100_000 }),
     1024,
-    "Connections of clients and workers at once; further ones are closed. Each takes a file descriptor (ulimit -n).",
+    "Connections of clients and workers at once. For further ones the oldest without a call are closed, or else the newest. " +
+      "Each takes a file descriptor (ulimit -n).",
   ),
   stallTimeoutMs: key(
     "stall_timeout",

@@ -4,7 +4,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { BrokkrError, Code } from "@brokkr/common";
 import { loadConfig } from "@brokkr/common/config";
 import { digestOf, SHA256 } from "@brokkr/cas/client";
-import { ByteStream, Capabilities, type WriteRequest } from "@brokkr/proto";
+import { ByteStream, Capabilities, HealthService, type WriteRequest } from "@brokkr/proto";
 import type { Channel } from "@brokkr/proto/rpc";
 import { connect } from "@brokkr/proto/rpc/client";
 import { DEFAULT_LIMITS as SERVER } from "@brokkr/proto/rpc/server";
@@ -114,13 +114,18 @@ Deno.test("Control ends the call of a peer that stands still for stall_timeout",
   assertEquals(error.code, Code.DEADLINE_EXCEEDED);
 });
 
-Deno.test("Control closes connections beyond max_connections, and serves those it has", async () => {
+Deno.test("Control closes connections without calls for those beyond max_connections", async () => {
   await using control = await startControl({ dataDir: undefined, listen: "127.0.0.1:0", maxConnections: 1 });
   const options = { retry: { retries: 0 } };
-  await using first = connect(control.grpcEndpoint, options);
   const ask = (channel: Channel) => channel.unary(Capabilities.getCapabilities, { instanceName: "" });
+  await using first = connect(control.grpcEndpoint, options);
   await ask(first);
   await using second = connect(control.grpcEndpoint, options);
-  await assertRejects(() => ask(second), BrokkrError);
-  await ask(first);
+  await ask(second);
+  const watching = second.serverStream(HealthService.watch, { service: "" })[Symbol.asyncIterator]();
+  await watching.next();
+  await using third = connect(control.grpcEndpoint, options);
+  await assertRejects(() => ask(third), BrokkrError);
+  await ask(second);
+  await watching.return?.();
 });

@@ -18,6 +18,8 @@ import type { Route } from "./types.ts";
 export interface SweptCall {
   /** Whether it must end as soon as the server drains. */
   readonly endOnDrain: boolean;
+  /** The session of its connection. */
+  readonly session: object | undefined;
   /** Ends the call with an error, unless it has ended. */
   end(thrown: unknown): void;
   /** Looks for what has taken too long. */

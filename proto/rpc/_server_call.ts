@@ -87,6 +87,10 @@ export class ServerCall implements CallOwner, SweptCall {
     return this.#finishedMs !== NONE;
   }
 
+  get session(): object | undefined {
+    return streamOf(this.#call)?.session;
+  }
+
   get signal(): AbortSignal {
     return this.#context.signal;
   }

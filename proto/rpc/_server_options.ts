@@ -23,7 +23,7 @@ export interface ServerLimits {
   readonly connectionWindowBytes: number;
   /** Calls one connection may have under way; more wait at the client. */
   readonly maxConcurrentStreams: number;
-  /** Connections at once; further ones are closed. */
+  /** Connections at once. For further ones the oldest without a call are closed, or else the newest. */
   readonly maxConnections: number;
   /** How much of a response stream may be under way before its producer must wait. */
   readonly sendAheadBytes: number;

@@ -38,6 +38,7 @@ import { DEFAULT_LIMITS, type RpcServerOptions, type ServerLimits } from "./_ser
 import { charge } from "./_charge.ts";
 import type { IntakeRoom } from "./_intake.ts";
 import { pause } from "./_pause.ts";
+import { Connections } from "./_connections.ts";
 import { Departures } from "./_departures.ts";
 import { HealthState } from "./health.ts";
 import { ReceiveWindows } from "./_receive_windows.ts";
@@ -146,7 +147,7 @@ class GrpcServer implements RpcServer {
   readonly #principals = new WeakMap<object, Principal>();
   readonly #departures = new WeakMap<object, Departures>();
   readonly #draining = new AbortController();
-  #connections = 0;
+  readonly #connections: Connections;
   #sweep: TimerHandle | undefined;
   #shutdown: Promise<void> | undefined;
 
@@ -155,6 +156,12 @@ class GrpcServer implements RpcServer {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? noLog;
+    this.#connections = new Connections(
+      this.#limits.maxConnections,
+      () => new Set([...this.#core.calls].map(({ session }) => session)),
+      this.#clock,
+      this.#log,
+    );
     this.#health = new HealthState(
       options.health,
       options.routes.map((route) => route.method.service),
@@ -301,12 +308,7 @@ class GrpcServer implements RpcServer {
         server.prependListener(event, coalesceWrites);
       }
       server.on("session", (session) => {
-        this.#connections++;
-        session.once("close", () => this.#connections--);
-        if (this.#connections > this.#limits.maxConnections) {
-          this.#log.warn("Too many connections; the newest is closed", { connections: this.#connections });
-          return session.destroy();
-        }
+        if (!this.#connections.admit(session)) return;
         session.setLocalWindowSize(this.#limits.connectionWindowBytes);
         this.#core.windows?.add(session);
       });
