@@ -21,8 +21,8 @@ export interface H2Session extends WindowedSession {
   setLocalWindowSize(sizeBytes: number): void;
   /** Ends the connection at once. */
   destroy(): void;
-  /** Calls `listener` when it has ended. */
-  once(event: "close", listener: () => void): unknown;
+  /** Calls `listener` when it has ended, or when the peer's first SETTINGS have come. */
+  once(event: "close" | "remoteSettings", listener: () => void): unknown;
 }
 
 /** What is used of an HTTP/2 stream. */
@@ -43,6 +43,10 @@ export interface H2Stream {
 
 /** What is used of an HTTP/2 server. */
 interface H2Server {
+  /** Whether it takes connections. */
+  readonly listening: boolean;
+  /** Deno's own listener, null when it is closed. */
+  readonly _handle?: { listen?(backlog: number): number } | null;
   on(event: "session", listener: (session: H2Session) => void): unknown;
   on(event: "sessionError", listener: (error: Error) => void): unknown;
   prependListener(event: "connection" | "secureConnection", listener: (socket: Socket) => void): unknown;
@@ -52,12 +56,20 @@ function changed(what: string): BrokkrError {
   return new BrokkrError(Code.INTERNAL, `This version of grpc-js has no ${what}; it was written for 1.14.7`);
 }
 
-/** Sets what SETTINGS frames of all connections of `server` say. Call it before binding a port. */
-export function setH2Settings(server: Server, settings: Readonly<Record<string, number>>): void {
+/**
+ * Sets what SETTINGS frames of all connections of `server` say, and how long a peer may take for the handshake of TLS. Call
+ * it before binding a port.
+ */
+export function setH2Options(
+  server: Server,
+  settings: Readonly<Record<string, number>>,
+  handshakeTimeout: number,
+): void {
   const common: unknown = Reflect.get(server, "commonServerOptions");
   if (typeof common !== "object" || common === null) throw changed("commonServerOptions");
   const old: unknown = Reflect.get(common, "settings");
   Reflect.set(common, "settings", { ...(typeof old === "object" ? old : {}), ...settings });
+  Reflect.set(common, "handshakeTimeout", handshakeTimeout);
 }
 
 /** The HTTP/2 servers that `server` listens with. */
@@ -65,6 +77,20 @@ export function h2Servers(server: Server): readonly H2Server[] {
   const servers: unknown = Reflect.get(server, "http2Servers");
   if (!(servers instanceof Map)) throw changed("http2Servers");
   return [...servers.keys()];
+}
+
+/** What node:net asks for when it is told nothing. */
+const BACKLOG = 511;
+
+/**
+ * Makes `server` look again whether connections wait. Deno 2.9.6 takes a failure to accept one, such as for want of file
+ * descriptors, for "none waits": it says nothing and is never woken again. Listening once more on the socket that listens
+ * already wakes it, changes nothing else, and costs less than a microsecond.
+ */
+export function keepAccepting(server: Server): void {
+  for (const { listening, _handle: handle } of h2Servers(server)) {
+    if (listening && typeof handle?.listen === "function") handle.listen(BACKLOG);
+  }
 }
 
 /** The stream that carries a call, undefined when it cannot be seen. */

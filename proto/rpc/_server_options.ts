@@ -25,6 +25,8 @@ export interface ServerLimits {
   readonly maxConcurrentStreams: number;
   /** Connections at once. For further ones the oldest without a call are closed, or else the newest. */
   readonly maxConnections: number;
+  /** How long a peer may take for the handshake of TLS, and again until it has said that it speaks HTTP/2. */
+  readonly handshakeMs: number;
   /** How much of a response stream may be under way before its producer must wait. */
   readonly sendAheadBytes: number;
   /** How long a peer may neither send what is waited for nor take what waits for it. */
@@ -48,6 +50,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   connectionWindowBytes: 16 << 20,
   maxConcurrentStreams: 256,
   maxConnections: 1024,
+  handshakeMs: 10_000,
   sendAheadBytes: 512 << 10,
   stallTimeoutMs: 60_000,
   maxUnaryMs: 300_000,

@@ -30,7 +30,8 @@ import {
 import { defaultAuthenticate } from "./auth.ts";
 import { coalesceWrites } from "./_coalesce.ts";
 import { callMeters } from "./_call_meter.ts";
-import { h2Servers, setH2Settings, socketOf, streamOf } from "./_grpc_internals.ts";
+import { connectionsWithin, descriptorLimit } from "./_descriptors.ts";
+import { h2Servers, keepAccepting, setH2Options, socketOf, streamOf } from "./_grpc_internals.ts";
 import { bind, checkExposure, formatHostPort, parseHostPort, serverCredentials } from "./_listen.ts";
 import type { CallCore, RouteEntry } from "./_call_core.ts";
 import { ServerCall } from "./_server_call.ts";
@@ -40,6 +41,7 @@ import type { IntakeRoom } from "./_intake.ts";
 import { pause } from "./_pause.ts";
 import { Connections } from "./_connections.ts";
 import { Departures } from "./_departures.ts";
+import { Prefaces } from "./_prefaces.ts";
 import { HealthState } from "./health.ts";
 import { ReceiveWindows } from "./_receive_windows.ts";
 import type { Route } from "./types.ts";
@@ -148,6 +150,7 @@ class GrpcServer implements RpcServer {
   readonly #departures = new WeakMap<object, Departures>();
   readonly #draining = new AbortController();
   readonly #connections: Connections;
+  readonly #prefaces: Prefaces;
   #sweep: TimerHandle | undefined;
   #shutdown: Promise<void> | undefined;
 
@@ -157,11 +160,12 @@ class GrpcServer implements RpcServer {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? noLog;
     this.#connections = new Connections(
-      this.#limits.maxConnections,
+      connectionsWithin(this.#limits.maxConnections, descriptorLimit(), this.#log),
       () => new Set([...this.#core.calls].map(({ session }) => session)),
       this.#clock,
       this.#log,
     );
+    this.#prefaces = new Prefaces(this.#limits.handshakeMs, this.#clock);
     this.#health = new HealthState(
       options.health,
       options.routes.map((route) => route.method.service),
@@ -249,7 +253,7 @@ class GrpcServer implements RpcServer {
         return new Dispatch(call, this.#core, entry);
       }],
     });
-    setH2Settings(server, { initialWindowSize: limits.streamWindowBytes });
+    setH2Options(server, { initialWindowSize: limits.streamWindowBytes }, limits.handshakeMs);
     return server;
   }
 
@@ -309,6 +313,7 @@ class GrpcServer implements RpcServer {
       }
       server.on("session", (session) => {
         if (!this.#connections.admit(session)) return;
+        this.#prefaces.add(session);
         session.setLocalWindowSize(this.#limits.connectionWindowBytes);
         this.#core.windows?.add(session);
       });
@@ -317,10 +322,12 @@ class GrpcServer implements RpcServer {
 
   /** One timer looks after all calls, which costs a call nothing. */
   #scheduleSweep(): void {
-    const { stallTimeoutMs, maxUnaryMs } = this.#limits;
-    const everyMs = Math.min(Math.max(Math.min(stallTimeoutMs, maxUnaryMs) / 4, 10), 1000);
+    const { stallTimeoutMs, maxUnaryMs, handshakeMs } = this.#limits;
+    const everyMs = Math.min(Math.max(Math.min(stallTimeoutMs, maxUnaryMs, handshakeMs) / 4, 10), 1000);
     this.#sweep = this.#clock.setTimer(everyMs, () => {
       const nowMs = this.#clock.monotonicMs();
+      keepAccepting(this.#server);
+      this.#prefaces.sweep(nowMs);
       this.#core.windows?.relax();
       for (const call of this.#core.calls) call.sweep(nowMs);
       for (const call of this.#core.lingering) {
