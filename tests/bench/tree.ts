@@ -116,13 +116,13 @@ async function inputTree(): Promise<Row[]> {
     ...of(({ coldInputs }) => coldInputs),
     unit: "ms",
     yardstick: unpack,
-    bound: "control reads and sends them, the worker verifies, keeps and links them, on shared cores",
+    bound: "control reads and sends them, the worker verifies, keeps and copies them, on shared cores",
   }, {
     name: `${files}: laid out by a worker that has them`,
     ...of(({ warmInputs }) => warmInputs),
     unit: "ms",
     yardstick: unpack,
-    bound: "a link for each file",
+    bound: "a copy for each file: several calls into the kernel, each by way of a thread",
   }];
 }
 
