@@ -22,7 +22,12 @@ CASE_MODULES = ["way", "messages", "deadlines", "cancels", "streams", "identity"
 def cases():
     found = {}
     for name in CASE_MODULES:
-        module = __import__(f"{name}_cases")
+        try:
+            module = __import__(f"{name}_cases")
+        except ModuleNotFoundError as error:
+            if error.name != "hpack":
+                raise
+            continue  # its cases are skipped, and the tests say why
         own = {key[5:]: value for key, value in vars(module).items() if key.startswith("case_")}
         assert not found.keys() & own.keys(), name
         found.update(own)
