@@ -4,38 +4,16 @@
  * @module
  */
 
-import { type Context, digestMsg, METHOD } from "../context.ts";
+import { digestMsg, METHOD } from "../context.ts";
 import { concat, Fields, msg } from "../protobuf.ts";
 import { check, equal, one, refused, type Rule, rulesThatNeed, SOURCE, status } from "../rule.ts";
 import { framed, percentDecode, type Reply, richStatus, statusOf } from "../wire.ts";
+import { alive, body, plain } from "./_plain_call.ts";
 
 const { must, should } = rulesThatNeed();
 const RESPONSES = SOURCE.grpc("Responses");
 const REQUESTS = SOURCE.grpc("Requests");
 const NO_INTERNAL = SOURCE.rpcCode("INTERNAL (invariants of the system are broken; not a client's mistake)");
-
-/** GetCapabilities, the call that every server has. */
-function plain(ctx: Context, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
-  return ctx.call(METHOD.capabilities, { 1: ctx.instance }, { headers });
-}
-
-/** Sends bytes as they are as the body of GetCapabilities, each chunk by itself. */
-async function body(
-  ctx: Context,
-  chunks: readonly Uint8Array[],
-  headers: Readonly<Record<string, string>> = {},
-  timeoutMs?: number,
-): Promise<Reply> {
-  const call = ctx.open(METHOD.capabilities, { headers, timeoutMs });
-  for (const chunk of chunks) await call.raw(chunk);
-  call.end();
-  return await call.reply;
-}
-
-/** The server still does what it is for, on the same connection. */
-async function alive(ctx: Context, after: string): Promise<void> {
-  status(await plain(ctx), "OK", `GetCapabilities after ${after}`);
-}
 
 /** Answered in some way of gRPC or HTTP. */
 function answered(reply: Reply, what: string): void {

@@ -19,34 +19,12 @@ import {
   SOURCE,
   status,
 } from "../rule.ts";
-import { framed, type Reply, statusOf } from "../wire.ts";
+import { framed, statusOf } from "../wire.ts";
+import { alive, body, plain } from "./_plain_call.ts";
 
 const { must, should } = rulesThatNeed();
 const MESSAGES = SOURCE.grpc("Length-Prefixed-Message");
 const FRAMING = SOURCE.grpc("Data Frames");
-
-/** GetCapabilities, the call that every server has. */
-function plain(ctx: Context, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
-  return ctx.call(METHOD.capabilities, { 1: ctx.instance }, { headers });
-}
-
-/** Sends bytes as they are as the body of GetCapabilities, each chunk by itself. */
-async function body(
-  ctx: Context,
-  chunks: readonly Uint8Array[],
-  headers: Readonly<Record<string, string>> = {},
-  timeoutMs?: number,
-): Promise<Reply> {
-  const call = ctx.open(METHOD.capabilities, { headers, timeoutMs });
-  for (const chunk of chunks) await call.raw(chunk);
-  call.end();
-  return await call.reply;
-}
-
-/** The server still does what it is for, on the same connection. */
-async function alive(ctx: Context, after: string): Promise<void> {
-  status(await plain(ctx), "OK", `GetCapabilities after ${after}`);
-}
 
 const FRAMING_RULES: readonly Rule[] = [
   must("GRPC-30", "A message may come in frames of one byte", FRAMING, async (ctx) => {
