@@ -75,6 +75,12 @@ export function unlinkat(dirFd: number, name: PathLike, flags = 0): void {
   check(libc().c.unlinkat(dirFd, cString(name), flags), "unlinkat", name);
 }
 
+/** linkat(2): a hard link `to` for the file `from`; a symbolic link at `from` is linked itself. */
+export function linkat(fromFd: number, from: PathLike, toFd: number, to: PathLike): void {
+  // SAFETY: both names end with a NUL and live until the call returns.
+  check(libc().c.linkat(fromFd, cString(from), toFd, cString(to), 0), "linkat", from);
+}
+
 /** renameat(2). */
 export function renameat(fromFd: number, from: PathLike, toFd: number, to: PathLike): void {
   // SAFETY: both names end with a NUL and live until the call returns.

@@ -5,7 +5,7 @@
  */
 
 import { currentArch } from "./arch.ts";
-import { futimens, openPath, utimensat } from "./file_calls.ts";
+import { futimens, linkat, openPath, utimensat } from "./file_calls.ts";
 import { close, fchmod, writeAll } from "./libc.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "./linux.ts";
 
@@ -16,6 +16,16 @@ import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } f
  */
 export function setMtime(path: string, mtimeNs: bigint): void {
   utimensat(AT_FDCWD, path, mtimeNs, AT_SYMLINK_NOFOLLOW);
+}
+
+/**
+ * Makes a hard link.
+ *
+ * @throws {SyscallError} EMLINK when the file has as many links as its file system takes, EXDEV and EPERM where it cannot
+ * be linked from there.
+ */
+export function linkFile(from: string, to: string): void {
+  linkat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 /** What {@linkcode createFile} gives a file. */

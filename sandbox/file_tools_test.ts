@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { TestDir } from "./_testing.ts";
 import { Beneath } from "./beneath.ts";
 import { SyscallError } from "./errno.ts";
-import { createFile, setMtime } from "./file_tools.ts";
+import { createFile, linkFile, setMtime } from "./file_tools.ts";
 
 Deno.test("setMtime sets the time of files, directories and links themselves", () => {
   using dir = new TestDir();
@@ -39,4 +39,14 @@ Deno.test("createFile gives exactly this content, mode and time, and never repla
   assertThrows(() => createFile(dir.file("f0"), content, { mode: 0o644 }), SyscallError, "EEXIST");
   Deno.symlinkSync(dir.file("elsewhere"), dir.file("dangling"));
   assertThrows(() => createFile(dir.file("dangling"), content, { mode: 0o644 }), SyscallError, "EEXIST");
+});
+
+Deno.test("linkFile makes a second name for a file, and names why it cannot", () => {
+  using dir = new TestDir();
+  using root = Beneath.open(dir.path);
+  Deno.writeTextFileSync(dir.file("f"), "x");
+  linkFile(dir.file("f"), dir.file("g"));
+  assertEquals(root.stat("g"), { ...root.stat("f"), nlink: 2 });
+  assertThrows(() => linkFile(dir.file("f"), dir.file("g")), SyscallError, "EEXIST");
+  assertThrows(() => linkFile(dir.file("missing"), dir.file("h")), SyscallError, "ENOENT");
 });

@@ -16,7 +16,7 @@ export {
 } from "./beneath.ts";
 export { errnoName, SyscallError } from "./errno.ts";
 export { type FileStat, type FileType } from "./file_calls.ts";
-export { createFile, type CreateFileOptions, setMtime } from "./file_tools.ts";
+export { createFile, type CreateFileOptions, linkFile, setMtime } from "./file_tools.ts";
 export { type PathLike } from "./_libc.ts";
 export {
   DEFAULT_OUTPUT_LIMIT_BYTES,
