@@ -18,9 +18,9 @@
 import type { Arch } from "./arch.ts";
 import { errnoOf } from "./errno.ts";
 import * as linux from "./linux.ts";
-import { FAULT, fieldOf, named, param, type Program, ProgramBuilder } from "./program.ts";
-import { FAULT_BYTES } from "./interpreter.ts";
-import { faultOffset, RESULT, RESULT_BYTES, type Role } from "./result_page.ts";
+import { fieldOf, named, param, type Program, ProgramBuilder } from "./program.ts";
+import { cloneInto, defaultSignals, enter, failure, mapResult, waitForAction } from "./_program_parts.ts";
+import { RESULT, type Role } from "./result_page.ts";
 
 /** How the processes of an action are held together. */
 export type TreeMode = "pid-namespace" | "subreaper";
@@ -42,9 +42,6 @@ export interface ActionProgramOptions {
   readonly probe: boolean;
 }
 
-/** Real-time signals included: parents have been seen to hand down even those ignored. */
-const SIGNAL_COUNT = 64;
-const SIGSET_BYTES = 8;
 const AGAIN = -errnoOf("EAGAIN");
 const NO_CHILD = -errnoOf("ECHILD");
 
@@ -55,19 +52,6 @@ export function actionProgram(arch: Arch, options: ActionProgramOptions): Progra
   if (options.mode === "pid-namespace") init(builder);
   action(builder, options);
   return builder.build();
-}
-
-function enter(builder: ProgramBuilder, role: Role): void {
-  builder.role = role;
-  builder.errorHandler = `${role}_failed`;
-}
-
-/** Where a role's errors go: the fault record into the result page, and out. */
-function failure(builder: ProgramBuilder, role: Role): void {
-  builder.label(`${role}_failed`);
-  builder.call("pwrite64", [param("result"), FAULT, FAULT_BYTES, faultOffset(role)], { onError: "next" });
-  builder.label(`${role}_exit`);
-  builder.call("exit_group", [127]);
 }
 
 /**
@@ -113,14 +97,7 @@ function outer(builder: ProgramBuilder, options: ActionProgramOptions): void {
   // After unshare, which with a user namespace changes credentials, and those may clear the signal.
   dieWithParent(builder, "outer");
   builder.call("setsid", [], { onError: "next" });
-  builder.call("mmap", [
-    RESULT.page,
-    RESULT_BYTES,
-    named(linux.PROT_READ | linux.PROT_WRITE, "PROT_READ|PROT_WRITE"),
-    named(linux.MAP_SHARED | linux.MAP_FIXED_NOREPLACE, "MAP_SHARED|MAP_FIXED_NOREPLACE"),
-    param("result"),
-    0,
-  ]);
+  mapResult(builder);
   if (options.mode === "pid-namespace") {
     if (options.userNamespace) {
       writeFile(builder, "/proc/self/setgroups", "setgroups");
@@ -134,7 +111,7 @@ function outer(builder: ProgramBuilder, options: ActionProgramOptions): void {
     builder.call("prctl", [named(linux.PR_SET_CHILD_SUBREAPER, "PR_SET_CHILD_SUBREAPER"), 1], {
       name: "prctl PR_SET_CHILD_SUBREAPER",
     });
-    cloneInto(builder, "action", RESULT.actionPid, "wait_action");
+    cloneInto(builder, "action", RESULT.actionPid, { waitLabel: "wait_action" });
     waitForAction(builder);
     // The host reads this descriptor to its end, and then ends what the action left behind.
     builder.call("close", [1]);
@@ -148,39 +125,6 @@ function outer(builder: ProgramBuilder, options: ActionProgramOptions): void {
     builder.call("exit_group", [0]);
   }
   failure(builder, "outer");
-}
-
-/** A child that goes on at the label of its role; the kernel stores its id before it runs. */
-function cloneInto(
-  builder: ProgramBuilder,
-  role: Role,
-  pid: typeof RESULT.initPid,
-  waitLabel?: string,
-): void {
-  builder.call("clone", [
-    named(linux.SIGCHLD + linux.CLONE_PARENT_SETTID, "SIGCHLD|CLONE_PARENT_SETTID"),
-    0,
-    pid,
-    0,
-    0,
-  ], {
-    name: `clone ${role}`,
-    onEqual: { value: 0, goto: role },
-    store: waitLabel === undefined ? undefined : fieldOf(waitLabel, "equals"),
-  });
-}
-
-/** Reaps whatever ends until it is the action. */
-function waitForAction(builder: ProgramBuilder): void {
-  builder.label("wait_action");
-  builder.call("wait4", [-1, RESULT.status, 0, RESULT.rusage], {
-    name: "wait4 action",
-    // The value is stored here by clone.
-    onEqual: { value: -1, goto: "action_ended" },
-    next: "wait_action",
-  });
-  builder.label("action_ended");
-  builder.call("getpid", [], { store: RESULT.finished });
 }
 
 function init(builder: ProgramBuilder): void {
@@ -202,7 +146,7 @@ function init(builder: ProgramBuilder): void {
     named(linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC, "MS_NOSUID|MS_NODEV|MS_NOEXEC"),
     0,
   ], { name: "mount /proc" });
-  cloneInto(builder, "action", RESULT.actionPid, "wait_action");
+  cloneInto(builder, "action", RESULT.actionPid, { waitLabel: "wait_action" });
   waitForAction(builder);
   builder.call("exit_group", [0]);
   failure(builder, "init");
@@ -234,7 +178,7 @@ function action(builder: ProgramBuilder, options: ActionProgramOptions): void {
   ]);
   builder.call("chdir", [param("cwd")], { name: "chdir $cwd" });
   builder.call("umask", [param("umask")]);
-  signals(builder);
+  defaultSignals(builder);
   for (const name of options.rlimits) {
     builder.call("prlimit64", [
       0,
@@ -252,15 +196,4 @@ function action(builder: ProgramBuilder, options: ActionProgramOptions): void {
     });
   }
   failure(builder, "action");
-}
-
-/** Nothing blocked, nothing ignored: both would survive execve, and a host may ignore SIGPIPE or SIGHUP. */
-function signals(builder: ProgramBuilder): void {
-  const defaults = builder.room(32, "SIG_DFL");
-  for (let signal = 1; signal <= SIGNAL_COUNT; signal++) {
-    if (signal === linux.SIGKILL || signal === linux.SIGSTOP) continue;
-    builder.call("rt_sigaction", [signal, defaults, 0, SIGSET_BYTES], { name: `rt_sigaction ${signal}` });
-  }
-  const empty = builder.room(SIGSET_BYTES, "[]");
-  builder.call("rt_sigprocmask", [named(linux.SIG_SETMASK, "SIG_SETMASK"), empty, 0, SIGSET_BYTES]);
 }

@@ -108,6 +108,8 @@ export class ProgramBuilder {
   readonly #ops: Op[] = [];
   readonly #labels = new Map<string, number>();
   readonly #data: number[] = [];
+  readonly #words: Word[] = [];
+  readonly #externals = new Map<string, number>();
   /** Which process the following operations run in, for messages. */
   role = "main";
   /** Label of the handler of errors for the operations that name none. */
@@ -152,15 +154,60 @@ export class ProgramBuilder {
     return this.bytes(encoder.encode(content + "\0"), JSON.stringify(content));
   }
 
+  /** Adds 64-bit words: numbers, and addresses of what is in the data segment already. */
+  words(content: readonly (number | DataRef)[], text: string): DataRef {
+    const ref = this.bytes(new Uint8Array(content.length * 8), text);
+    content.forEach((value, index) => this.#words.push({ at: ref.offset + index * 8, value }));
+    return ref;
+  }
+
   /** Adds room for a result. */
   room(sizeBytes: number, text: string): DataRef {
     return this.bytes(new Uint8Array(sizeBytes), text);
   }
 
-  /** Lays the program out. */
-  build(): Program {
-    return new Program(this.#arch, this.#ops, this.#labels, Uint8Array.from(this.#data));
+  /** Names an operation of another program, which is in the same memory when this one runs. */
+  external(name: string, address: number): void {
+    if (this.#externals.has(name)) throw new Error(`External label ${name} is taken`);
+    this.#externals.set(name, address);
   }
+
+  /** Lays the program out as an executable. */
+  build(): Program {
+    return this.#program(EXECUTABLE);
+  }
+
+  /**
+   * Lays the program out without headers and code, to be mapped at `address` by a program that runs already and goes on
+   * at its first operation, {@linkcode firstOperation}. Faults are recorded where that program records its own.
+   */
+  buildMapped(address: number): Program {
+    return this.#program({ fileStart: 0, address });
+  }
+
+  #program(place: Place): Program {
+    const data = Uint8Array.from(this.#data);
+    return new Program(this.#arch, this.#ops, this.#labels, data, this.#words, place, this.#externals);
+  }
+}
+
+/** Where a program's data, which begins with its table, is in its file and in memory. */
+interface Place {
+  readonly fileStart: number;
+  readonly address: number;
+}
+
+/** A 64-bit word of the data segment. */
+interface Word {
+  readonly at: number;
+  readonly value: number | DataRef;
+}
+
+const EXECUTABLE: Place = { fileStart: DATA_OFFSET, address: DATA_ADDRESS };
+
+/** Address of the first operation of a program whose data is mapped at `address`. */
+export function firstOperation(address: number): number {
+  return address + TABLE_OFFSET;
 }
 
 interface Patch {
@@ -179,43 +226,63 @@ export class Program {
   readonly labels: ReadonlyMap<string, number>;
   readonly #template: Uint8Array<ArrayBuffer>;
   readonly #patches: readonly Patch[];
+  readonly #place: Place;
+  readonly #externals: ReadonlyMap<string, number>;
 
-  /** Lays out; use {@linkcode ProgramBuilder.build}. */
-  constructor(arch: Arch, ops: readonly Op[], labels: ReadonlyMap<string, number>, data: Uint8Array) {
+  /** Lays out; use {@linkcode ProgramBuilder.build} or {@linkcode ProgramBuilder.buildMapped}. */
+  constructor(
+    arch: Arch,
+    ops: readonly Op[],
+    labels: ReadonlyMap<string, number>,
+    data: Uint8Array,
+    words: readonly Word[],
+    place: Place,
+    externals: ReadonlyMap<string, number>,
+  ) {
     this.arch = arch;
     this.ops = ops;
     this.labels = labels;
+    this.#place = place;
+    this.#externals = externals;
     const dataAt = TABLE_OFFSET + ops.length * OP_BYTES;
-    const template = new Uint8Array(DATA_OFFSET + dataAt + data.length);
-    const code = interpreterCode(arch, DATA_ADDRESS + TABLE_OFFSET, DATA_ADDRESS);
-    writeElf(template, arch, code);
-    template.set(data, DATA_OFFSET + dataAt);
+    const template = new Uint8Array(place.fileStart + dataAt + data.length);
+    if (place === EXECUTABLE) {
+      writeElf(template, arch, interpreterCode(arch, firstOperation(DATA_ADDRESS), DATA_ADDRESS));
+    }
+    template.set(data, place.fileStart + dataAt);
     this.#template = template;
-    this.#patches = this.#layOut(new DataView(template.buffer), dataAt);
+    const view = new DataView(template.buffer);
+    for (const { at, value } of words) {
+      const address = typeof value === "number" ? value : place.address + dataAt + value.offset;
+      setInt64(view, place.fileStart + dataAt + at, address);
+    }
+    this.#patches = this.#layOut(view, dataAt);
   }
 
-  /** The machine code alone. */
+  /** The machine code alone; none if it is to be mapped. */
   get code(): Uint8Array {
-    return this.#template.subarray(CODE_OFFSET, DATA_OFFSET);
+    return this.#place === EXECUTABLE ? this.#template.subarray(CODE_OFFSET, DATA_OFFSET) : new Uint8Array();
   }
 
   /** The operation at an address of the fault record, or undefined. */
   opAt(address: number): Op | undefined {
-    const offset = address - DATA_ADDRESS - TABLE_OFFSET;
+    const offset = address - firstOperation(this.#place.address);
     return offset % OP_BYTES === 0 ? this.ops[offset / OP_BYTES] : undefined;
   }
 
   #address(label: string, index: number): number {
+    const external = this.#externals.get(label);
+    if (external !== undefined) return external;
     const target = label === "next" ? index + 1 : this.labels.get(label);
     if (target === undefined || target >= this.ops.length) {
       throw new Error(`Operation ${index} (${this.ops[index].name}) goes to ${label}, which is not there`);
     }
-    return DATA_ADDRESS + TABLE_OFFSET + target * OP_BYTES;
+    return firstOperation(this.#place.address) + target * OP_BYTES;
   }
 
   #storeAddress(store: NonNullable<Op["store"]>, index: number, dataAt: number): number {
     if (store.kind === "named") return store.value;
-    if (store.kind === "data") return DATA_ADDRESS + dataAt + store.offset;
+    if (store.kind === "data") return this.#place.address + dataAt + store.offset;
     const field = store.field === "equals" ? OP.equals : OP.args + store.field * 8;
     return this.#address(store.label, index) + field;
   }
@@ -223,18 +290,18 @@ export class Program {
   #layOut(view: DataView, dataAt: number): readonly Patch[] {
     const patches: Patch[] = [];
     this.ops.forEach((op, index) => {
-      const at = DATA_OFFSET + TABLE_OFFSET + index * OP_BYTES;
+      const at = this.#place.fileStart + TABLE_OFFSET + index * OP_BYTES;
       setUint64(view, at + OP.number, this.arch.syscalls[op.syscall]);
       op.args.forEach((arg, position) => {
         const argAt = at + OP.args + position * 8;
         if (typeof arg === "number") setInt64(view, argAt, arg);
         else if (arg.kind === "named") setInt64(view, argAt, arg.value);
-        else if (arg.kind === "data") setUint64(view, argAt, DATA_ADDRESS + dataAt + arg.offset);
+        else if (arg.kind === "data") setUint64(view, argAt, this.#place.address + dataAt + arg.offset);
         else patches.push({ at: argAt, name: arg.name });
       });
       // A terminal operation (exit_group) goes back to itself: there is no way to run off the end of the table.
       const terminal = op.syscall === "exit_group";
-      const self = DATA_ADDRESS + TABLE_OFFSET + index * OP_BYTES;
+      const self = firstOperation(this.#place.address) + index * OP_BYTES;
       setUint64(view, at + OP.onError, terminal ? self : this.#address(op.onError, index));
       setUint64(view, at + OP.next, terminal ? self : this.#address(op.next, index));
       if (op.onEqual === undefined) {
@@ -250,7 +317,7 @@ export class Program {
   }
 
   /**
-   * The executable image with `values` for the parameters.
+   * The image with `values` for the parameters.
    *
    * @throws {BrokkrError} INVALID_ARGUMENT when they take more than {@linkcode MAX_PARAMETER_BYTES}.
    */
@@ -260,7 +327,8 @@ export class Program {
     const image = new Uint8Array(start + most);
     image.set(this.#template);
     const view = new DataView(image.buffer);
-    const writer = new ParameterWriter(image, view, (start + 7) & ~7);
+    const toAddress = this.#place.address - this.#place.fileStart;
+    const writer = new ParameterWriter(image, view, (start + 7) & ~7, toAddress);
     const resolved = new Map<string, number>();
     for (const { at, name } of this.#patches) {
       let value = resolved.get(name);
@@ -272,7 +340,7 @@ export class Program {
       }
       setInt64(view, at, value);
     }
-    setDataSegmentBytes(view, writer.end - DATA_OFFSET);
+    if (this.#place === EXECUTABLE) setDataSegmentBytes(view, writer.end - DATA_OFFSET);
     return image.subarray(0, writer.end);
   }
 }
@@ -306,13 +374,16 @@ function maxBytes(values: Readonly<Record<string, ParameterValue>>): number {
 class ParameterWriter {
   readonly #image: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
+  /** What turns an offset in the image into its address. */
+  readonly #toAddress: number;
   /** Where the next value goes. */
   end: number;
 
-  constructor(image: Uint8Array<ArrayBuffer>, view: DataView, start: number) {
+  constructor(image: Uint8Array<ArrayBuffer>, view: DataView, start: number, toAddress: number) {
     this.#image = image;
     this.#view = view;
     this.end = start;
+    this.#toAddress = toAddress;
   }
 
   write(value: ParameterValue): number {
@@ -323,7 +394,7 @@ class ParameterWriter {
       const at = this.end;
       this.#image.set(value, at);
       this.end += value.length;
-      return address(at);
+      return at + this.#toAddress;
     }
     const strings = value.map((item) => this.#string(item));
     this.end = (this.end + 7) & ~7;
@@ -333,16 +404,12 @@ class ParameterWriter {
       this.end += 8;
     }
     this.end += 8; // the null pointer that ends the list
-    return address(at);
+    return at + this.#toAddress;
   }
 
   #string(value: string): number {
     const at = this.end;
     this.end += encoder.encodeInto(value, this.#image.subarray(at)).written + 1;
-    return address(at);
+    return at + this.#toAddress;
   }
-}
-
-function address(fileOffset: number): number {
-  return DATA_ADDRESS + fileOffset - DATA_OFFSET;
 }

@@ -35,12 +35,17 @@ const OFFSET = {
   status: 80,
   /** struct rusage, 144 bytes. */
   rusage: 88,
-  end: 232,
+  /** Process id of the outer process, host's numbering, where it tells it itself. */
+  outerPid: 232,
+  end: 240,
 } as const;
 
 /** Addresses of the page's fields, for programs. */
 export const RESULT: Readonly<
-  Record<"page" | "initPid" | "initReaped" | "actionPid" | "finished" | "status" | "rusage", Named>
+  Record<
+    "page" | "initPid" | "initReaped" | "actionPid" | "finished" | "status" | "rusage" | "outerPid",
+    Named
+  >
 > = {
   page: named(RESULT_ADDRESS, "result"),
   initPid: named(RESULT_ADDRESS + OFFSET.initPid, "result.initPid"),
@@ -49,6 +54,7 @@ export const RESULT: Readonly<
   finished: named(RESULT_ADDRESS + OFFSET.finished, "result.finished"),
   status: named(RESULT_ADDRESS + OFFSET.status, "result.status"),
   rusage: named(RESULT_ADDRESS + OFFSET.rusage, "result.rusage"),
+  outerPid: named(RESULT_ADDRESS + OFFSET.outerPid, "result.outerPid"),
 };
 
 /** Where in the memfd the fault record of a role belongs. */
@@ -70,6 +76,8 @@ export interface Fault {
 export interface ResultPage {
   /** Steps that failed, innermost process first. */
   readonly faults: readonly Fault[];
+  /** The outer process where it says so itself; 0 before. */
+  readonly outerPid: number;
   /** Host process id of the namespace's PID 1; 0 if there is none. */
   readonly initPid: number;
   /** Whether that was waited for. */
@@ -102,6 +110,7 @@ export function readResultPage(fd: number): ResultPage {
   const timeMs = (offset: number) => int64(offset) * 1000 + int64(offset + 8) / 1000;
   return {
     faults,
+    outerPid: view.getInt32(OFFSET.outerPid, true),
     initPid: view.getInt32(OFFSET.initPid, true),
     initReaped: int64(OFFSET.initReaped) !== 0,
     actionPid: view.getInt32(OFFSET.actionPid, true),
