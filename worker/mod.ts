@@ -22,5 +22,7 @@ export * from "./materializer.ts";
 export * from "./metadata.ts";
 export * from "./program_lookup.ts";
 export * from "./runner.ts";
+export * from "./sandbox_environment.ts";
+export * from "./sandbox_policy.ts";
 export * from "./store.ts";
 export * from "./worker.ts";
