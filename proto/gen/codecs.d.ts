@@ -26,6 +26,8 @@ export const Resources: StaticMessage;
 export const ResultAck: StaticMessage;
 export const ResumeWorkerRequest: StaticMessage;
 export const ResumeWorkerResponse: StaticMessage;
+export const SandboxGrant: StaticMessage;
+export const SandboxTerms: StaticMessage;
 export const StageUpdate: StaticMessage;
 export const StoreStat: StaticMessage;
 export const Welcome: StaticMessage;

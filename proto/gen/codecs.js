@@ -1259,6 +1259,9 @@ export const Hello = (() => {
    writer.uint32(82).string(message.softwareVersion);
   if (message.leaving != null && message.leaving !== false)
    writer.uint32(88).bool(message.leaving);
+  if (message.sandboxGrants != null && message.sandboxGrants.length)
+   for (let i = 0; i < message.sandboxGrants.length; ++i)
+    SandboxGrant.encode(message.sandboxGrants[i], writer.uint32(98).fork(), _depth + 1).ldelim();
   return writer;
  };
  Hello.decode = function (reader, length, _end, _depth, _target) {
@@ -1355,6 +1358,14 @@ export const Hello = (() => {
      message.leaving = reader.bool();
      continue;
     }
+   case 12: {
+     if (wireType !== 2)
+      break;
+     if (!(message.sandboxGrants && message.sandboxGrants.length))
+      message.sandboxGrants = [];
+     message.sandboxGrants.push(SandboxGrant.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -1367,7 +1378,7 @@ export const Hello = (() => {
    throw Error("missing end group");
   return message;
  };
- Hello.make = () => ({ protocolVersion: 0, minProtocolVersion: 0, features: $none, workerId: "", slots: 0, environment: "", liveLeases: $none, softwareVersion: "", leaving: false });
+ Hello.make = () => ({ protocolVersion: 0, minProtocolVersion: 0, features: $none, workerId: "", slots: 0, environment: "", liveLeases: $none, softwareVersion: "", leaving: false, sandboxGrants: $none });
  return Hello;
 })();
 export const Lease = (() => {
@@ -1868,6 +1879,11 @@ export const Phase = (() => {
 })();
 export const ResourceUsage = (() => {
  const ResourceUsage = {};
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
  ResourceUsage.encode = function (message, writer, _depth) {
   if (_depth === undefined)
    _depth = 0;
@@ -1891,6 +1907,20 @@ export const ResourceUsage = (() => {
    writer.uint32(64).int64(message.inputFetchedBlobs);
   if (message.isolation != null && message.isolation !== "")
    writer.uint32(74).string(message.isolation);
+  if (message.memoryPeakBytes != null)
+   writer.uint32(80).int64(message.memoryPeakBytes);
+  if (message.pidsPeak != null)
+   writer.uint32(88).int64(message.pidsPeak);
+  if (message.ioReadBytes != null)
+   writer.uint32(96).int64(message.ioReadBytes);
+  if (message.ioWriteBytes != null)
+   writer.uint32(104).int64(message.ioWriteBytes);
+  if (message.cpuThrottled != null)
+   Duration.encode(message.cpuThrottled, writer.uint32(114).fork(), _depth + 1).ldelim();
+  if (message.pidsRefused != null)
+   writer.uint32(120).int64(message.pidsRefused);
+  if (message.sandbox != null)
+   SandboxTerms.encode(message.sandbox, writer.uint32(130).fork(), _depth + 1).ldelim();
   return writer;
  };
  ResourceUsage.decode = function (reader, length, _end, _depth, _target) {
@@ -1969,6 +1999,53 @@ export const ResourceUsage = (() => {
      if (wireType !== 2)
       break;
      message.isolation = reader.string();
+     continue;
+    }
+   case 10: {
+     if (wireType !== 0)
+      break;
+     message.memoryPeakBytes = reader.int64();
+     message._memoryPeakBytes = "memoryPeakBytes";
+     continue;
+    }
+   case 11: {
+     if (wireType !== 0)
+      break;
+     message.pidsPeak = reader.int64();
+     message._pidsPeak = "pidsPeak";
+     continue;
+    }
+   case 12: {
+     if (wireType !== 0)
+      break;
+     message.ioReadBytes = reader.int64();
+     message._ioReadBytes = "ioReadBytes";
+     continue;
+    }
+   case 13: {
+     if (wireType !== 0)
+      break;
+     message.ioWriteBytes = reader.int64();
+     message._ioWriteBytes = "ioWriteBytes";
+     continue;
+    }
+   case 14: {
+     if (wireType !== 2)
+      break;
+     message.cpuThrottled = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.cpuThrottled);
+     continue;
+    }
+   case 15: {
+     if (wireType !== 0)
+      break;
+     message.pidsRefused = reader.int64();
+     message._pidsRefused = "pidsRefused";
+     continue;
+    }
+   case 16: {
+     if (wireType !== 2)
+      break;
+     message.sandbox = SandboxTerms.decode(reader, reader.length(), undefined, _depth + 1, message.sandbox);
      continue;
     }
    }
@@ -2222,6 +2299,235 @@ export const ResumeWorkerResponse = (() => {
  };
  ResumeWorkerResponse.make = () => ({});
  return ResumeWorkerResponse;
+})();
+export const SandboxGrant = (() => {
+ const SandboxGrant = {};
+ SandboxGrant.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.name != null && message.name !== "")
+   writer.uint32(10).string(message.name);
+  if (message.words != null && message.words.length)
+   for (let i = 0; i < message.words.length; ++i)
+    writer.uint32(18).string(message.words[i]);
+  if (message.most != null && (typeof message.most === "object" ? message.most.low || message.most.high : message.most !== 0))
+   writer.uint32(24).int64(message.most);
+  return writer;
+ };
+ SandboxGrant.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || SandboxGrant.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.name = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     if (!(message.words && message.words.length))
+      message.words = [];
+     message.words.push(reader.string());
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.most = reader.int64();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ SandboxGrant.make = () => ({ name: "", words: $none, most: 0 });
+ return SandboxGrant;
+})();
+export const SandboxTerms = (() => {
+ const SandboxTerms = {};
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
+ SandboxTerms.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.network != null && message.network !== "")
+   writer.uint32(10).string(message.network);
+  if (message.writableLayer != null && message.writableLayer !== "")
+   writer.uint32(18).string(message.writableLayer);
+  if (message.writableLayerBytes != null && (typeof message.writableLayerBytes === "object" ? message.writableLayerBytes.low || message.writableLayerBytes.high : message.writableLayerBytes !== 0))
+   writer.uint32(24).int64(message.writableLayerBytes);
+  if (message.writableLayerInodes != null && (typeof message.writableLayerInodes === "object" ? message.writableLayerInodes.low || message.writableLayerInodes.high : message.writableLayerInodes !== 0))
+   writer.uint32(32).int64(message.writableLayerInodes);
+  if (message.writableLayerExceeded != null && message.writableLayerExceeded !== false)
+   writer.uint32(40).bool(message.writableLayerExceeded);
+  if (message.memoryLimitBytes != null)
+   writer.uint32(48).int64(message.memoryLimitBytes);
+  if (message.pidsLimit != null)
+   writer.uint32(56).int64(message.pidsLimit);
+  if (message.cpuLimitMillis != null)
+   writer.uint32(64).int64(message.cpuLimitMillis);
+  if (message.ioReadLimitBytes != null)
+   writer.uint32(72).int64(message.ioReadLimitBytes);
+  if (message.ioWriteLimitBytes != null)
+   writer.uint32(80).int64(message.ioWriteLimitBytes);
+  if (message.aslrOff != null && message.aslrOff !== false)
+   writer.uint32(88).bool(message.aslrOff);
+  if (message.rdtscOff != null && message.rdtscOff !== false)
+   writer.uint32(96).bool(message.rdtscOff);
+  return writer;
+ };
+ SandboxTerms.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || SandboxTerms.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.network = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.writableLayer = reader.string();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.writableLayerBytes = reader.int64();
+     continue;
+    }
+   case 4: {
+     if (wireType !== 0)
+      break;
+     message.writableLayerInodes = reader.int64();
+     continue;
+    }
+   case 5: {
+     if (wireType !== 0)
+      break;
+     message.writableLayerExceeded = reader.bool();
+     continue;
+    }
+   case 6: {
+     if (wireType !== 0)
+      break;
+     message.memoryLimitBytes = reader.int64();
+     message._memoryLimitBytes = "memoryLimitBytes";
+     continue;
+    }
+   case 7: {
+     if (wireType !== 0)
+      break;
+     message.pidsLimit = reader.int64();
+     message._pidsLimit = "pidsLimit";
+     continue;
+    }
+   case 8: {
+     if (wireType !== 0)
+      break;
+     message.cpuLimitMillis = reader.int64();
+     message._cpuLimitMillis = "cpuLimitMillis";
+     continue;
+    }
+   case 9: {
+     if (wireType !== 0)
+      break;
+     message.ioReadLimitBytes = reader.int64();
+     message._ioReadLimitBytes = "ioReadLimitBytes";
+     continue;
+    }
+   case 10: {
+     if (wireType !== 0)
+      break;
+     message.ioWriteLimitBytes = reader.int64();
+     message._ioWriteLimitBytes = "ioWriteLimitBytes";
+     continue;
+    }
+   case 11: {
+     if (wireType !== 0)
+      break;
+     message.aslrOff = reader.bool();
+     continue;
+    }
+   case 12: {
+     if (wireType !== 0)
+      break;
+     message.rdtscOff = reader.bool();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ SandboxTerms.make = () => ({ network: "", writableLayer: "", writableLayerBytes: 0, writableLayerInodes: 0, writableLayerExceeded: false, aslrOff: false, rdtscOff: false });
+ return SandboxTerms;
 })();
 export const StageUpdate = (() => {
  const StageUpdate = {};

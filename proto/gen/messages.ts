@@ -404,6 +404,11 @@ export interface Hello {
   softwareVersion: string;
   /** It has said Goodbye before, on another stream. */
   leaving: boolean;
+  /**
+   * What actions may ask of its sandbox by platform properties that it does not offer in platform. None without a
+   * sandbox.
+   */
+  sandboxGrants: readonly SandboxGrant[];
 }
 
 /** Encodes and decodes brokkr.v1.Hello. */
@@ -512,7 +517,7 @@ export interface ResourceUsage {
   cpuUser?: Duration;
   /** Processor time in the kernel. */
   cpuSystem?: Duration;
-  /** Largest resident set of any one process, in bytes. */
+  /** Largest resident set of any one process, in bytes. See memory_peak_bytes for all of them together. */
   maxRssBytes: number;
   /** True when the kernel killed it for memory. */
   outOfMemory: boolean;
@@ -526,6 +531,20 @@ export interface ResourceUsage {
   inputFetchedBlobs: number;
   /** What isolated the action: "none", or the sandbox's name. */
   isolation: string;
+  /** Most memory at one time, in bytes: of processes, of files in memory, and of the page cache charged to it. */
+  memoryPeakBytes?: number;
+  /** Most processes and threads at one time. */
+  pidsPeak?: number;
+  /** Bytes read from disks. */
+  ioReadBytes?: number;
+  /** Bytes written to disks. */
+  ioWriteBytes?: number;
+  /** Time in which it wanted to run and was held back by its limit of processor time. Absent when it was not counted. */
+  cpuThrottled?: Duration;
+  /** How often a process or thread was refused for the limit on them. */
+  pidsRefused?: number;
+  /** What it ran under. Absent without a sandbox. */
+  sandbox?: SandboxTerms;
 }
 
 /** Encodes and decodes brokkr.v1.ResourceUsage. */
@@ -570,6 +589,53 @@ export interface ResumeWorkerResponse {
 
 /** Encodes and decodes brokkr.v1.ResumeWorkerResponse. */
 export const ResumeWorkerResponseCodec: Codec<ResumeWorkerResponse, Init<ResumeWorkerResponse>> = messageCodec<ResumeWorkerResponse>("brokkr.v1.ResumeWorkerResponse", statics.ResumeWorkerResponse);
+
+/**
+ * What a worker grants of one platform property that asks something of the sandbox: one of some words, or an amount. An
+ * action that asks for more than any worker grants goes to one that knows the property, which refuses it in words.
+ */
+export interface SandboxGrant {
+  /** Such as "network" or "memory". */
+  name: string;
+  /** Words that are granted, such as "none" and "loopback". None for an amount. */
+  words: readonly string[];
+  /** Greatest amount granted: bytes of memory and disk, thousandths of a processor for cpu, a number of pids. 0 for words. */
+  most: number;
+}
+
+/** Encodes and decodes brokkr.v1.SandboxGrant. */
+export const SandboxGrantCodec: Codec<SandboxGrant, Init<SandboxGrant>> = messageCodec<SandboxGrant>("brokkr.v1.SandboxGrant", statics.SandboxGrant);
+
+/** What an action got of the sandbox: the operator's limits, and what it asked for itself by platform properties. */
+export interface SandboxTerms {
+  /** Its network: "none", "loopback" or "host". */
+  network: string;
+  /** Where what it wrote was kept: "memory" or "disk". */
+  writableLayer: string;
+  /** Most bytes of that layer. */
+  writableLayerBytes: number;
+  /** Most files, directories and links in it; 0 for no limit. */
+  writableLayerInodes: number;
+  /** True when it was killed because its layer on disk outgrew its limit. */
+  writableLayerExceeded: boolean;
+  /** Most memory, in bytes. */
+  memoryLimitBytes?: number;
+  /** Most processes and threads. */
+  pidsLimit?: number;
+  /** Most processor time, in thousandths of a processor. */
+  cpuLimitMillis?: number;
+  /** Most bytes read from disks in a second. */
+  ioReadLimitBytes?: number;
+  /** Most bytes written to disks in a second. */
+  ioWriteLimitBytes?: number;
+  /** True when addresses were not randomized. */
+  aslrOff: boolean;
+  /** True when the processor's time stamp could not be read. */
+  rdtscOff: boolean;
+}
+
+/** Encodes and decodes brokkr.v1.SandboxTerms. */
+export const SandboxTermsCodec: Codec<SandboxTerms, Init<SandboxTerms>> = messageCodec<SandboxTerms>("brokkr.v1.SandboxTerms", statics.SandboxTerms);
 
 /** Where an action is. Sent when the stage begins. */
 export interface StageUpdate {
