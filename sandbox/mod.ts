@@ -18,6 +18,8 @@ export { errnoName, SyscallError } from "./errno.ts";
 export { type FileStat, type FileType } from "./file_calls.ts";
 export { createFile, type CreateFileOptions, linkFile, setMtime } from "./file_tools.ts";
 export { type PathLike } from "./_libc.ts";
+export { checkHost, type HostCheckOptions } from "./host_check.ts";
+export { type Finding, type FindingLevel, hostReport, isFunctional } from "./host_finding.ts";
 export {
   DEFAULT_OUTPUT_LIMIT_BYTES,
   type LaunchOptions,

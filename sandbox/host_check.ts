@@ -1,0 +1,89 @@
+/**
+ * Asks this host whether actions can be isolated on it, by trying each thing that the sandbox is made of.
+ *
+ * Nothing of the host is changed: what is tried is tried in processes of their own, within namespaces that end with
+ * them, and in a directory that is removed.
+ *
+ * @module
+ */
+
+import {
+  checkArchitecture,
+  checkCalls,
+  checkKernel,
+  checkMemfd,
+  checkSeccomp,
+  readSetting,
+} from "./_host_kernel.ts";
+import {
+  checkMountAttributes,
+  checkNamespaces,
+  checkOverlay,
+  checkProc,
+  checkUserNamespaces,
+} from "./_host_namespaces.ts";
+import { checkCapabilities, checkClock, checkIds, checkLimits, checkMemory } from "./_host_resources.ts";
+import { checkStorage } from "./_host_storage.ts";
+import type { Finding } from "./host_finding.ts";
+import { DEFAULT_UID_BASE } from "./sandbox_options.ts";
+
+/** What {@linkcode checkHost} is to look at. */
+export interface HostCheckOptions {
+  /** The worker's data directory; it need not be there yet. */
+  readonly dataDir: string;
+  /** How many actions the worker will run at once; one by default. */
+  readonly slots?: number;
+  /** As root: user and group id of the first slot. */
+  readonly uidBase?: number;
+}
+
+/**
+ * Checks this host, one finding for each requirement, in the order in which they build on one another. What is worth
+ * knowing only once something else works is left out when that does not.
+ *
+ * @example
+ * ```ts
+ * import { checkHost, hostReport } from "@brokkr/sandbox";
+ * const dataDir = await Deno.makeTempDir();
+ * const findings = await checkHost({ dataDir });
+ * console.log(hostReport(findings));
+ * await Deno.remove(dataDir);
+ * ```
+ */
+export async function checkHost(options: HostCheckOptions): Promise<readonly Finding[]> {
+  const root = Deno.uid() === 0;
+  const uidBase = options.uidBase ?? DEFAULT_UID_BASE;
+  const slots = options.slots ?? 1;
+  const architecture = checkArchitecture(Deno.build.os, Deno.build.arch);
+  const findings: Finding[] = [architecture];
+  if (architecture.level === "FAIL") return findings;
+  findings.push(checkKernel(Deno.osRelease(), root));
+  const memfd = await checkMemfd();
+  findings.push(memfd);
+  if (memfd.level === "OK") findings.push(...await tried(root));
+  if (root) {
+    findings.push(checkCapabilities(readSetting("/proc/self/status") ?? ""));
+    findings.push(checkIds(
+      {
+        uidMap: readSetting("/proc/self/uid_map") ?? "",
+        passwd: readSetting("/etc/passwd") ?? "",
+      },
+      uidBase,
+      slots,
+    ));
+  }
+  findings.push(...await checkStorage(options.dataDir, { root, uidBase }));
+  findings.push(...checkLimits(root), ...checkMemory(), checkClock(Date.now()));
+  return findings;
+}
+
+/** What is tried in processes of their own. */
+async function tried(root: boolean): Promise<readonly Finding[]> {
+  const findings = [await checkCalls(), await checkSeccomp()];
+  const user = await checkUserNamespaces(root);
+  findings.push(user);
+  if (user.level !== "OK") return findings;
+  findings.push(...await checkNamespaces(), ...await checkProc(), ...await checkOverlay());
+  findings.push(await checkMountAttributes());
+  return findings;
+}
