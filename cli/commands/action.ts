@@ -68,6 +68,7 @@ export function recordText(record: ActionRecord): string {
     ["correlated", plainText(record.requestMetadata?.correlatedInvocationsId ?? "")],
     ["trace", plainText(record.traceId)],
     ["used", usageText(record.usage)],
+    ["sandbox", record.usage === undefined ? "" : sandboxText(record.usage)],
   ];
   return table(rows.filter(([, value]) => value !== "")) + phasesText(record);
 }
@@ -115,12 +116,47 @@ function usageText(usage: ResourceUsage | undefined): string {
   const parts = [
     `${humanDuration(durationMs(usage.cpuUser))} user`,
     `${humanDuration(durationMs(usage.cpuSystem))} system`,
-    `${humanSize(usage.maxRssBytes)} memory`,
+    // All of its processes together, where that was counted.
+    `${humanSize(usage.memoryPeakBytes ?? usage.maxRssBytes)} memory`,
+    ...countedText(usage),
     `${humanSize(usage.inputFetchedBytes)} of inputs fetched`,
   ];
   if (usage.outOfMemory) parts.push("out of memory");
+  if (usage.sandbox?.writableLayerExceeded) parts.push("more written than its writable layer may hold");
   if (usage.isolation !== "") parts.push(`isolation ${plainText(usage.isolation)}`);
   return parts.join(", ");
+}
+
+/** What control groups counted, as far as they did. */
+function countedText(usage: ResourceUsage): string[] {
+  const { pidsPeak, pidsRefused = 0, ioReadBytes, ioWriteBytes, cpuThrottled } = usage;
+  const throttledMs = durationMs(cpuThrottled);
+  return [
+    ...(pidsPeak === undefined ? [] : [`${pidsPeak} ${pidsPeak === 1 ? "process" : "processes"}`]),
+    ...(pidsRefused === 0 ? [] : [`${pidsRefused} more refused`]),
+    ...(ioReadBytes === undefined ? [] : [`${humanSize(ioReadBytes)} read`]),
+    ...(ioWriteBytes === undefined ? [] : [`${humanSize(ioWriteBytes)} written`]),
+    ...(throttledMs === 0 ? [] : [`held back for ${humanDuration(throttledMs)}`]),
+  ];
+}
+
+/** What the action ran under. */
+function sandboxText({ sandbox }: ResourceUsage): string {
+  if (sandbox === undefined) return "";
+  const { memoryLimitBytes, pidsLimit, cpuLimitMillis, ioReadLimitBytes, ioWriteLimitBytes } = sandbox;
+  const inodes = sandbox.writableLayerInodes === 0 ? "" : ` and ${sandbox.writableLayerInodes} files`;
+  const layer = `up to ${humanSize(sandbox.writableLayerBytes)}${inodes} written to`;
+  return plainText([
+    `network ${sandbox.network}`,
+    `${layer} ${sandbox.writableLayer}`,
+    ...(memoryLimitBytes === undefined ? [] : [`at most ${humanSize(memoryLimitBytes)} memory`]),
+    ...(pidsLimit === undefined ? [] : [`${pidsLimit} processes`]),
+    ...(cpuLimitMillis === undefined ? [] : [`${cpuLimitMillis / 1000} processors`]),
+    ...(ioReadLimitBytes === undefined ? [] : [`${humanSize(ioReadLimitBytes)}/s read`]),
+    ...(ioWriteLimitBytes === undefined ? [] : [`${humanSize(ioWriteLimitBytes)}/s written`]),
+    ...(sandbox.aslrOff ? ["addresses not randomized"] : []),
+    ...(sandbox.rdtscOff ? ["no rdtsc"] : []),
+  ].join(", "));
 }
 
 function phasesText(record: ActionRecord): string {
@@ -138,6 +174,17 @@ function phasesText(record: ActionRecord): string {
       bar(1, Math.max(1, Math.round(durationMs / totalMs * 40))),
   ]);
   return `phases\n${table(rows)}`; // the grid's own total is the last of them
+}
+
+/** What was not counted is absent. */
+function usageJson(usage: ResourceUsage): unknown {
+  const { cpuUser, cpuSystem, cpuThrottled, ...rest } = usage;
+  return {
+    ...rest,
+    cpuUserMs: durationMs(cpuUser),
+    cpuSystemMs: durationMs(cpuSystem),
+    ...(cpuThrottled === undefined ? {} : { cpuThrottledMs: durationMs(cpuThrottled) }),
+  };
 }
 
 function actionJson({ records, cachedResult }: GetActionResponse): unknown {
@@ -163,13 +210,7 @@ function actionJson({ records, cachedResult }: GetActionResponse): unknown {
         startMs: durationMs(start),
         durationMs: durationMs(duration),
       })),
-      usage: record.usage === undefined ? undefined : {
-        ...record.usage,
-        cpuUser: undefined,
-        cpuSystem: undefined,
-        cpuUserMs: durationMs(record.usage.cpuUser),
-        cpuSystemMs: durationMs(record.usage.cpuSystem),
-      },
+      usage: record.usage === undefined ? undefined : usageJson(record.usage),
     })),
     cachedResult: cachedResult === undefined ? undefined : {
       exitCode: cachedResult.exitCode,
