@@ -14,6 +14,8 @@ import type { ExitReport, RunningProcess } from "./runner_process.ts";
 export const SANDBOX_ID = 1000;
 /** Name of that user and group, and of the machine. */
 export const SANDBOX_NAME = "brokkr";
+/** Name of a sandbox's PID 1, by which running ones are found; 15 bytes at most. */
+export const INIT_NAME = "brokkr-init";
 /** Where the input root is, seen from inside. */
 export const WORK_PATH = "/work";
 /** First of the host's user and group ids that slots run as when the worker is root. */
