@@ -15,6 +15,8 @@ export interface ConfigFlag {
   readonly path: string;
   /** What stands for its value in help; empty for a switch. */
   readonly placeholder: string;
+  /** A switch that turns off what is on by default, such as `--no-sandbox`. */
+  readonly negated: boolean;
   /** What the key is for. */
   readonly doc: string;
   /** Whether it may be given several times. */
@@ -35,7 +37,8 @@ const SET_BY_UP = new Set(["control.data_dir", "worker.data_dir", "worker.contro
 
 /**
  * The flags of a process. A key's flag is its name in kebab case; where two sections share a name, and always for
- * `[log]`, the later section's flag carries the section's name: `--log-level`, `--worker-memory-budget`.
+ * `[log]`, the later section's flag carries the section's name: `--log-level`, `--worker-memory-budget`. That of a switch
+ * which is on by default turns it off: `--no-sandbox`.
  */
 export function configFlags(process: ProcessName): readonly ConfigFlag[] {
   const flags = new Map<string, ConfigFlag>();
@@ -43,18 +46,27 @@ export function configFlags(process: ProcessName): readonly ConfigFlag[] {
     for (const [, spec] of keysOf(section)) {
       const path = `${section}.${spec.name}`;
       if (process === "up" && SET_BY_UP.has(path)) continue;
-      const short = "--" + spec.name.replaceAll("_", "-");
+      const negated = spec.kind.placeholder === "" && spec.fallback === true;
+      const short = (negated ? "--no-" : "--") + spec.name.replaceAll("_", "-");
       const name = section === "log" || flags.has(short) ? `--${section}-${short.slice(2)}` : short;
       flags.set(name, {
         name,
         path,
         placeholder: spec.kind.placeholder,
+        negated,
         doc: spec.doc,
         repeatable: spec.kind.repeatable === true,
       });
     }
   }
   return [...flags.values()];
+}
+
+const NOT: Readonly<Record<string, string>> = { true: "false", false: "true" };
+
+/** The argument that sets a flag's key to `text`, such as `--slots=2`; `--no-sandbox=true` sets that key to `false`. */
+export function flagArgument(flag: ConfigFlag, text: string): string {
+  return `${flag.name}=${flag.negated ? NOT[text] ?? text : text}`;
 }
 
 /** What a command line said. */
@@ -93,7 +105,8 @@ export function parseConfigFlags(process: ProcessName, args: readonly string[]):
         }`,
       );
     }
-    const value = given ?? (flag?.placeholder === "" ? "true" : args[++i]);
+    const text = given ?? (flag?.placeholder === "" ? "true" : args[++i]);
+    const value = flag?.negated ? NOT[text] ?? text : text;
     if (value === undefined) throw fail(name, `a value is missing: ${name} ${flag?.placeholder ?? "FILE"}`);
     if (flag === undefined) file = value;
     else if (flag.repeatable && Object.hasOwn(flags, flag.path)) flags[flag.path] += `,${value}`;

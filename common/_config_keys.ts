@@ -11,7 +11,6 @@ import {
   endpoint,
   hostPort,
   integer,
-  type Kind,
   oneOf,
   path,
   type Properties,
@@ -19,10 +18,14 @@ import {
   size,
   text,
 } from "./_config_kinds.ts";
+import { key, type SectionSpec } from "./_config_spec.ts";
+import { sandboxKeys, type WorkerSandboxConfig } from "./_config_sandbox_keys.ts";
 import type { LogLevel } from "./log.ts";
 import { DEFAULT_ENDPOINT } from "./units.ts";
 
 export type { Properties } from "./_config_kinds.ts";
+export type { WorkerSandboxConfig } from "./_config_sandbox_keys.ts";
+export type { KeySpec, SectionSpec } from "./_config_spec.ts";
 
 /** `[client]`: how commands and the SDK reach a grid. */
 export interface ClientConfig {
@@ -68,6 +71,8 @@ export interface ControlConfig {
   readonly leaseTtlMs: number;
   /** How often workers send heartbeats, in milliseconds. */
   readonly heartbeatIntervalMs: number;
+  /** Whether workers without a sandbox are refused; `auto`: where it listens beyond loopback. */
+  readonly requireSandbox: "auto" | "always" | "never";
   /** Actions that may wait at once. */
   readonly maxQueue: number;
   /** Workers that one action may take down before it is failed. */
@@ -95,7 +100,7 @@ export interface ControlConfig {
 }
 
 /** `[worker]`: one worker. */
-export interface WorkerConfig {
+export interface WorkerConfig extends WorkerSandboxConfig {
   /** Directory of its cache and of running actions; absolute. */
   readonly dataDir: string;
   /** The control plane's endpoint. */
@@ -156,25 +161,6 @@ export interface Sections {
   readonly up: UpConfig;
   /** What all processes write to standard error. */
   readonly log: LogConfig;
-}
-
-/** One key, without its section. */
-export interface KeySpec<T> {
-  /** Name in TOML; snake case. */
-  readonly name: string;
-  /** Kind of value. */
-  readonly kind: Kind<T>;
-  /** Default as TOML would give it. */
-  readonly fallback: string | number | boolean | Readonly<Record<string, string>>;
-  /** Documentation: whole sentences. */
-  readonly doc: string;
-}
-
-/** The keys of one section. */
-export type SectionSpec<T> = { readonly [K in keyof T]: KeySpec<T[K]> };
-
-function key<T>(name: string, kind: Kind<T>, fallback: KeySpec<T>["fallback"], doc: string): KeySpec<T> {
-  return { name, kind, fallback, doc };
 }
 
 const PEM = "path of a PEM file";
@@ -302,6 +288,13 @@ const control: SectionSpec<ControlConfig> = {
     "5s",
     "How often workers are told to send heartbeats.",
   ),
+  requireSandbox: key(
+    "require_sandbox",
+    oneOf("auto", "always", "never"),
+    "auto",
+    "Refuse workers whose actions nothing isolates, and their results. auto: where `listen` is reached from other machines, " +
+      "since whoever reaches it can run commands on the workers.",
+  ),
   maxQueue: key(
     "max_queue",
     integer({ min: 1, max: 10_000_000 }),
@@ -404,6 +397,7 @@ const worker: SectionSpec<WorkerConfig> = {
   tlsCert: key("tls_cert", path(PEM), "", "Certificate that names this worker."),
   tlsKey: key("tls_key", path(PEM), "", "Key of that certificate."),
   compression,
+  ...sandboxKeys,
   shutdownGraceMs: key(
     "shutdown_grace",
     duration({ max: "1h" }),

@@ -6,6 +6,7 @@
  */
 
 import { z } from "zod";
+import { parseProcessors } from "./sandbox_properties.ts";
 import { type Parsed, parseDuration, parseEndpoint, parseHostPort, parseSize } from "./units.ts";
 
 /** One kind of value. */
@@ -153,6 +154,75 @@ export function oneOf<T extends string>(...words: readonly [T, ...T[]]): Kind<T>
     >,
     fromText: asIs,
   };
+}
+
+/** Thousandths of a processor: `1.5`, or `"1.5"`. */
+export function processors(): Kind<number> {
+  const schema = parsed("is not a number of processors, such as 2 or 0.5", parseProcessors, (raw) => {
+    return typeof raw === "number" ? parseProcessors(String(raw)) : undefined;
+  });
+  return {
+    placeholder: "NUMBER",
+    allowed: "number of processors, such as 2 or 0.5",
+    schema,
+    fromText: asIs,
+  };
+}
+
+/** Most items of a list. */
+const MAX_ITEMS = 1000;
+
+/** A list of texts, `complaint` of each of which says what is wrong with it, if anything is. Each is kept once. */
+function list<T extends string>(
+  placeholder: string,
+  allowed: string,
+  complaint: (item: string) => string | undefined,
+): Kind<readonly T[]> {
+  const schema = z.unknown().transform((raw, context): readonly T[] => {
+    const issue = (message: string) => context.addIssue({ code: "custom", message });
+    if (!Array.isArray(raw) || !raw.every((item) => typeof item === "string")) {
+      issue(`${show(raw)} is not an array of texts in quotes`);
+      return z.NEVER;
+    }
+    if (raw.length > MAX_ITEMS) issue(`has ${raw.length} items; at most ${MAX_ITEMS} are allowed`);
+    for (const item of raw.slice(0, MAX_ITEMS)) {
+      const wrong = complaint(item);
+      if (wrong !== undefined) issue(`${show(item)} ${wrong}`);
+    }
+    // Whatever had a complaint is not given out.
+    return [...new Set(raw)] as T[];
+  });
+  return {
+    placeholder,
+    allowed,
+    schema,
+    repeatable: true,
+    fromText: (text) => text === "" ? [] : text.split(","),
+  };
+}
+
+/** Any of a few words. */
+export function someOf<T extends string>(...words: readonly T[]): Kind<readonly T[]> {
+  const known: readonly string[] = words;
+  return list(
+    words.join("|"),
+    `array of any of ${words.join(", ")}`,
+    (item) => known.includes(item) ? undefined : `is not one of ${words.join(", ")}`,
+  );
+}
+
+/** Paths of the host that are seen inside a sandbox: `/path`, `/path:/inside`, or `default` for those of the system. */
+export function binds(): Kind<readonly string[]> {
+  const path = /^\/(?!.*(?:^|\/)\.\.?(?:\/|$))[^:,\p{Cc}]*$/u;
+  return list("PATH", 'array of "/path", "/path:/inside" and "default"', (item) => {
+    const [host, inside = host, ...rest] = item.split(":");
+    if (
+      item === "default" || (item.length <= 4096 && rest.length === 0 && path.test(host) && path.test(inside))
+    ) {
+      return inside === "/" ? "would hide everything else inside; name a directory below /" : undefined;
+    }
+    return 'is neither "default", nor an absolute path without .. such as /opt/tools or /opt/tools-3:/opt/tools';
+  });
 }
 
 /** `host:port` to listen on; `""` for none when `optional`. Port 0 takes any free one. */

@@ -295,6 +295,18 @@ export class Loader {
       "defaultTimeoutMs",
       "must not be longer than max_timeout",
     );
+    const most = (amount: number, max: number, property: string, key: string) => {
+      rule(
+        max === 0 || amount <= max,
+        "worker",
+        property,
+        `must be at least ${key}, or 0 for as much as that`,
+      );
+    };
+    most(worker.sandboxMemoryBytes, worker.sandboxMaxMemoryBytes, "sandboxMaxMemoryBytes", "sandbox_memory");
+    most(worker.sandboxPids, worker.sandboxMaxPids, "sandboxMaxPids", "sandbox_pids");
+    most(worker.sandboxCpuMillis, worker.sandboxMaxCpuMillis, "sandboxMaxCpuMillis", "sandbox_cpu");
+    most(worker.sandboxDiskBytes, worker.sandboxMaxDiskBytes, "sandboxMaxDiskBytes", "sandbox_disk");
   }
 }
 

@@ -32,6 +32,7 @@ export type {
   Sections,
   UpConfig,
   WorkerConfig,
+  WorkerSandboxConfig,
 } from "./_config_keys.ts";
 export type { LogLevel } from "./log.ts";
 export type { Environment } from "./_config_load.ts";
@@ -39,6 +40,7 @@ export {
   type ConfigFlag,
   configFlags,
   configHelp,
+  flagArgument,
   parseConfigFlags,
   type ParsedFlags,
   type ProcessName,
@@ -149,6 +151,7 @@ export async function loadProcessConfig(
 
 /** A default as TOML writes it. */
 function toml(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(toml).join(", ")}]`;
   return typeof value === "object" ? "{}" : JSON.stringify(value);
 }
 

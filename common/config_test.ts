@@ -6,6 +6,7 @@ import {
   configHelp,
   configKeys,
   configReference,
+  flagArgument,
   loadConfig,
   loadProcessConfig,
   parseConfigFlags,
@@ -388,6 +389,83 @@ Deno.test("parseConfigFlags reads values and switches, and names what it does no
     assertEquals(assertThrows(() => parseConfigFlags("control", args), BrokkrError).message, message);
   }
 });
+
+Deno.test("A switch that is on by default has a flag that turns it off, for a worker and for brokk up", async () => {
+  assertEquals((await fromToml("")).worker.sandbox, true);
+  assertEquals((await fromToml("[worker]\nsandbox = false\n")).worker.sandbox, false);
+  for (const process of ["worker", "up"] as const) {
+    const flag = configFlags(process).find(({ path }) => path === "worker.sandbox");
+    assertEquals([flag?.name, flag?.placeholder, flag?.negated], ["--no-sandbox", "", true]);
+    for (
+      const [arg, text] of [["", "false"], ["=true", "false"], ["=false", "true"], ["=no", "no"]] as const
+    ) {
+      assertEquals(parseConfigFlags(process, [`--no-sandbox${arg}`]).flags["worker.sandbox"], text);
+    }
+    if (flag !== undefined) {
+      for (const text of ["true", "false"]) {
+        assertEquals(parseConfigFlags(process, [flagArgument(flag, text)]).flags["worker.sandbox"], text);
+      }
+    }
+  }
+  const about = {
+    usage: "brokkr-worker",
+    about: "",
+    version: "1",
+    env: { ...HOME, BROKKR_WORKER_SANDBOX: "true" },
+  };
+  const { config } = await loadProcessConfig("worker", ["--no-sandbox"], about);
+  assertEquals(config?.worker.sandbox, false);
+});
+
+Deno.test("loadConfig reads what actions get of their sandbox", async () => {
+  const { worker } = await fromToml(`[worker]
+sandbox_binds = ["default", "/opt/tools-3:/opt/tools", "/opt/tools-3:/opt/tools"]
+sandbox_networks = ["host"]
+sandbox_memory = "2GiB"
+sandbox_max_memory = "8GiB"
+sandbox_cpu = 1.5
+sandbox_max_cpu = "2"
+sandbox_switches = []
+`);
+  assertEquals(worker.sandboxBinds, ["default", "/opt/tools-3:/opt/tools"]);
+  assertEquals(worker.sandboxNetworks, ["host"]);
+  assertEquals([worker.sandboxMemoryBytes, worker.sandboxMaxMemoryBytes], [2 ** 31, 2 ** 33]);
+  assertEquals([worker.sandboxCpuMillis, worker.sandboxMaxCpuMillis], [1500, 2000]);
+  assertEquals(worker.sandboxSwitches, []);
+  const variable = await fromToml("", { ...HOME, BROKKR_WORKER_SANDBOX_NETWORKS: "none,host" });
+  assertEquals(variable.worker.sandboxNetworks, ["none", "host"]);
+  const none = await fromToml("", { ...HOME, BROKKR_WORKER_SANDBOX_PROPERTIES: "" });
+  assertEquals(none.worker.sandboxProperties, []);
+  const { flags } = parseConfigFlags("worker", ["--sandbox-binds", "/a", "--sandbox-binds=default"]);
+  assertEquals(flags["worker.sandbox_binds"], "/a,default");
+});
+
+for (
+  const [line, says] of [
+    ['sandbox_binds = ["opt"]', '"opt" is neither "default", nor an absolute path'],
+    ['sandbox_binds = ["/a:b"]', '"/a:b" is neither'],
+    ['sandbox_binds = ["/a:/b:/c"]', "is neither"],
+    ['sandbox_binds = ["/a/../b"]', "is neither"],
+    ['sandbox_binds = ["/a/.."]', "is neither"],
+    ['sandbox_binds = ["/srv:/"]', "would hide everything else"],
+    ['sandbox_binds = ["/"]', "would hide everything else"],
+    ["sandbox_binds = [1]", "an array is not an array of texts in quotes"],
+    ['sandbox_networks = "none"', '"none" is not an array of texts in quotes'],
+    ['sandbox_networks = ["bridge"]', '"bridge" is not one of none, loopback, host'],
+    ["sandbox_cpu = -1", "-1 is not a number of processors"],
+    ['sandbox_cpu = "two"', '"two" is not a number of processors'],
+    ["sandbox_pids = 0", "0 is out of range: 16"],
+    ['sandbox_memory = "2GiB"\nsandbox_max_memory = "1GiB"', "must be at least sandbox_memory"],
+    ["sandbox_max_pids = 100", "must be at least sandbox_pids"],
+    ["sandbox_cpu = 2\nsandbox_max_cpu = 1", "must be at least sandbox_cpu"],
+    ['sandbox_disk = "2GiB"\nsandbox_max_disk = "1GiB"', "must be at least sandbox_disk"],
+  ] as const
+) {
+  Deno.test(`loadConfig refuses ${line.replace("\n", " with ")}`, async () => {
+    const error = await assertRejects(() => fromToml(`[worker]\n${line}\n`), BrokkrError);
+    assertStringIncludes(error.message, says);
+  });
+}
 
 Deno.test("loadProcessConfig names a process's own flag in a complaint", async () => {
   const about = { usage: "brokk up", about: "All of it.", version: "1.2.3", env: HOME };

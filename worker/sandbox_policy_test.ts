@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { BrokkrError, Code } from "@brokkr/common";
+import { loadConfig } from "@brokkr/common/config";
 import {
   isGranted,
   SANDBOX_PROPERTY_NAMES,
@@ -38,6 +39,16 @@ function policyOf(
 function wanted(...pairs: readonly string[]): WantedProperty[] {
   return pairs.map((pair) => ({ name: pair.split("=")[0], value: pair.split("=")[1] }));
 }
+
+Deno.test("The configuration's defaults are those of the sandbox's settings", async () => {
+  const cwd = await Deno.makeTempDir({ prefix: "brokkr-policy-" });
+  try {
+    const { worker } = await loadConfig({ env: {}, cwd });
+    assertEquals({ ...worker, ...DEFAULT_SANDBOX_SETTINGS }, worker);
+  } finally {
+    await Deno.remove(cwd);
+  }
+});
 
 Deno.test("An action that asks for nothing gets its slot's share of the machine and no network", () => {
   assertEquals(actionSandbox(policyOf(), wanted("OSFamily=linux", "Pool=big")), {

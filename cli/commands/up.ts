@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Config, type ConfigFlag, configFlags, loadConfig } from "@brokkr/common/config";
+import { type Config, type ConfigFlag, configFlags, flagArgument, loadConfig } from "@brokkr/common/config";
 import { Command, Option } from "commander";
 import { writeErr, writeOut } from "../_terminal.ts";
 import { type Grid, startGrid } from "../up/mod.ts";
@@ -18,6 +18,7 @@ Examples:
   brokk up
   brokk up --data-dir ./grid --listen 127.0.0.1:9000 --slots 4
   brokk up --workers 4 --slots 2
+  brokk up --no-sandbox
   brokk up --log-level debug
 `;
 
@@ -41,6 +42,8 @@ function givenFlags(values: Readonly<Record<string, unknown>>): Readonly<Record<
   const texts: Record<string, string> = {};
   for (const flag of configFlags("up")) {
     const value = values[asOption(flag).attributeName()];
+    // Commander gives `true` for a switch that was not turned off.
+    if (flag.negated && value === true) continue;
     if (value !== undefined) texts[flag.path] = Array.isArray(value) ? value.join(",") : String(value);
   }
   return texts;
@@ -48,15 +51,22 @@ function givenFlags(values: Readonly<Record<string, unknown>>): Readonly<Record<
 
 /** The flags of one process that pass on what was given to `brokk up`. */
 function passedOn(process: "control" | "worker", texts: Readonly<Record<string, string>>): readonly string[] {
-  return configFlags(process).flatMap(({ name, path }) =>
-    Object.hasOwn(texts, path) ? [`${name}=${texts[path]}`] : []
+  return configFlags(process).flatMap((flag) =>
+    Object.hasOwn(texts, flag.path) ? [flagArgument(flag, texts[flag.path])] : []
   );
 }
 
-/** What differs between several workers: their names, and where their pages are. */
-function ownFlags({ up, worker: { id, httpListen } }: Config, index: number): readonly string[] {
+/** Ids that each worker may use for its slots; it has no more of those. */
+const IDS_OF_A_WORKER = 4096;
+
+/** What differs between several workers: their names, where their pages are, and who their actions run as. */
+function ownFlags(
+  { up, worker: { id, httpListen, sandboxUidBase } }: Config,
+  index: number,
+): readonly string[] {
   if (up.workers <= 1 || index === 0) return [];
   return [
+    `--sandbox-uid-base=${sandboxUidBase + index * IDS_OF_A_WORKER}`,
     ...(id === "" ? [] : [`--id=${id}-${index + 1}`]),
     ...(httpListen === "" ? [] : [`--http-listen=${httpListen.replace(/:\d+$/, ":0")}`]),
   ];
