@@ -47,14 +47,16 @@ export interface LaunchOptions {
 /** Default of {@linkcode LaunchOptions.outputLimitBytes}. */
 export const DEFAULT_OUTPUT_LIMIT_BYTES = 256 * 1024 * 1024;
 
-function refuseNul(field: string, value: string): string {
+/** `value`, unless it holds a NUL. */
+export function refuseNul(field: string, value: string): string {
   if (value.includes("\0")) {
     throw invalidArgument(field, `A string for a process must not hold a NUL: ${JSON.stringify(value)}`);
   }
   return value;
 }
 
-function environment(env: LaunchOptions["env"]): string[] {
+/** An environment as execve takes it. */
+export function environmentStrings(env: LaunchOptions["env"]): string[] {
   const pairs: readonly (readonly [string, string])[] = Array.isArray(env) ? env : Object.entries(env);
   return pairs.map(([name, value]) => {
     if (name === "" || name.includes("=")) {
@@ -64,7 +66,8 @@ function environment(env: LaunchOptions["env"]): string[] {
   });
 }
 
-function rlimit(name: string, limit: Rlimit): Uint8Array {
+/** A limit as prlimit takes it. */
+export function rlimitValue(name: string, limit: Rlimit): Uint8Array {
   const word = (value: number) => {
     if (value === Infinity) return 0xffff_ffff_ffff_ffffn; // RLIM_INFINITY
     if (Number.isSafeInteger(value) && value >= 0) return BigInt(value);
@@ -92,14 +95,14 @@ export function launchParameters(options: LaunchOptions): Record<string, Paramet
   const values: Record<string, ParameterValue> = {
     executable: refuseNul("executable", options.executable),
     argv: options.argv.map((arg) => refuseNul("argv", arg)),
-    env: environment(options.env),
+    env: environmentStrings(options.env),
     cwd: refuseNul("cwd", options.cwd),
     umask: (options.umask ?? 0o022) & 0o777,
   };
   if (options.stdin !== undefined) values.stdin = refuseNul("stdin", options.stdin.path);
   for (const name of rlimitNames(options.rlimits ?? {})) {
     const limit = options.rlimits?.[name];
-    if (limit !== undefined) values[`rlimit_${name}`] = rlimit(name, limit);
+    if (limit !== undefined) values[`rlimit_${name}`] = rlimitValue(name, limit);
   }
   return values;
 }

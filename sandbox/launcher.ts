@@ -266,11 +266,16 @@ function idMaps(): Record<string, ParameterValue> {
 /** A descriptor that a child inherits. */
 function openOutput(target: OutputTarget): number {
   if ("fd" in target) return duplicate(target.fd, 3);
-  return openPath(target.path, O_WRONLY | O_CREAT | O_APPEND | currentArch().O_NOFOLLOW, 0o600);
+  return outputFile(target.path);
+}
+
+/** Opens a file for output: made unless it is there, appended to, never through a link. */
+export function outputFile(path: string, flags = 0): number {
+  return openPath(path, O_WRONLY | O_CREAT | O_APPEND | currentArch().O_NOFOLLOW | flags, 0o600);
 }
 
 /** Deno raises its own limit to the hard one, and programs that close every possible descriptor would feel it. */
-function defaultNofile(): Rlimit {
+export function defaultNofile(): Rlimit {
   const hard = getrlimit("nofile").hard;
   return { soft: Math.min(hard, DEFAULT_NOFILE), hard };
 }

@@ -32,6 +32,9 @@ export const AT_REMOVEDIR = 0x200;
 /** An empty path means the descriptor itself. */
 export const AT_EMPTY_PATH = 0x1000;
 
+/** close_range(2): not now, but at execve (kernel 5.11). */
+export const CLOSE_RANGE_CLOEXEC = 4;
+
 /** openat2(2): no crossing of /proc's magic links. */
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 /** openat2(2): no symbolic link anywhere. */
@@ -44,6 +47,13 @@ export const MFD_CLOEXEC = 1;
 /** memfd_create(2): may be executed (kernel 6.3). */
 export const MFD_EXEC = 0x10;
 
+/** memfd_create(2): may be sealed. */
+export const MFD_ALLOW_SEALING = 2;
+/** fcntl(2) */
+export const F_ADD_SEALS = 1033;
+/** {@linkcode F_ADD_SEALS}: neither sealed further, nor shrunk, grown or written. */
+export const F_SEAL_ALL = 0xf;
+
 /** fcntl(2) */
 export const F_DUPFD = 0;
 /** fcntl(2) */
@@ -55,6 +65,8 @@ export const FD_CLOEXEC = 1;
 export const PR_SET_PDEATHSIG = 1;
 /** prctl(2): whether others of the same user may look into this process. */
 export const PR_SET_DUMPABLE = 4;
+/** prctl(2): what ps shows of this process. */
+export const PR_SET_NAME = 15;
 /** prctl(2): takes a capability out of the bounding set. */
 export const PR_CAPBSET_DROP = 24;
 /** prctl(2): whether the time stamp counter may be read. */

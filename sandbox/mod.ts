@@ -14,6 +14,14 @@ export {
   OpenFile,
   utf8OrUndefined,
 } from "./beneath.ts";
+export type {
+  ActionCgroup,
+  CgroupLimits,
+  Cgroups,
+  CgroupUsage,
+  Controller,
+  MissingController,
+} from "./cgroup/mod.ts";
 export { errnoName, SyscallError } from "./errno.ts";
 export { type FileStat, type FileType } from "./file_calls.ts";
 export { createFile, type CreateFileOptions, linkFile, setMtime } from "./file_tools.ts";
@@ -27,6 +35,11 @@ export {
   type Rlimit,
 } from "./launch_options.ts";
 export { Launcher, type LauncherOptions, type LauncherProbe, probeLauncher } from "./launcher.ts";
+export { type FreeSpace } from "./mount_calls.ts";
 export { removeTree } from "./remove_tree.ts";
 export { type ExitReport, type FailedStep, type RunningProcess } from "./runner_process.ts";
 export { type Role } from "./result_page.ts";
+export * from "./sandbox_options.ts";
+export { MAX_SLOTS, Sandbox } from "./sandbox.ts";
+export * from "./sandbox_options.ts";
+export { defaultBinds } from "./template_plan.ts";

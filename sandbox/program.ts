@@ -154,8 +154,8 @@ export class ProgramBuilder {
     return this.bytes(encoder.encode(content + "\0"), JSON.stringify(content));
   }
 
-  /** Adds 64-bit words: numbers, and addresses of what is in the data segment already. */
-  words(content: readonly (number | DataRef)[], text: string): DataRef {
+  /** Adds 64-bit words: numbers, addresses of what is in the data segment already, and parameters. */
+  words(content: readonly (number | DataRef | Parameter)[], text: string): DataRef {
     const ref = this.bytes(new Uint8Array(content.length * 8), text);
     content.forEach((value, index) => this.#words.push({ at: ref.offset + index * 8, value }));
     return ref;
@@ -200,7 +200,7 @@ interface Place {
 /** A 64-bit word of the data segment. */
 interface Word {
   readonly at: number;
-  readonly value: number | DataRef;
+  readonly value: number | DataRef | Parameter;
 }
 
 const EXECUTABLE: Place = { fileStart: DATA_OFFSET, address: DATA_ADDRESS };
@@ -252,11 +252,12 @@ export class Program {
     template.set(data, place.fileStart + dataAt);
     this.#template = template;
     const view = new DataView(template.buffer);
-    for (const { at, value } of words) {
-      const address = typeof value === "number" ? value : place.address + dataAt + value.offset;
-      setInt64(view, place.fileStart + dataAt + at, address);
-    }
-    this.#patches = this.#layOut(view, dataAt);
+    this.#patches = [...this.#layOut(view, dataAt), ...this.#putWords(view, dataAt, words)];
+  }
+
+  /** Offset in the image of something in the data segment. */
+  fileOffset(ref: DataRef): number {
+    return this.#place.fileStart + TABLE_OFFSET + this.ops.length * OP_BYTES + ref.offset;
   }
 
   /** The machine code alone; none if it is to be mapped. */
@@ -285,6 +286,17 @@ export class Program {
     if (store.kind === "data") return this.#place.address + dataAt + store.offset;
     const field = store.field === "equals" ? OP.equals : OP.args + store.field * 8;
     return this.#address(store.label, index) + field;
+  }
+
+  #putWords(view: DataView, dataAt: number, words: readonly Word[]): Patch[] {
+    const patches: Patch[] = [];
+    for (const { at, value } of words) {
+      const wordAt = this.#place.fileStart + dataAt + at;
+      if (typeof value === "number") setInt64(view, wordAt, value);
+      else if (value.kind === "data") setUint64(view, wordAt, this.#place.address + dataAt + value.offset);
+      else patches.push({ at: wordAt, name: value.name });
+    }
+    return patches;
   }
 
   #layOut(view: DataView, dataAt: number): readonly Patch[] {

@@ -12,7 +12,7 @@ import { close, kill } from "./libc.ts";
 import { SIGCONT, SIGKILL, SIGSTOP } from "./linux.ts";
 import { OutputWatch } from "./output_watch.ts";
 import type { ParameterValue, Program } from "./program.ts";
-import { readResultPage, type ResultPage, type Role } from "./result_page.ts";
+import { type Fault, readResultPage, type ResultPage, type Role } from "./result_page.ts";
 
 /** A tree that is not gone this long after it was killed is reported as surviving. */
 const KILL_LIMIT_MS = 30_000;
@@ -217,7 +217,7 @@ export class ActionTree implements RunningProcess {
   }
 
   #report(page: ResultPage, survivors: number): ExitReport {
-    const failedStep = this.#failedStep(page);
+    const failedStep = stepOf(this.#parts.program, this.#parts.values, page.faults[0]);
     const base = {
       userMs: page.userMs,
       systemMs: page.systemMs,
@@ -235,33 +235,36 @@ export class ActionTree implements RunningProcess {
     if (signal !== 0) return { ...base, exitCode: 128 + signal, signal };
     return { ...base, exitCode: (status >>> 8) & 0xff };
   }
+}
 
-  #failedStep(page: ResultPage): FailedStep | undefined {
-    const fault = page.faults[0];
-    if (fault === undefined) return undefined;
-    const { program, values } = this.#parts;
-    const op = program.opAt(fault.address);
-    const name = op === undefined ? "unknown" : op.name.replace(/\$(\w+)/g, (text, key: string) => {
-      const value = values[key];
-      return typeof value === "string" ? value : text;
-    });
-    const reason = errnoName(fault.errno);
-    return {
-      name,
-      errno: fault.errno,
-      errnoName: reason,
-      role: fault.role,
-      isExec: op?.syscall === "execve",
-      message: `Sandbox step '${name}' failed: ${reason}`,
-    };
-  }
+/** What a fault record says, or undefined for none. */
+export function stepOf(
+  program: Program,
+  values: Readonly<Record<string, ParameterValue>>,
+  fault: Fault | undefined,
+): FailedStep | undefined {
+  if (fault === undefined) return undefined;
+  const op = program.opAt(fault.address);
+  const name = op === undefined ? "unknown" : op.name.replace(/\$(\w+)/g, (text, key: string) => {
+    const value = values[key];
+    return typeof value === "string" ? value : text;
+  });
+  const reason = errnoName(fault.errno);
+  return {
+    name,
+    errno: fault.errno,
+    errnoName: reason,
+    role: fault.role,
+    isExec: op?.syscall === "execve",
+    message: `Sandbox step '${name}' failed: ${reason}`,
+  };
 }
 
 /**
  * Gives the kernel time, until `ended` at most. Not the injected clock's time, which the kernel knows nothing of; and
  * unlike that clock's timers this one keeps the host from exiting before the tree is gone.
  */
-async function pause(ms: number, ended?: Promise<unknown>): Promise<void> {
+export async function pause(ms: number, ended?: Promise<unknown>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   ended?.then(() => resolve(), () => resolve());

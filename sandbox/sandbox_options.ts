@@ -33,7 +33,11 @@ export interface Bind {
 export interface SandboxOptions {
   /** How many actions run at once. As root each slot has a host user id of its own. */
   readonly slots: number;
-  /** What actions see of the host's files; {@linkcode DEFAULT_BINDS} by default. */
+  /** Directory of the host under which all layers of input roots are; it and they belong to the worker's user. */
+  readonly lowersPath: string;
+  /** Directory under which disk layers are made; none by default. It belongs to the worker's user. */
+  readonly diskPath?: string;
+  /** What actions see of the host's files; {@linkcode defaultBinds} by default. */
   readonly binds?: readonly Bind[];
   /** As root: host user and group id of the first slot; {@linkcode DEFAULT_UID_BASE} by default. */
   readonly uidBase?: number;
@@ -50,7 +54,8 @@ export type SandboxNetwork = "none" | "loopback" | "host";
 
 /**
  * Where what the action writes is kept: in memory, charged to it, or in a directory of the host's disk. The disk's
- * directory must be empty and belong to nobody else; it is on the same terms as {@linkcode SandboxRequest.lowers}.
+ * directory must be empty, below {@linkcode SandboxOptions.diskPath}, and nobody else's; its limit is looked after a few
+ * times a second, not enforced by the kernel.
  */
 export type WritableLayer =
   | { readonly kind: "memory"; readonly bytes: number; readonly inodes: number }
@@ -75,8 +80,8 @@ export interface SandboxRequest {
   /** How much of each of stdout and stderr is kept; 256 MiB by default. */
   readonly outputLimitBytes?: number;
   /**
-   * Directories of the host that lie read-only beneath {@linkcode WORK_PATH}, the uppermost first; none for an empty
-   * root. They must belong to the worker's user, and must not change while an action runs.
+   * Directories below {@linkcode SandboxOptions.lowersPath} that lie read-only beneath {@linkcode WORK_PATH}, the
+   * uppermost first; none for an empty root. They must not change while an action runs.
    */
   readonly lowers: readonly string[];
   /** Where what is written goes: into the input root, /tmp and /dev/shm, which share its limit. */

@@ -1,0 +1,109 @@
+/**
+ * Passing descriptors between processes over a socket (unix(7), SCM_RIGHTS).
+ *
+ * @module
+ */
+
+import { BrokkrError, Code } from "@brokkr/common";
+import { check, EINTR, libc } from "./_libc.ts";
+import { errnoOf } from "./errno.ts";
+import {
+  AF_UNIX,
+  MSG_CMSG_CLOEXEC,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  SCM_RIGHTS,
+  SOCK_CLOEXEC,
+  SOCK_SEQPACKET,
+  SOL_SOCKET,
+} from "./linux.ts";
+
+const EAGAIN = errnoOf("EAGAIN");
+/** Bytes of payload in a message: it tells whose the descriptors are. */
+export const TOKEN_BYTES = 8;
+/** Most descriptors of a message: the kernel's SCM_MAX_FD. */
+const MAX_DESCRIPTORS = 253;
+/** struct cmsghdr */
+const CMSG_HEADER_BYTES = 16;
+const CONTROL_BYTES = CMSG_HEADER_BYTES + MAX_DESCRIPTORS * 4 + 4;
+/** struct msghdr */
+const MSGHDR = { iov: 16, iovlen: 24, control: 32, controllen: 40, flags: 48, bytes: 56 } as const;
+
+/** Two connected sockets that keep messages apart (SOCK_SEQPACKET), close-on-exec. */
+export function socketPair(): readonly [number, number] {
+  const pair = new Int32Array(2);
+  // SAFETY: the kernel writes two ints, and `pair` holds two.
+  const result = libc().c.socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, new Uint8Array(pair.buffer));
+  check(result, "socketpair");
+  return [pair[0], pair[1]];
+}
+
+/** Sends and receives such messages; its buffers are kept, since a sandbox sends one for each action. */
+export class DescriptorMessages {
+  readonly #token = new Uint8Array(TOKEN_BYTES);
+  readonly #control = new Uint8Array(CONTROL_BYTES);
+  readonly #controlView = new DataView(this.#control.buffer);
+  readonly #header = new Uint8Array(MSGHDR.bytes);
+  readonly #headerView = new DataView(this.#header.buffer);
+  readonly #iov = new BigUint64Array(2);
+
+  /** Points the header at its buffers. */
+  constructor() {
+    // SAFETY: the four buffers live as long as this object, which every call goes through; array buffers do not move.
+    const address = (buffer: ArrayBufferView<ArrayBuffer>) =>
+      BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)));
+    this.#iov[0] = address(this.#token);
+    this.#iov[1] = BigInt(TOKEN_BYTES);
+    this.#headerView.setBigUint64(MSGHDR.iov, address(this.#iov), true);
+    this.#headerView.setBigUint64(MSGHDR.iovlen, 1n, true);
+    this.#headerView.setBigUint64(MSGHDR.control, address(this.#control), true);
+  }
+
+  /**
+   * Sends a token with descriptors; they stay open here.
+   *
+   * @throws {BrokkrError} UNAVAILABLE when the other side is gone or does not take any more.
+   */
+  send(socket: number, token: bigint, fds: readonly number[]): void {
+    if (fds.length > MAX_DESCRIPTORS) {
+      throw new BrokkrError(Code.INTERNAL, `${fds.length} descriptors do not fit a message`);
+    }
+    new DataView(this.#token.buffer).setBigUint64(0, token, true);
+    const length = CMSG_HEADER_BYTES + fds.length * 4;
+    this.#controlView.setBigUint64(0, BigInt(length), true);
+    this.#controlView.setInt32(8, SOL_SOCKET, true);
+    this.#controlView.setInt32(12, SCM_RIGHTS, true);
+    fds.forEach((fd, index) => this.#controlView.setInt32(CMSG_HEADER_BYTES + index * 4, fd, true));
+    this.#headerView.setBigUint64(MSGHDR.controllen, BigInt(length), true);
+    for (;;) {
+      // SAFETY: the header and what it points at live as long as this object; the kernel reads them only.
+      const sent = libc().c.sendmsg(socket, this.#header, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent < 0 && libc().errno() === EINTR) continue;
+      if (sent < 0 && libc().errno() === EAGAIN) {
+        throw new BrokkrError(Code.UNAVAILABLE, "The process that starts actions is not keeping up");
+      }
+      check(sent, "sendmsg");
+      return;
+    }
+  }
+
+  /** The next message that is there, or undefined. Its descriptors are the caller's, close-on-exec. */
+  receive(socket: number): { readonly token: bigint; readonly fds: readonly number[] } | undefined {
+    this.#headerView.setBigUint64(MSGHDR.controllen, BigInt(CONTROL_BYTES), true);
+    // SAFETY: the kernel writes at most what the header says fits into its buffers, which live as long as this object.
+    const received = libc().c.recvmsg(socket, this.#header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (received < 0) {
+      const errno = libc().errno();
+      if (errno === EAGAIN || errno === EINTR) return undefined;
+      check(received, "recvmsg");
+    }
+    if (received === 0) return undefined;
+    const controlBytes = Number(this.#headerView.getBigUint64(MSGHDR.controllen, true));
+    const fds: number[] = [];
+    if (controlBytes >= CMSG_HEADER_BYTES && this.#controlView.getInt32(12, true) === SCM_RIGHTS) {
+      const end = Number(this.#controlView.getBigUint64(0, true));
+      for (let at = CMSG_HEADER_BYTES; at + 4 <= end; at += 4) fds.push(this.#controlView.getInt32(at, true));
+    }
+    return { token: new DataView(this.#token.buffer).getBigUint64(0, true), fds };
+  }
+}

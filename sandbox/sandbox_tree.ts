@@ -1,0 +1,213 @@
+/**
+ * One action in its sandbox while it runs, and how it ended.
+ *
+ * @module
+ */
+
+import { asBrokkrError, BrokkrError, type Clock, Code, type TimerHandle } from "@brokkr/common";
+import type { ActionCgroup, CgroupUsage } from "./cgroup/mod.ts";
+import { DiskWatch } from "./_disk_watch.ts";
+import { isAlive } from "./_process_tree.ts";
+import { close, kill } from "./libc.ts";
+import { SIGKILL } from "./linux.ts";
+import { freeSpace } from "./mount_calls.ts";
+import { OutputWatch } from "./output_watch.ts";
+import type { ParameterValue, Program } from "./program.ts";
+import { readResultPage, type ResultPage } from "./result_page.ts";
+import { pause, stepOf } from "./runner_process.ts";
+import type { SandboxedProcess, SandboxReport, WorkRoot, WritableLayer } from "./sandbox_options.ts";
+import type { ZygoteClient } from "./zygote.ts";
+
+/** A tree that is not gone this long after it was killed is reported as surviving. */
+const KILL_LIMIT_MS = 30_000;
+/** How often it is looked whether the outer process is still there, which nobody but the host's operator kills. */
+const LOOK_MS = 1000;
+
+/** What a {@linkcode SandboxTree} takes over. */
+export interface SandboxTreeParts {
+  readonly clock: Clock;
+  readonly program: Program;
+  readonly values: Readonly<Record<string, ParameterValue>>;
+  /** Descriptors this tree owns and closes. */
+  readonly resultFd: number;
+  readonly stdoutFd: number;
+  readonly stderrFd: number;
+  readonly outputLimitBytes: number;
+  readonly writable: WritableLayer;
+  /** Its control groups, which it removes. */
+  readonly cgroup: ActionCgroup | undefined;
+  /** Called when all of it is gone, before anybody hears of it. */
+  readonly onGone: () => void;
+}
+
+/** See the module. */
+export class SandboxTree implements SandboxedProcess, ZygoteClient {
+  readonly done: Promise<SandboxReport>;
+  readonly #parts: SandboxTreeParts;
+  readonly #watch: OutputWatch;
+  readonly #diskWatch: DiskWatch | undefined;
+  readonly #ended = Promise.withResolvers<void>();
+  #over = false;
+  #killed = false;
+  #workFd: number | undefined;
+  #look: TimerHandle | undefined;
+
+  /** Takes over what was handed to the zygote. */
+  constructor(parts: SandboxTreeParts) {
+    this.#parts = parts;
+    const { clock, stdoutFd, stderrFd, outputLimitBytes, writable } = parts;
+    this.#watch = new OutputWatch(
+      clock,
+      [{ fd: stdoutFd }, { fd: stderrFd }],
+      outputLimitBytes,
+      () => this.kill(),
+    );
+    if (writable.kind === "disk") {
+      this.#diskWatch = new DiskWatch(clock, writable.path, writable.bytes, () => this.kill());
+    }
+    this.#lookLater();
+    this.done = this.#run();
+  }
+
+  /** The outer process; 0 before it has begun. */
+  get pid(): number {
+    return this.#over ? 0 : this.#page().outerPid;
+  }
+
+  /** The PID 1 of the sandbox, in the host's numbering; 0 before there is one. */
+  get initPid(): number {
+    return this.#over ? 0 : this.#page().initPid;
+  }
+
+  /** See {@linkcode ZygoteClient.ended}. */
+  ended(): void {
+    this.#ended.resolve();
+  }
+
+  /** See {@linkcode ZygoteClient.lost}. */
+  lost(): void {
+    this.#ended.resolve();
+  }
+
+  /** See {@linkcode ZygoteClient.received}. */
+  received(fd: number): void {
+    if (this.#over || this.#workFd !== undefined) close(fd);
+    else this.#workFd = fd;
+  }
+
+  /** See {@linkcode SandboxedProcess.kill}. */
+  kill(): void {
+    if (this.#over || this.#killed) return;
+    if (!this.#page().finished) this.#killed = true;
+    void this.#killInit();
+  }
+
+  #page(): ResultPage {
+    return readResultPage(this.#parts.resultFd);
+  }
+
+  /** The PID 1 may not be there yet: then it is waited for, since it will be. */
+  async #killInit(): Promise<void> {
+    for (let round = 0; !this.#over; round++) {
+      const page = this.#page();
+      if (page.initReaped || page.faults.length > 0) return;
+      if (page.initPid !== 0) {
+        kill(page.initPid, SIGKILL);
+        return;
+      }
+      await pause(round < 20 ? 1 : 20, this.#ended.promise);
+    }
+  }
+
+  #lookLater(): void {
+    this.#look = this.#parts.clock.setTimer(LOOK_MS, () => {
+      const { outerPid } = this.#page();
+      if (outerPid !== 0 && !isAlive(outerPid)) this.#ended.resolve();
+      else this.#lookLater();
+    });
+  }
+
+  async #run(): Promise<SandboxReport> {
+    const { cgroup, resultFd, stdoutFd, stderrFd, onGone } = this.#parts;
+    try {
+      await this.#ended.promise;
+      const page = this.#page();
+      const survivors = await this.#confirmGone(page);
+      this.#watch.check();
+      await this.#diskWatch?.check();
+      const usage = cgroup?.usage();
+      const report = this.#report(page, survivors, usage);
+      this.#workFd = undefined;
+      return report;
+    } catch (error) {
+      throw asBrokkrError(error);
+    } finally {
+      this.#over = true;
+      this.#look?.cancel();
+      this.#watch[Symbol.dispose]();
+      this.#diskWatch?.[Symbol.dispose]();
+      for (const fd of [resultFd, stdoutFd, stderrFd]) close(fd);
+      if (this.#workFd !== undefined) close(this.#workFd);
+      onGone();
+    }
+  }
+
+  /** The kernel ends all of a PID namespace with its PID 1; this waits for the rare cases in which that takes time. */
+  async #confirmGone(page: ResultPage): Promise<number> {
+    const { clock, cgroup } = this.#parts;
+    const initLives = () => page.initPid !== 0 && !page.initReaped && isAlive(page.initPid);
+    const startMs = clock.monotonicMs();
+    while (initLives() || cgroup?.isEmpty() === false) {
+      if (clock.monotonicMs() - startMs > KILL_LIMIT_MS) return 1;
+      if (initLives()) kill(page.initPid, SIGKILL);
+      else cgroup?.kill();
+      await pause(1);
+    }
+    return 0;
+  }
+
+  #report(page: ResultPage, survivors: number, usage: CgroupUsage | undefined): SandboxReport {
+    const { program, values, stdoutFd, stderrFd } = this.#parts;
+    const failedStep = stepOf(program, values, page.faults[0]);
+    const outOfMemory = (usage?.oomKills ?? 0) > 0;
+    const base = {
+      userMs: page.userMs,
+      systemMs: page.systemMs,
+      maxRssBytes: page.maxRssBytes,
+      killed: this.#killed,
+      stdoutDroppedBytes: this.#watch.droppedBytes(stdoutFd),
+      stderrDroppedBytes: this.#watch.droppedBytes(stderrFd),
+      outputOverflow: this.#watch.runaway,
+      survivors,
+      outOfMemory,
+      diskExceeded: this.#diskWatch?.exceeded ?? false,
+      ...(usage === undefined ? {} : { usage }),
+      ...(this.#workFd === undefined ? {} : { work: workRoot(this.#workFd) }),
+    };
+    if (failedStep !== undefined) return { ...base, exitCode: 127, failedStep };
+    if (page.outerPid === 0) {
+      throw new BrokkrError(
+        Code.UNAVAILABLE,
+        "No process could be made for the action: the machine has too many, or no memory",
+      );
+    }
+    // Without a status somebody ended the tree: with SIGKILL, there is no other way.
+    const status = outOfMemory || !page.finished ? SIGKILL : page.status;
+    const signal = status & 0x7f;
+    if (signal !== 0) return { ...base, exitCode: 128 + signal, signal };
+    return { ...base, exitCode: (status >>> 8) & 0xff };
+  }
+}
+
+function workRoot(fd: number): WorkRoot {
+  let open = true;
+  return {
+    path: `/proc/self/fd/${fd}`,
+    free: freeSpace(fd),
+    [Symbol.dispose]: () => {
+      if (!open) return;
+      open = false;
+      close(fd);
+    },
+  };
+}
