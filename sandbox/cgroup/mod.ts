@@ -2,7 +2,7 @@
  * Control groups: one interface over both versions.
  *
  * ```ts
- * import { openCgroups } from "@brokkr/sandbox";
+ * import { openCgroups } from "./mod.ts";
  * import { assert } from "@std/assert";
  *
  * try {
