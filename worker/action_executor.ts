@@ -32,14 +32,14 @@ import { actionFields, leaseClient, resultFields } from "./_action_log.ts";
 import { type CapturedOutput, captureOutput, STDERR_NAME, STDOUT_NAME } from "./_captured_output.ts";
 import { clientAttributes } from "@brokkr/proto/rpc/metadata";
 import { statusOf } from "@brokkr/proto/rpc/status";
-import type { Collector, OutputFields } from "./collector.ts";
+import type { CollectedOutputs, Collector, OutputFields } from "./collector.ts";
 import { type CommandPlan, planCommand, planDirectories } from "./command_plan.ts";
 import type { InputResolver } from "./input_tree.ts";
 import { refuseFullDisk } from "./machine.ts";
 import type { MaterializedRoot, Materializer } from "./materializer.ts";
-import { ActionTimes, durationMs, durationOf, executedActionMetadata, type Phase } from "./metadata.ts";
+import { ActionTimes, durationMs, executedActionMetadata, type Phase, resourceUsage } from "./metadata.ts";
 import { StoreFullError, uploadPatiently } from "./patient_upload.ts";
-import type { Runner, RunOutcome } from "./runner.ts";
+import type { PreparedCommand, RunCommand, Runner, RunOutcome } from "./runner.ts";
 import { type ActionStore, isSmallUpload } from "./store.ts";
 
 /** What an {@linkcode ActionExecutor} works with. */
@@ -68,6 +68,8 @@ export interface ActionExecutorOptions {
   readonly onPhase?: (phase: Phase | "materialize" | "collect", ms: number) => void;
   /** Told how many distinct blobs an action needed, and how many of them, with how many bytes, had to be fetched. */
   readonly onFetched?: (wanted: number, blobs: number, bytes: number) => void;
+  /** Told how each command ended. */
+  readonly onRan?: (outcome: RunOutcome) => void;
 }
 
 /** How a lease ended. */
@@ -159,8 +161,7 @@ export class ActionExecutor {
     onRan: () => void,
     span: Span,
   ): Promise<OutputFields> {
-    const { resolver, materializer, collector } = this.#options;
-    const { inputRoot, plan, fn, cacheable } = readLease(lease);
+    const { inputRoot, plan, platform, fn, cacheable } = readLease(lease);
     const storeFor = (trace: TraceContext) => this.#options.store(lease.instanceName, fn, trace);
     progress.fn = fn;
     if (cacheable) {
@@ -169,19 +170,14 @@ export class ActionExecutor {
     }
     progress.store = storeFor(span.context);
 
+    const command = this.#options.runner.prepare({ ...plan, platform });
     if (inputRoot.sizeBytes > 0) onStage(Stage.FETCHING_INPUTS);
-    const root = await this.#phase(progress, "inputFetch", span, async (trace) => {
-      using inputs = await resolver.resolve(inputRoot, storeFor(trace), signal);
-      progress.fetchedBlobs = inputs.fetchedBlobs;
-      progress.fetchedBytes = inputs.fetchedBytes;
-      this.#options.onFetched?.(inputs.wantedBlobs, inputs.fetchedBlobs, inputs.fetchedBytes);
-      const extraDirectories = planDirectories(plan, inputs.tree);
-      return await this.#timed(
-        "materialize",
-        trace,
-        () => materializer.materialize({ tree: inputs.tree, blobs: inputs.blobs, extraDirectories, signal }),
-      );
-    });
+    const root = await this.#phase(
+      progress,
+      "inputFetch",
+      span,
+      (trace) => this.#layOut(inputRoot, plan, progress, trace, storeFor(trace), signal),
+    );
     progress.root = root;
 
     onStage(Stage.EXECUTING);
@@ -189,9 +185,10 @@ export class ActionExecutor {
       progress,
       "execution",
       span,
-      (_trace, step) => this.#command(plan, root, durationMs(lease.timeout), signal, step),
+      (_trace, step) => this.#command(command, root, durationMs(lease.timeout), signal, step),
     );
     progress.outcome = outcome;
+    this.#options.onRan?.(outcome);
     // A command that failed tells why itself, and its result is not kept.
     if (outcome.exitCode === 0) await refuseFullDisk(root.scratchPath);
     onRan();
@@ -200,11 +197,8 @@ export class ActionExecutor {
       const { outputLimitBytes } = this.#options;
       const captured = await captureOutput(root.scratchPath, fn, outcome, outputLimitBytes, signal);
       progress.captured = captured;
-      using collected = await this.#timed(
-        "collect",
-        trace,
-        () => collector.collect({ rootPath: root.rootPath, plan, fn, signal }),
-      );
+      if (outcome.exitCode === 0 && outcome.cutOff !== undefined) throw outcome.cutOff;
+      using collected = await this.#collect({ rootPath: outcome.rootPath, plan, fn, signal }, trace);
       const blobs = [...captured.blobs, ...collected.blobs];
       if (!isSmallUpload(blobs)) onStage(Stage.UPLOADING_OUTPUTS);
       await uploadPatiently(storeFor(trace), blobs, signal, this.#options);
@@ -212,17 +206,50 @@ export class ActionExecutor {
     });
   }
 
-  async #command(
+  /** Lays the inputs out. What fetching takes of the time is no part of the step's figure. */
+  async #layOut(
+    inputRoot: Digest,
     plan: CommandPlan,
+    progress: Progress,
+    trace: TraceContext,
+    store: ActionStore,
+    signal: AbortSignal,
+  ): Promise<MaterializedRoot> {
+    const { resolver, materializer, onFetched, onPhase, clock, tracer } = this.#options;
+    using span = tracer.start("materialize", trace);
+    const startedMs = clock.monotonicMs();
+    let fetchMs = 0;
+    try {
+      return await materializer.materialize({
+        root: inputRoot,
+        resolve: async () => {
+          const inputs = await resolver.resolve(inputRoot, store, signal);
+          fetchMs = clock.monotonicMs() - startedMs;
+          progress.fetchedBlobs = inputs.fetchedBlobs;
+          progress.fetchedBytes = inputs.fetchedBytes;
+          onFetched?.(inputs.wantedBlobs, inputs.fetchedBlobs, inputs.fetchedBytes);
+          return inputs;
+        },
+        extraDirectories: (nodes) => planDirectories(plan, nodes, signal),
+        signal,
+      });
+    } catch (error) {
+      span.fail(error);
+      throw error;
+    } finally {
+      onPhase?.("materialize", clock.monotonicMs() - startedMs - fetchMs);
+    }
+  }
+
+  async #command(
+    command: PreparedCommand,
     root: MaterializedRoot,
     timeoutMs: number,
     signal: AbortSignal,
     step: Span,
   ): Promise<RunOutcome> {
-    const outcome = await this.#options.runner.run({
-      argv: plan.argv,
-      env: plan.env,
-      cwd: plan.workingDirectory === "" ? root.rootPath : `${root.rootPath}/${plan.workingDirectory}`,
+    const outcome = await command.run({
+      root,
       stdoutPath: `${root.scratchPath}/${STDOUT_NAME}`,
       stderrPath: `${root.scratchPath}/${STDERR_NAME}`,
       outputLimitBytes: this.#options.outputLimitBytes,
@@ -252,21 +279,20 @@ export class ActionExecutor {
     }
   }
 
-  async #timed<T>(
-    phase: "materialize" | "collect",
+  async #collect(
+    request: Parameters<Collector["collect"]>[0],
     parent: TraceContext,
-    run: () => Promise<T>,
-  ): Promise<T> {
-    const { clock, tracer, onPhase } = this.#options;
-    using span = tracer.start(phase, parent);
+  ): Promise<CollectedOutputs> {
+    const { clock, collector, tracer, onPhase } = this.#options;
+    using span = tracer.start("collect", parent);
     const startedMs = clock.monotonicMs();
     try {
-      return await run();
+      return await collector.collect(request);
     } catch (error) {
       span.fail(error);
       throw error;
     } finally {
-      onPhase?.(phase, clock.monotonicMs() - startedMs);
+      onPhase?.("collect", clock.monotonicMs() - startedMs);
     }
   }
 
@@ -290,9 +316,10 @@ export class ActionExecutor {
       );
       return { leaseId, outcome: Outcome.FAILED, status: statusOf(error) };
     }
-    const message = outcome?.outputOverflow
-      ? `Killed: it kept writing far beyond the ${this.#options.outputLimitBytes} bytes of output that are kept`
-      : "";
+    const message = outcome?.note ??
+      (outcome?.outputOverflow
+        ? `Killed: it kept writing far beyond the ${this.#options.outputLimitBytes} bytes of output that are kept`
+        : "");
     const { action } = progress;
     return { leaseId, outcome: Outcome.COMPLETED, actionResult, message, ...(action && { action }) };
   }
@@ -315,13 +342,7 @@ export class ActionExecutor {
 
   #usage({ outcome, fetchedBlobs, fetchedBytes }: Progress): Init<ResourceUsage> {
     return {
-      ...(outcome === undefined ? {} : {
-        cpuUser: durationOf(outcome.userMs),
-        cpuSystem: durationOf(outcome.systemMs),
-        maxRssBytes: outcome.maxRssBytes,
-        stdoutDroppedBytes: outcome.stdoutDroppedBytes,
-        stderrDroppedBytes: outcome.stderrDroppedBytes,
-      }),
+      ...(outcome === undefined ? {} : resourceUsage(outcome)),
       inputFetchedBlobs: fetchedBlobs,
       inputFetchedBytes: fetchedBytes,
       isolation: this.#options.runner.isolation,
@@ -356,6 +377,7 @@ export class ActionExecutor {
   async #cleanup(progress: Progress, log: Logger): Promise<void> {
     progress.captured?.[Symbol.dispose]();
     try {
+      progress.outcome?.[Symbol.dispose]();
       await progress.root?.[Symbol.asyncDispose]();
     } catch (error) {
       log.error("Cannot remove an action's directory; it stays until the worker starts again", { error });
@@ -386,13 +408,21 @@ function summary(
 /** What a lease asks for, checked. */
 function readLease(
   lease: Lease,
-): { inputRoot: Digest; plan: CommandPlan; fn: DigestFunction; cacheable: boolean } {
+): {
+  inputRoot: Digest;
+  plan: CommandPlan;
+  platform: RunCommand["platform"];
+  fn: DigestFunction;
+  cacheable: boolean;
+} {
   const hashLength = lease.actionDigest?.hash.length ?? 0;
   const fn = resolveDigestFunction(lease.digestFunction, hashLength);
   const action = ActionCodec.decode(lease.action);
   const inputRoot = parseDigest(action.inputRootDigest, fn.value, "action.input_root_digest");
-  const plan = planCommand(CommandCodec.decode(lease.command));
-  return { inputRoot, plan, fn, cacheable: !action.doNotCache };
+  const command = CommandCodec.decode(lease.command);
+  // Clients older than the field in Action fill the one in Command; where both are there, Action's holds.
+  const platform = (action.platform ?? command.platform)?.properties ?? [];
+  return { inputRoot, plan: planCommand(command), platform, fn, cacheable: !action.doNotCache };
 }
 
 function timeoutError(lease: Lease): BrokkrError {

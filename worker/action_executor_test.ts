@@ -25,6 +25,9 @@ const ENDED: RunOutcome = {
   systemMs: 0,
   maxRssBytes: 0,
   durationMs: 1,
+  rootPath: "/nowhere",
+  outOfMemory: false,
+  [Symbol.dispose]: () => {},
 };
 
 function lease(): Lease {
@@ -66,12 +69,12 @@ async function execute(dir: string, outcome: RunOutcome, fields: OutputFields) {
     materializer: {
       materialize: () =>
         Promise.resolve({
-          rootPath: `${dir}/scratch/root`,
+          inputs: { rootPath: `${dir}/scratch/root` },
           scratchPath: `${dir}/scratch`,
           [Symbol.asyncDispose]: () => Promise.resolve(),
         }),
     },
-    runner: { isolation: "none", run: () => Promise.resolve(outcome) },
+    runner: { isolation: "none", prepare: () => ({ run: () => Promise.resolve(outcome) }) },
     collector: { collect: () => Promise.resolve({ fields, blobs: [], [Symbol.dispose]: () => {} }) },
     store: () => store,
     outputLimitBytes: 1000,

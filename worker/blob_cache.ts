@@ -30,6 +30,8 @@ export interface BlobCacheOptions {
   readonly log?: Logger;
   /** Names this boot of the machine; the kernel's by default. */
   readonly bootId?: string;
+  /** Told when what is held takes more than `limitBytes`: whoever holds without need should let go. */
+  readonly onCrowded?: () => void;
 }
 
 /** Blobs up to this size are kept in memory too: writing them from there is cheaper than copying a file. */
@@ -45,6 +47,7 @@ export class BlobCache {
   readonly #limitBytes: number;
   readonly #memoryLimitBytes: number;
   readonly #log: Logger;
+  readonly #onCrowded: () => void;
   /** Least recently used first. */
   readonly #entries = new Map<string, CacheEntry>();
   /** Entries with content in memory, least recently used first. */
@@ -62,6 +65,7 @@ export class BlobCache {
     this.#limitBytes = options.limitBytes;
     this.#memoryLimitBytes = options.memoryLimitBytes;
     this.#log = options.log ?? noLog;
+    this.#onCrowded = options.onCrowded ?? (() => {});
   }
 
   /**
@@ -91,6 +95,11 @@ export class BlobCache {
   /** Bytes in memory. */
   get memoryBytes(): number {
     return this.#memoryBytes;
+  }
+
+  /** Whether what is held takes more than the limit, so that dropping what is not held is not enough. */
+  get crowded(): boolean {
+    return this.#heldBytes > this.#limitBytes;
   }
 
   /** How many blobs it holds. */
@@ -248,6 +257,7 @@ export class BlobCache {
 
   /** Makes room: at once as far as one slice goes, the rest while others have their turns. */
   #evict(): void {
+    if (this.crowded) this.#onCrowded();
     if (this.#evicting || this.#evictSlice()) return;
     this.#evicting = true;
     void this.#evictRest();

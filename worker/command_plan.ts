@@ -4,10 +4,10 @@
  * @module
  */
 
-import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
+import { BrokkrError, Code, invalidArgument, Slices } from "@brokkr/common";
 import { splitPath } from "@brokkr/cas/client";
 import { type Command, Command_OutputDirectoryFormat } from "@brokkr/proto";
-import type { InputDirectory, InputTree } from "./materializer.ts";
+import type { InputNodes } from "./materializer.ts";
 
 /** What an output may be: anything (`output_paths`), or what the older field it was named in says. */
 export type OutputKind = "any" | "file" | "directory";
@@ -143,49 +143,40 @@ function reportedProperties(names: readonly string[]): { reportMtime: boolean; r
   return { reportMtime: names.includes("mtime"), reportUnixMode: names.includes("unix_mode") };
 }
 
-type NodeKind = { readonly kind: "file" | "link" } | { readonly kind: "directory"; readonly key: string };
-
-/** Names of directories that were asked about; they are shared by many actions and never change. */
-const indexes = new WeakMap<InputDirectory, ReadonlyMap<string, NodeKind>>();
-
-function indexOf(directory: InputDirectory): ReadonlyMap<string, NodeKind> {
-  const known = indexes.get(directory);
-  if (known !== undefined) return known;
-  const index = new Map<string, NodeKind>();
-  for (const { name } of directory.files) index.set(name, { kind: "file" });
-  for (const { name } of directory.symlinks) index.set(name, { kind: "link" });
-  for (const { name, key } of directory.directories) index.set(name, { kind: "directory", key });
-  indexes.set(directory, index);
-  return index;
-}
-
 /**
  * The directories, relative to the root and parents first, that must be made besides those of the input root: the
  * parents of outputs, as the API asks. Directories named in the older `output_directories` are made themselves too: the
  * API does not ask for it, but Bazel's own local execution does so, and its rules rely on it.
  *
+ * @param nodes what the input root holds.
  * @throws {BrokkrError} INVALID_ARGUMENT when a file or link of the input root is in the way, or when the working
  * directory is neither among the inputs nor a parent of an output.
  */
-export function planDirectories(plan: CommandPlan, tree: InputTree): string[] {
+export async function planDirectories(
+  plan: CommandPlan,
+  nodes: InputNodes,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const slices = new Slices(signal);
+  const there = new Set([""]);
   const made = new Set<string>();
   const need = (path: string, what: string) => {
-    let directory = tree.directories.get(tree.rootKey);
     let at = "";
     for (const name of path === "" ? [] : path.split("/")) {
+      const below = made.has(at);
       at = at === "" ? name : `${at}/${name}`;
-      const node = directory === undefined ? undefined : indexOf(directory).get(name);
-      if (node === undefined) {
-        directory = undefined;
-        made.add(at);
-      } else if (node.kind === "directory") directory = tree.directories.get(node.key);
-      else throw inTheWay(at, node.kind, what);
+      if (there.has(at)) continue;
+      const kind = below || made.has(at) ? undefined : nodes(at);
+      if (kind === undefined) made.add(at);
+      else if (kind === "directory") there.add(at);
+      else throw inTheWay(at, kind, what);
     }
   };
   for (const { path, rootPath, kind } of plan.outputs) {
     const what = `output ${shown(path)}`;
     if (kind === "directory" || path === "") need(rootPath, what);
     else need(rootPath.slice(0, Math.max(0, rootPath.lastIndexOf("/"))), what);
+    if (slices.spent) await slices.next();
   }
   const before = made.size;
   need(plan.workingDirectory, "the working directory");

@@ -6,34 +6,46 @@
  */
 
 import { asBrokkrError, BrokkrError, Code, Slices, throwIfAborted } from "@brokkr/common";
-import { createFile, removeTree, setMtime } from "@brokkr/sandbox";
+import { createFile, setMtime } from "@brokkr/sandbox";
 import { unshared } from "./_unshared.ts";
 import {
   INPUT_DIRECTORY_MODE,
   INPUT_EXECUTABLE_MODE,
   INPUT_FILE_MODE,
   INPUT_MTIME_NS,
+  type InputBlobs,
   type InputDirectory,
   type InputFile,
+  type InputTree,
   type MaterializedRoot,
   type Materializer,
   type MaterializeRequest,
+  treeNodes,
 } from "./materializer.ts";
+import { ScratchDirectories } from "./scratch.ts";
 
 /** Files from here on are copied by another thread: shorter copies take less time than handing them over. */
 const COPY_ASIDE_BYTES = 256 * 1024;
 /** Copies that other threads work on at once. */
 const COPIES_ASIDE = 4;
 
+/** What to lay out. */
+interface LayoutRequest {
+  readonly tree: InputTree;
+  readonly blobs: InputBlobs;
+  readonly extraDirectories: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** State of one input root being laid out. */
 class Layout {
-  readonly #request: MaterializeRequest;
+  readonly #request: LayoutRequest;
   readonly #slices: Slices;
   readonly #aside: { readonly file: InputFile; readonly path: string }[] = [];
   /** Directories in the order made; their times are set in reverse, once nothing more is put into them. */
   readonly #made: string[] = [];
 
-  constructor(request: MaterializeRequest) {
+  constructor(request: LayoutRequest) {
     this.#request = request;
     this.#slices = new Slices(request.signal);
   }
@@ -131,83 +143,42 @@ export interface CopyMaterializerOptions {
   readonly path: string;
 }
 
-/** Files of the worker's own that stay beside an input root when it is removed, emptied. */
-const KEPT_FILES: ReadonlySet<string> = new Set(["stdout", "stderr"]);
-
 /** A {@linkcode Materializer} that writes and copies files. Disposing of it removes its directory. */
 export class CopyMaterializer implements Materializer, AsyncDisposable {
-  readonly #path: string;
-  /** Numbers in use. */
-  readonly #taken = new Set<number>();
-  /** Numbers whose scratch directory is there and clean. */
-  readonly #clean = new Set<number>();
+  readonly #scratch: ScratchDirectories;
 
-  private constructor(path: string) {
-    this.#path = path;
+  private constructor(scratch: ScratchDirectories) {
+    this.#scratch = scratch;
   }
 
   /** Opens its directory and removes what a process that was killed left there. */
   static async open(options: CopyMaterializerOptions): Promise<CopyMaterializer> {
-    await removeTree(options.path);
-    await Deno.mkdir(options.path, { recursive: true, mode: 0o700 });
-    return new CopyMaterializer(options.path);
+    return new CopyMaterializer(await ScratchDirectories.open(options.path));
   }
 
   /** See {@linkcode Materializer.materialize}. */
   async materialize(request: MaterializeRequest): Promise<MaterializedRoot> {
-    const number = this.#take();
-    const scratchPath = `${this.#path}/${number}`;
-    const rootPath = `${scratchPath}/root`;
-    let removed = false;
-    const remove = async () => {
-      if (removed) return;
-      removed = true;
-      // Its number stays taken when it cannot be removed: nothing may find another action's leavings.
-      await removeTree(rootPath);
-      if (emptyScratch(scratchPath)) this.#clean.add(number);
-      else await removeTree(scratchPath);
-      this.#taken.delete(number);
-    };
+    const { resolve, signal } = request;
+    using inputs = await resolve();
+    const extraDirectories = await request.extraDirectories(treeNodes(inputs.tree));
+    const scratch = this.#scratch.take();
+    const rootPath = `${scratch.path}/root`;
     try {
-      if (!this.#clean.delete(number)) Deno.mkdirSync(scratchPath, { mode: 0o700 });
       Deno.mkdirSync(rootPath, { mode: INPUT_DIRECTORY_MODE });
-      await new Layout(request).run(rootPath);
+      await new Layout({ ...inputs, extraDirectories, signal }).run(rootPath);
     } catch (error) {
-      await remove();
+      await scratch[Symbol.asyncDispose]();
       throw asBrokkrError(error);
     }
-    return { rootPath, scratchPath, [Symbol.asyncDispose]: remove };
+    return {
+      inputs: { rootPath },
+      scratchPath: scratch.path,
+      [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
+    };
   }
 
   /** Removes its directory. No input root may be in use. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#clean.clear();
-    await removeTree(this.#path);
-  }
-
-  #take(): number {
-    let number = 0;
-    while (this.#taken.has(number)) number++;
-    this.#taken.add(number);
-    return number;
-  }
-}
-
-/**
- * Makes a scratch directory fit for the next action: making and removing inodes is the dear part of a short action, so
- * its output files are emptied and stay. False when something else is there, or something was put in their place.
- */
-function emptyScratch(path: string): boolean {
-  try {
-    for (const { name, isFile } of Deno.readDirSync(path)) {
-      if (!isFile || !KEPT_FILES.has(name)) return false;
-      const stat = Deno.lstatSync(`${path}/${name}`);
-      if (!stat.isFile || stat.nlink !== 1 || ((stat.mode ?? 0) & 0o777) !== 0o600) return false;
-      if (stat.size > 0) Deno.truncateSync(`${path}/${name}`);
-    }
-    return true;
-  } catch {
-    // An action without a sandbox can have done anything to it: then it is removed and made anew.
-    return false;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#scratch[Symbol.asyncDispose]();
   }
 }

@@ -15,6 +15,7 @@ import {
   throwIfAborted,
 } from "@brokkr/common";
 import { type Digest, digestKey } from "@brokkr/cas/client";
+import { unlessAborted } from "./_unless_aborted.ts";
 import type { BlobCache } from "./blob_cache.ts";
 import { type CacheEntry, emptyEntry } from "./cache_entry.ts";
 import type { InputBlobs } from "./materializer.ts";
@@ -114,6 +115,15 @@ class Held implements HeldInputs {
   read(key: string): Promise<Uint8Array> {
     const entry = this.#entry(key);
     return entry.memory === undefined ? this.#cache.read(entry) : Promise.resolve(entry.memory);
+  }
+
+  keep(keys: ReadonlySet<string>): Disposable {
+    const kept = this.#pinned.filter(({ key }) => keys.has(key));
+    const rest = this.#pinned.filter(({ key }) => !keys.has(key));
+    this.#pinned.length = 0;
+    this.#entries.clear();
+    this.#cache.unpinAll(rest);
+    return { [Symbol.dispose]: () => this.#cache.unpinAll(kept.splice(0)) };
   }
 
   #entry(key: string): CacheEntry {
@@ -368,14 +378,4 @@ export class InputFetcher {
       throw error;
     }
   }
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(asBrokkrError(signal.reason, Code.CANCELLED));
-    const onAbort = () => reject(asBrokkrError(signal.reason, Code.CANCELLED));
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

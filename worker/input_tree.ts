@@ -15,21 +15,7 @@ import {
   utf8Length,
 } from "@brokkr/cas/client";
 import type { BlobSource, HeldInputs, InputFetcher } from "./input_fetcher.ts";
-import type { InputBlobs, InputDirectory, InputTree } from "./materializer.ts";
-
-/** An input root with everything at hand. Disposing of it lets the cache forget the contents. */
-export interface ResolvedInputs extends Disposable {
-  /** What to lay out. */
-  readonly tree: InputTree;
-  /** Contents of its files. */
-  readonly blobs: InputBlobs;
-  /** Distinct blobs that were needed, directories included. */
-  readonly wantedBlobs: number;
-  /** Blobs that had to be fetched. */
-  readonly fetchedBlobs: number;
-  /** Their bytes. */
-  readonly fetchedBytes: number;
-}
+import type { InputBlobs, InputDirectory, ResolvedInputs } from "./materializer.ts";
 
 /** How an {@linkcode InputResolver} is limited. */
 export interface InputResolverOptions {
@@ -213,6 +199,7 @@ function emptyInputs(rootKey: string): ResolvedInputs {
   const blobs: InputBlobs = {
     bytes: () => undefined,
     path: () => "/dev/null",
+    keep: () => ({ [Symbol.dispose]: () => {} }),
     [Symbol.dispose]: () => {},
   };
   return {

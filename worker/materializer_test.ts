@@ -5,8 +5,10 @@ import fc from "fast-check";
 import { CopyMaterializer } from "./copy_materializer.ts";
 import { BlobCache, MEMORY_BLOB_BYTES } from "./blob_cache.ts";
 import { type BlobSource, InputFetcher } from "./input_fetcher.ts";
-import { InputResolver, type ResolvedInputs } from "./input_tree.ts";
-import type { Materializer } from "./materializer.ts";
+import { InputResolver } from "./input_tree.ts";
+import { LayerMaterializer } from "./layer_materializer.ts";
+import { LayerStore } from "./layers.ts";
+import type { MaterializedRoot, Materializer, MaterializeRequest } from "./materializer.ts";
 
 /** Every implementation; the same cases run against each. */
 const IMPLEMENTATIONS: readonly {
@@ -14,6 +16,11 @@ const IMPLEMENTATIONS: readonly {
   readonly open: (path: string) => Promise<Materializer>;
 }[] = [
   { name: "CopyMaterializer", open: (path) => CopyMaterializer.open({ path }) },
+  {
+    name: "LayerMaterializer",
+    open: async (path) =>
+      await LayerMaterializer.open({ path, layers: await LayerStore.open({ path: `${path}-layers` }) }),
+  },
 ];
 
 const encoder = new TextEncoder();
@@ -33,10 +40,15 @@ class Inputs implements BlobSource {
     return digest;
   }
 
-  resolve(builder: TreeBuilder): Promise<ResolvedInputs> {
+  /** What is to be laid out. */
+  request(builder: TreeBuilder, extraDirectories: readonly string[] = []): MaterializeRequest {
     const { rootDigest, directories } = builder.build(SHA256);
     for (const { data } of directories) this.put(data);
-    return this.#resolver.resolve(rootDigest, this);
+    return {
+      root: rootDigest,
+      resolve: () => this.#resolver.resolve(rootDigest, this),
+      extraDirectories: () => Promise.resolve(extraDirectories),
+    };
   }
 
   getMany(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
@@ -64,6 +76,19 @@ function snapshot(path: string, at = ""): Record<string, string> {
     else found[shown] = `${mode} ${year} ${digestOf(SHA256, Deno.readFileSync(child)).hash.slice(0, 8)}`;
   }
   return found;
+}
+
+/** What an action sees: the uppermost layer wins, and directories are merged. */
+function view({ inputs }: MaterializedRoot): Record<string, string> {
+  const layers = "rootPath" in inputs ? [inputs.rootPath] : inputs.lowers;
+  return Object.assign({}, ...layers.toReversed().map((path) => snapshot(path)));
+}
+
+/** The directory of an input root that consists of one. */
+function onlyPath({ inputs }: MaterializedRoot): string {
+  const paths = "rootPath" in inputs ? [inputs.rootPath] : inputs.lowers;
+  assertEquals(paths.length, 1);
+  return paths[0];
 }
 
 async function withMaterializer(
@@ -95,13 +120,9 @@ for (const { name, open } of IMPLEMENTATIONS) {
       tree.addDirectory("a/b/c");
       tree.addSymlink("a/link", "/nowhere");
       tree.addFile("ünïcödé \n name", inputs.put(small));
-      using resolved = await inputs.resolve(tree);
-      await using root = await materializer.materialize({
-        ...resolved,
-        extraDirectories: ["out", "out/deep", "a/x"],
-      });
+      await using root = await materializer.materialize(inputs.request(tree, ["out", "out/deep", "a/x"]));
       const time = "2000-01-01";
-      assertEquals(snapshot(root.rootPath), {
+      assertEquals(view(root), {
         "small": `444 ${time} ${short(small)}`,
         "run": `755 ${time}`,
         "run/middle": `555 ${time} ${short(middle)}`,
@@ -118,42 +139,9 @@ for (const { name, open } of IMPLEMENTATIONS) {
       });
     }));
 
-  Deno.test(`${name} shares no file with its cache or with another root`, () =>
-    withMaterializer(open, async (materializer, inputs, path) => {
-      const contents = [10, MEMORY_BLOB_BYTES + 1, 1_000_000].map((n) => new Uint8Array(n).fill(1));
-      const tree = new TreeBuilder();
-      contents.forEach((content, i) => tree.addFile(`f${i}`, inputs.put(content)));
-      using resolved = await inputs.resolve(tree);
-      const request = { ...resolved, extraDirectories: [] };
-      await using one = await materializer.materialize(request);
-      await using two = await materializer.materialize(request);
-      for (let i = 0; i < contents.length; i++) {
-        await Deno.chmod(`${one.rootPath}/f${i}`, 0o666);
-        await Deno.writeTextFile(`${one.rootPath}/f${i}`, "changed by an action");
-        assertEquals(await Deno.readFile(`${two.rootPath}/f${i}`), contents[i]);
-      }
-      const cached = Object.values(snapshot(`${path}/cache/sha256`)).filter((line) => line.includes("555 "));
-      assertEquals(cached, [], "Cached files keep their mode");
-    }));
-
-  Deno.test(`${name} removes all that an action left`, () =>
-    withMaterializer(open, async (materializer, inputs, path) => {
-      using resolved = await inputs.resolve(new TreeBuilder());
-      const outside = `${path}/outside`;
-      await Deno.writeTextFile(outside, "stays");
-      {
-        await using root = await materializer.materialize({ ...resolved, extraDirectories: [] });
-        await Deno.mkdir(`${root.rootPath}/locked/inner`, { recursive: true });
-        await Deno.symlink(outside, `${root.rootPath}/locked/link`);
-        await Deno.chmod(`${root.rootPath}/locked`, 0o000);
-      }
-      assertEquals(snapshot(`${path}/work/0`), {});
-      assertEquals(await Deno.readTextFile(outside), "stays");
-    }));
-
   Deno.test(`${name} gives every action a clean scratch directory, whatever the one before did to it`, () =>
     withMaterializer(open, async (materializer, inputs, path) => {
-      using resolved = await inputs.resolve(new TreeBuilder());
+      const resolved = inputs.request(new TreeBuilder());
       const outside = `${path}/outside`;
       await Deno.writeTextFile(outside, "stays");
       const pranks: ((scratch: string) => Promise<unknown>)[] = [
@@ -165,11 +153,11 @@ for (const { name, open } of IMPLEMENTATIONS) {
         (scratch) => Deno.remove(scratch, { recursive: true }),
       ];
       for (const prank of pranks) {
-        await using root = await materializer.materialize({ ...resolved, extraDirectories: [] });
+        await using root = await materializer.materialize(resolved);
         const empty = Object.entries(snapshot(root.scratchPath)).filter(([, line]) =>
           !line.endsWith(short(new Uint8Array()))
         );
-        assertEquals(empty.map(([name]) => name), ["root"]);
+        assertEquals(empty.map(([name]) => name), "rootPath" in root.inputs ? ["root"] : []);
         await prank(root.scratchPath);
       }
       assertEquals(await Deno.readTextFile(outside), "stays");
@@ -179,19 +167,28 @@ for (const { name, open } of IMPLEMENTATIONS) {
     withMaterializer(open, async (materializer, inputs, path) => {
       const tree = new TreeBuilder();
       tree.addFile("d/f", inputs.put(encoder.encode("x")));
-      using resolved = await inputs.resolve(tree);
+      const resolved = inputs.request(tree);
+      const missing = () => Promise.reject(new BrokkrError(Code.FAILED_PRECONDITION, "Gone"));
+      const inTheWay = () => Promise.reject(new BrokkrError(Code.INVALID_ARGUMENT, "In the way"));
       await assertRejects(
-        () => materializer.materialize({ ...resolved, extraDirectories: ["d"] }),
+        () => materializer.materialize({ ...resolved, resolve: missing }),
         BrokkrError,
+        "Gone",
+      );
+      await assertRejects(
+        () => materializer.materialize({ ...resolved, extraDirectories: inTheWay }),
+        BrokkrError,
+        "In the way",
       );
       const large = new TreeBuilder();
       for (let i = 0; i < 400; i++) large.addFile(`d/${i}`, inputs.put(encoder.encode(`${i}`)));
-      using many = await inputs.resolve(large);
+      const many = inputs.request(large);
       const controller = new AbortController();
       controller.abort(new BrokkrError(Code.CANCELLED, "Enough"));
-      const request = { ...many, extraDirectories: [], signal: controller.signal };
+      const request = { ...many, signal: controller.signal };
       await assertRejects(() => materializer.materialize(request), BrokkrError, "Enough");
-      assertEquals(snapshot(`${path}/work/0`), {});
+      const left = Object.keys(snapshot(`${path}/work`)).filter((name) => name !== "0");
+      assertEquals(left, [], "At most a clean directory for the next action");
     }));
 
   Deno.test(`${name} lays out any tree as it was described`, () =>
@@ -230,9 +227,8 @@ for (const { name, open } of IMPLEMENTATIONS) {
                 : `${entry.executable ? 555 : 444} 2000-01-01 ${short(new Uint8Array(entry.size))}`,
             );
           }
-          using resolved = await inputs.resolve(tree);
-          await using root = await materializer.materialize({ ...resolved, extraDirectories: [] });
-          assertEquals(snapshot(root.rootPath), Object.fromEntries(expected));
+          await using root = await materializer.materialize(inputs.request(tree));
+          assertEquals(view(root), Object.fromEntries(expected));
         }),
         { numRuns: 50 },
       );
@@ -242,15 +238,47 @@ for (const { name, open } of IMPLEMENTATIONS) {
     withMaterializer(open, async (materializer, inputs) => {
       const tree = new TreeBuilder();
       for (let i = 0; i < 1000; i++) tree.addFile(`d${i % 50}/${i}`, inputs.put(encoder.encode(`file ${i}`)));
-      using resolved = await inputs.resolve(tree);
+      const resolved = inputs.request(tree);
       let turns = 0;
       const ticking = setInterval(() => turns++, 1);
       try {
-        await using root = await materializer.materialize({ ...resolved, extraDirectories: [] });
-        assertEquals([...Deno.readDirSync(`${root.rootPath}/d0`)].length, 20);
+        await using root = await materializer.materialize(resolved);
+        assertEquals([...Deno.readDirSync(`${onlyPath(root)}/d0`)].length, 20);
         assert(turns >= 2, `Timers ran ${turns} times meanwhile`);
       } finally {
         clearInterval(ticking);
       }
     }));
 }
+
+Deno.test("CopyMaterializer shares no file with its cache or with another root", () =>
+  withMaterializer(IMPLEMENTATIONS[0].open, async (materializer, inputs, path) => {
+    const contents = [10, MEMORY_BLOB_BYTES + 1, 1_000_000].map((n) => new Uint8Array(n).fill(1));
+    const tree = new TreeBuilder();
+    contents.forEach((content, i) => tree.addFile(`f${i}`, inputs.put(content)));
+    const request = inputs.request(tree);
+    await using one = await materializer.materialize(request);
+    await using two = await materializer.materialize(request);
+    for (let i = 0; i < contents.length; i++) {
+      await Deno.chmod(`${onlyPath(one)}/f${i}`, 0o666);
+      await Deno.writeTextFile(`${onlyPath(one)}/f${i}`, "changed by an action");
+      assertEquals(await Deno.readFile(`${onlyPath(two)}/f${i}`), contents[i]);
+    }
+    const cached = Object.values(snapshot(`${path}/cache/sha256`)).filter((line) => line.includes("555 "));
+    assertEquals(cached, [], "Cached files keep their mode");
+  }));
+
+Deno.test("CopyMaterializer removes all that an action left", () =>
+  withMaterializer(IMPLEMENTATIONS[0].open, async (materializer, inputs, path) => {
+    const resolved = inputs.request(new TreeBuilder());
+    const outside = `${path}/outside`;
+    await Deno.writeTextFile(outside, "stays");
+    {
+      await using root = await materializer.materialize(resolved);
+      await Deno.mkdir(`${onlyPath(root)}/locked/inner`, { recursive: true });
+      await Deno.symlink(outside, `${onlyPath(root)}/locked/link`);
+      await Deno.chmod(`${onlyPath(root)}/locked`, 0o000);
+    }
+    assertEquals(snapshot(`${path}/work/0`), {});
+    assertEquals(await Deno.readTextFile(outside), "stays");
+  }));

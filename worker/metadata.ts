@@ -13,6 +13,7 @@ import {
   ResourceUsageCodec,
   type Timestamp,
 } from "@brokkr/proto";
+import type { RunOutcome } from "./runner.ts";
 
 /** Type URL of {@linkcode ResourceUsage} in `auxiliary_metadata`. */
 export const RESOURCE_USAGE_TYPE_URL = "type.googleapis.com/brokkr.v1.ResourceUsage";
@@ -94,6 +95,29 @@ export class ActionTimes {
       outputUploadCompletedTimestamp: at(this.#ended.get("outputUpload")),
     };
   }
+}
+
+/** What a command used, as far as it was counted. */
+export function resourceUsage(outcome: RunOutcome): Init<ResourceUsage> {
+  const { counted, terms } = outcome;
+  return {
+    // Control groups count every process of it, also those that nobody waited for.
+    cpuUser: durationOf(counted?.cpuUserMs ?? outcome.userMs),
+    cpuSystem: durationOf(counted?.cpuSystemMs ?? outcome.systemMs),
+    maxRssBytes: outcome.maxRssBytes,
+    outOfMemory: outcome.outOfMemory,
+    stdoutDroppedBytes: outcome.stdoutDroppedBytes,
+    stderrDroppedBytes: outcome.stderrDroppedBytes,
+    ...(counted === undefined ? {} : {
+      memoryPeakBytes: counted.memoryPeakBytes,
+      pidsPeak: counted.pidsPeak,
+      ioReadBytes: counted.ioReadBytes,
+      ioWriteBytes: counted.ioWriteBytes,
+      cpuThrottled: counted.cpuThrottledMs === undefined ? undefined : durationOf(counted.cpuThrottledMs),
+      pidsRefused: counted.pidsPeak === undefined ? undefined : counted.pidsRefused,
+    }),
+    ...(terms === undefined ? {} : { sandbox: terms }),
+  };
 }
 
 /** The metadata of one result. */

@@ -34,16 +34,7 @@ const MAX_PATH_ENTRIES = 1000;
 export function findProgram(name: string, path: string | undefined, cwd: string): string {
   if (name.includes("/")) return name;
   let unusable: string | undefined;
-  const entries = new Set((path ?? DEFAULT_PATH).split(":"));
-  if (entries.size > MAX_PATH_ENTRIES) {
-    throw new BrokkrError(
-      Code.INVALID_ARGUMENT,
-      `PATH names ${entries.size} directories to look for ${
-        JSON.stringify(name)
-      } in; at most ${MAX_PATH_ENTRIES} are looked through`,
-    );
-  }
-  for (const entry of entries) {
+  for (const entry of pathEntries(name, path, MAX_PATH_ENTRIES)) {
     const directory = entry === "" ? cwd : entry.startsWith("/") ? entry : `${cwd}/${entry}`;
     const candidate = `${directory}/${name}`;
     const stat = tryStat(candidate);
@@ -51,7 +42,7 @@ export function findProgram(name: string, path: string | undefined, cwd: string)
     if (((stat.mode ?? 0) & 0o111) !== 0) return candidate;
     unusable ??= candidate;
   }
-  const where = path === undefined ? `${DEFAULT_PATH} (the command sets no PATH)` : JSON.stringify(path);
+  const where = shownPath(path);
   throw new BrokkrError(
     Code.INVALID_ARGUMENT,
     unusable === undefined
@@ -60,6 +51,45 @@ export function findProgram(name: string, path: string | undefined, cwd: string)
         JSON.stringify(name)
       } was found at ${unusable}, which is not executable, and nowhere else in PATH ${where}`,
   );
+}
+
+/** A PATH as messages show it. */
+export function shownPath(path: string | undefined): string {
+  return path === undefined ? `${DEFAULT_PATH} (the command sets no PATH)` : JSON.stringify(path);
+}
+
+/** The directories of a PATH, each once. */
+function pathEntries(name: string, path: string | undefined, most: number): ReadonlySet<string> {
+  const entries = new Set((path ?? DEFAULT_PATH).split(":"));
+  if (entries.size <= most) return entries;
+  throw new BrokkrError(
+    Code.INVALID_ARGUMENT,
+    `PATH names ${entries.size} directories to look for ${
+      JSON.stringify(name)
+    } in; at most ${most} are looked through`,
+  );
+}
+
+/** Most directories of a PATH in a sandbox: each is a step of its program. */
+const MAX_CANDIDATES = 100;
+
+/**
+ * Where a program may be, in the order in which execve is to try: `name` itself when it holds a slash, else in each
+ * directory of PATH. Relative ones are relative to the working directory, and an empty entry is that.
+ *
+ * @throws {BrokkrError} INVALID_ARGUMENT when PATH names more than a hundred directories.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { programCandidates } from "@brokkr/worker";
+ * assertEquals(programCandidates("sh", "/usr/bin:tools::/usr/bin"), ["/usr/bin/sh", "tools/sh", "./sh"]);
+ * assertEquals(programCandidates("a/b", "/usr/bin"), ["a/b"]);
+ * ```
+ */
+export function programCandidates(name: string, path: string | undefined): string[] {
+  if (name.includes("/")) return [name];
+  return [...pathEntries(name, path, MAX_CANDIDATES)].map((entry) => `${entry === "" ? "." : entry}/${name}`);
 }
 
 function tryStat(path: string): Deno.FileInfo | undefined {

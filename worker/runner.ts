@@ -5,17 +5,27 @@
  */
 
 import { BrokkrError, type Clock, Code, sleep, systemClock } from "@brokkr/common";
-import type { ExitReport, FailedStep, Launcher, RunningProcess } from "@brokkr/sandbox";
+import type { Init, SandboxTerms } from "@brokkr/proto";
+import type { CgroupUsage, ExitReport, FailedStep, Launcher } from "@brokkr/sandbox";
+import type { MaterializedRoot } from "./materializer.ts";
 import { findProgram } from "./program_lookup.ts";
 
-/** What to run. */
-export interface RunRequest {
+/** A command, as far as it can be judged before its inputs are there. */
+export interface RunCommand {
   /** argv; the first is also what is looked for. */
   readonly argv: readonly string[];
-  /** The whole environment. */
+  /** The environment variables that it sets. */
   readonly env: readonly (readonly [string, string])[];
-  /** Absolute path of the working directory. */
-  readonly cwd: string;
+  /** Working directory relative to the input root; `""` for the root itself. */
+  readonly workingDirectory: string;
+  /** Platform properties that it asks for. */
+  readonly platform: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** How and where to run it. */
+export interface RunRequest {
+  /** Its inputs. They must be of the kind that the runner can run on. */
+  readonly root: MaterializedRoot;
   /** File that takes standard output; made unless it is there, and then empty. */
   readonly stdoutPath: string;
   /** File that takes standard error; made unless it is there, and then empty. */
@@ -25,13 +35,15 @@ export interface RunRequest {
   /** How long it may run. */
   readonly timeoutMs: number;
   /** Kills it. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** How a command ended. By then every process it started is gone. */
-export interface RunOutcome {
+/** How a command ended. By then every process it started is gone. Disposing of it lets go of what it left. */
+export interface RunOutcome extends Disposable {
   /** 128 + n when signal n ended it. */
   readonly exitCode: number;
+  /** Path of the input root with what it left, until the outcome is disposed of. */
+  readonly rootPath: string;
   /** Whether it was killed because its time was up. */
   readonly timedOut: boolean;
   /** Whether it was killed because it wrote far more than is kept. */
@@ -48,6 +60,27 @@ export interface RunOutcome {
   readonly maxRssBytes: number;
   /** Time from start to end, in milliseconds. */
   readonly durationMs: number;
+  /** Whether the kernel killed it for memory. */
+  readonly outOfMemory: boolean;
+  /** What a person should be told beside the exit code, such as what it was killed for. */
+  readonly note?: string;
+  /** Why what it wrote may be cut off though it says that it succeeded. */
+  readonly cutOff?: BrokkrError;
+  /** What control groups counted. */
+  readonly counted?: CgroupUsage;
+  /** What it got of the sandbox. */
+  readonly terms?: Init<SandboxTerms>;
+}
+
+/** A command that was found to be one that can be run. */
+export interface PreparedCommand {
+  /**
+   * Runs it until all of it has ended.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT when there is no such program or it cannot be executed; CANCELLED when the
+   * signal aborted; UNAVAILABLE when the machine could not start or stop it.
+   */
+  run(request: RunRequest): Promise<RunOutcome>;
 }
 
 /** Runs commands. */
@@ -55,12 +88,11 @@ export interface Runner {
   /** What isolates them from this machine and one another, such as `none`. */
   readonly isolation: string;
   /**
-   * Runs one command until all of it has ended.
+   * Judges a command, before anything is fetched for it.
    *
-   * @throws {BrokkrError} INVALID_ARGUMENT when there is no such program or it cannot be executed; CANCELLED when the
-   * signal aborted; UNAVAILABLE when the machine could not start or stop it.
+   * @throws {BrokkrError} INVALID_ARGUMENT or FAILED_PRECONDITION for what it may not ask for.
    */
-  run(request: RunRequest): Promise<RunOutcome>;
+  prepare(command: RunCommand): PreparedCommand;
 }
 
 /** Longest delay that timers can take, in milliseconds. */
@@ -70,7 +102,7 @@ const BUSY_RETRIES = 5;
 /** Pause before such a try, in milliseconds. */
 const BUSY_PAUSE_MS = 5;
 
-/** Runs commands with the sandbox's launcher: own session, whole tree killed at the end, nothing else isolated yet. */
+/** Runs commands with the sandbox's launcher: own session, whole tree killed at the end, nothing else isolated. */
 export class LauncherRunner implements Runner {
   readonly isolation = "none";
   readonly #launcher: Launcher;
@@ -82,75 +114,119 @@ export class LauncherRunner implements Runner {
     this.#clock = clock;
   }
 
-  /** See {@linkcode Runner.run}. */
-  async run(request: RunRequest): Promise<RunOutcome> {
-    const path = request.env.find(([name]) => name === "PATH")?.[1];
-    const executable = findProgram(request.argv[0], path, request.cwd);
+  /** See {@linkcode Runner.prepare}. It takes any command; platform properties are for sandboxes. */
+  prepare(command: RunCommand): PreparedCommand {
+    return { run: (request) => this.#run(command, request) };
+  }
+
+  async #run(command: RunCommand, request: RunRequest): Promise<RunOutcome> {
+    const { argv, env, workingDirectory } = command;
+    const { inputs } = request.root;
+    if (!("rootPath" in inputs)) {
+      throw new BrokkrError(Code.INTERNAL, "Layers of inputs can only be run on in a sandbox");
+    }
+    const { rootPath } = inputs;
+    const cwd = workingDirectory === "" ? rootPath : `${rootPath}/${workingDirectory}`;
+    const executable = findProgram(argv[0], pathOf(env), cwd);
+    const launch = () =>
+      this.#launcher.launch({
+        executable,
+        argv,
+        env,
+        cwd,
+        stdout: { path: request.stdoutPath },
+        stderr: { path: request.stderrPath },
+        outputLimitBytes: request.outputLimitBytes,
+        umask: 0o022,
+      });
     for (let attempt = 0;; attempt++) {
-      const outcome = await this.#attempt(request, executable);
-      const failed = outcome.report.failedStep;
-      if (failed === undefined) return outcome;
+      const { report, ...watched } = await watch(launch, request, this.#clock);
+      const failed = report.failedStep;
+      if (failed === undefined) {
+        return { ...measured(report), ...watched, rootPath, outOfMemory: false, [Symbol.dispose]: () => {} };
+      }
       // A process forked between the writing and the closing of the file holds it open until its own execve.
       if (failed.isExec && failed.errnoName === "ETXTBSY" && attempt < BUSY_RETRIES) {
         await sleep(this.#clock, BUSY_PAUSE_MS, request.signal);
         continue;
       }
-      throw startError(request.argv[0], executable, failed);
+      throw startError(argv[0], executable, failed);
     }
   }
+}
 
-  async #attempt(
-    request: RunRequest,
-    executable: string,
-  ): Promise<RunOutcome & { readonly report: ExitReport }> {
-    const { signal } = request;
-    if (signal?.aborted) throw cancelledError(signal);
-    const startedMs = this.#clock.monotonicMs();
-    const running: RunningProcess = this.#launcher.launch({
-      executable,
-      argv: request.argv,
-      env: request.env,
-      cwd: request.cwd,
-      stdout: { path: request.stdoutPath },
-      stderr: { path: request.stderrPath },
-      outputLimitBytes: request.outputLimitBytes,
-      umask: 0o022,
-    });
-    let timedOut = false;
-    const kill = () => running.kill();
-    const timer = this.#clock.setTimer(Math.min(request.timeoutMs, MAX_TIMER_MS), () => {
-      timedOut = true;
-      kill();
-    });
-    signal?.addEventListener("abort", kill, { once: true });
-    let report: ExitReport;
-    try {
-      report = await running.done;
-    } finally {
-      timer.cancel();
-      signal?.removeEventListener("abort", kill);
-    }
-    if (report.survivors > 0) {
-      throw new BrokkrError(
-        Code.UNAVAILABLE,
-        `${report.survivors} processes of the action could not be killed`,
-      );
-    }
-    if (signal?.aborted) throw cancelledError(signal);
-    return {
-      report,
-      exitCode: report.exitCode,
-      // It may have ended by itself in the moment its time was up.
-      timedOut: timedOut && report.killed,
-      outputOverflow: report.outputOverflow,
-      stdoutDroppedBytes: report.stdoutDroppedBytes,
-      stderrDroppedBytes: report.stderrDroppedBytes,
-      userMs: report.userMs,
-      systemMs: report.systemMs,
-      maxRssBytes: report.maxRssBytes,
-      durationMs: this.#clock.monotonicMs() - startedMs,
-    };
+/** The PATH that a command sets. */
+export function pathOf(env: RunCommand["env"]): string | undefined {
+  return env.find(([name]) => name === "PATH")?.[1];
+}
+
+/** What every way of running reports alike. */
+export function measured(
+  report: ExitReport,
+): Pick<
+  RunOutcome,
+  | "exitCode"
+  | "outputOverflow"
+  | "stdoutDroppedBytes"
+  | "stderrDroppedBytes"
+  | "userMs"
+  | "systemMs"
+  | "maxRssBytes"
+> {
+  const { exitCode, outputOverflow, stdoutDroppedBytes, stderrDroppedBytes, userMs, systemMs, maxRssBytes } =
+    report;
+  return { exitCode, outputOverflow, stdoutDroppedBytes, stderrDroppedBytes, userMs, systemMs, maxRssBytes };
+}
+
+/** A process that runs until it ends, its time is up or it is cancelled. */
+interface Watched<Report extends ExitReport> {
+  readonly report: Report;
+  readonly timedOut: boolean;
+  readonly durationMs: number;
+}
+
+/**
+ * Starts a process and sees to its end.
+ *
+ * @throws {BrokkrError} CANCELLED when the signal aborted; UNAVAILABLE when some of it could not be killed. `discard` is
+ * called then with what it had reported.
+ */
+export async function watch<Report extends ExitReport>(
+  launch: () => { readonly done: Promise<Report>; kill(): void },
+  { signal, timeoutMs }: Pick<RunRequest, "signal" | "timeoutMs">,
+  clock: Clock,
+  discard: (report: Report) => void = () => {},
+): Promise<Watched<Report>> {
+  if (signal?.aborted) throw cancelledError(signal);
+  const startedMs = clock.monotonicMs();
+  const running = launch();
+  let timedOut = false;
+  const kill = () => running.kill();
+  const timer = clock.setTimer(Math.min(timeoutMs, MAX_TIMER_MS), () => {
+    timedOut = true;
+    kill();
+  });
+  signal?.addEventListener("abort", kill, { once: true });
+  let report: Report;
+  try {
+    report = await running.done;
+  } finally {
+    timer.cancel();
+    signal?.removeEventListener("abort", kill);
   }
+  if (report.survivors > 0) {
+    discard(report);
+    throw new BrokkrError(
+      Code.UNAVAILABLE,
+      `${report.survivors} processes of the action could not be killed`,
+    );
+  }
+  if (signal?.aborted) {
+    discard(report);
+    throw cancelledError(signal);
+  }
+  // It may have ended by itself in the moment its time was up.
+  return { report, timedOut: timedOut && report.killed, durationMs: clock.monotonicMs() - startedMs };
 }
 
 function cancelledError(signal: AbortSignal): BrokkrError {
@@ -161,7 +237,7 @@ function cancelledError(signal: AbortSignal): BrokkrError {
  * What a command that could not be started is answered with. INVALID_ARGUMENT and not FAILED_PRECONDITION, which clients
  * take for missing inputs and answer by uploading and trying again; and no exit code 127, since no program ran.
  */
-function startError(name: string, executable: string, failed: FailedStep): BrokkrError {
+export function startError(name: string, executable: string, failed: FailedStep): BrokkrError {
   const shown = JSON.stringify(name);
   const at = executable === name ? "" : ` (found at ${executable})`;
   if (!failed.isExec) {

@@ -1,0 +1,96 @@
+/**
+ * The worker's own directories for each running action.
+ *
+ * @module
+ */
+
+import { removeTree } from "@brokkr/sandbox";
+
+/** One action's directory. Disposing of it removes all that is in it. */
+export interface Scratch extends AsyncDisposable {
+  /** Where it is. */
+  readonly path: string;
+}
+
+/** Files of the worker's own that stay in a directory for the next action, emptied. */
+const KEPT_FILES: ReadonlySet<string> = new Set(["stdout", "stderr"]);
+
+const MAX_NAMES = 8;
+
+/**
+ * Directories `<path>/<number>`. Numbers are used again, lowest first, so that an action run twice mostly sees the same
+ * path. Disposing of it removes them all.
+ */
+export class ScratchDirectories implements AsyncDisposable {
+  readonly #path: string;
+  /** Numbers in use. */
+  readonly #taken = new Set<number>();
+  /** Numbers whose directory is there and clean. */
+  readonly #clean = new Set<number>();
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Opens its directory and removes what a process that was killed left there. */
+  static async open(path: string): Promise<ScratchDirectories> {
+    await removeTree(path);
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    return new ScratchDirectories(path);
+  }
+
+  /** A directory for an action, empty but for empty files for what it prints. */
+  take(): Scratch {
+    let number = 0;
+    while (this.#taken.has(number)) number++;
+    this.#taken.add(number);
+    const path = `${this.#path}/${number}`;
+    let removed = false;
+    const remove = async () => {
+      if (removed) return;
+      removed = true;
+      // Its number stays taken when it cannot be removed: nothing may find another action's leavings.
+      if (await empty(path)) this.#clean.add(number);
+      else await removeTree(path);
+      this.#taken.delete(number);
+    };
+    try {
+      if (!this.#clean.delete(number)) Deno.mkdirSync(path, { mode: 0o700 });
+    } catch (error) {
+      this.#taken.delete(number);
+      throw error;
+    }
+    return { path, [Symbol.asyncDispose]: remove };
+  }
+
+  /** Removes its directory. None may be in use. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#clean.clear();
+    await removeTree(this.#path);
+  }
+}
+
+/**
+ * Makes a directory fit for the next action: making and removing inodes is the dear part of a short action, so output
+ * files are emptied and stay. False when something is in their place, or the directory is gone.
+ */
+async function empty(path: string): Promise<boolean> {
+  try {
+    // All names of the worker's own are fewer; an action without a sandbox can have left any number of others.
+    const entries = Deno.readDirSync(path)[Symbol.iterator]().take(MAX_NAMES).toArray();
+    if (entries.length === MAX_NAMES) return false;
+    for (const { name, isFile } of entries) {
+      if (!isFile || !KEPT_FILES.has(name)) {
+        await removeTree(`${path}/${name}`);
+        continue;
+      }
+      const stat = Deno.lstatSync(`${path}/${name}`);
+      if (!stat.isFile || stat.nlink !== 1 || ((stat.mode ?? 0) & 0o777) !== 0o600) return false;
+      if (stat.size > 0) Deno.truncateSync(`${path}/${name}`);
+    }
+    return true;
+  } catch {
+    // An action without a sandbox can have done anything to it: then it is removed and made anew.
+    return false;
+  }
+}
