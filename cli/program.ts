@@ -24,6 +24,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   operations: { summary: "list, show and cancel operations", module: "./commands/operations.ts" },
   workers: { summary: "list the grid's workers", module: "./commands/workers.ts" },
   status: { summary: "show the grid in one look", module: "./commands/status.ts" },
+  doctor: { summary: "check whether this machine can isolate actions", module: "./commands/doctor.ts" },
+  sandbox: {
+    summary: "run one command in the sandbox, look into running ones",
+    module: "./commands/sandbox.ts",
+  },
   init: { summary: "write a commented brokkr.toml", module: "./commands/init.ts" },
   version: { summary: "show the version", module: "./commands/version.ts" },
 };

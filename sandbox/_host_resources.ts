@@ -57,30 +57,42 @@ export interface IdFacts {
   readonly passwd: string;
 }
 
-/** As root: whether the users of slots can be used, and are nobody else's. */
-export function checkIds({ uidMap, passwd }: IdFacts, uidBase: number, slots: number): Finding {
+/**
+ * As root: whether there are ids to give to slots, and whether they are nobody else's. Without any, actions run as the
+ * worker's own user, as they do for a worker that is not root.
+ */
+export function checkIds(
+  { uidMap, passwd }: IdFacts,
+  uidBase: number,
+  slots: number,
+): { readonly given: boolean; readonly finding: Finding } {
   const about = { id: "slot-users", requirement: "Users of slots" };
   const range = slots === 1 ? `${uidBase}` : `${uidBase} to ${uidBase + slots - 1}`;
+  const remedy = "set worker.sandbox_uid_base to ids that ";
   if (!mapped(uidMap, uidBase, slots)) {
     return {
-      ...about,
-      level: "FAIL",
-      found: `${range} are outside of this user namespace`,
-      meaning:
-        "A worker that is root gives each slot a user of its own, and this container has no such users",
-      remedy:
-        "set worker.sandbox_uid_base to ids that /proc/self/uid_map has, or start the worker as an ordinary user",
+      given: false,
+      finding: {
+        ...about,
+        level: "WARN",
+        found: `${range} are outside of this user namespace`,
+        meaning: "All actions run as the worker's own user: what the kernel counts for each user, they share",
+        remedy: `${remedy}/proc/self/uid_map has`,
+      },
     };
   }
   const taken = passwd.split("\n").map((line) => line.split(":"))
     .find(([, , id]) => Number(id) >= uidBase && Number(id) < uidBase + slots);
-  if (taken === undefined) return { ...about, level: "OK", found: range };
+  if (taken === undefined) return { given: true, finding: { ...about, level: "OK", found: range } };
   return {
-    ...about,
-    level: "WARN",
-    found: `${range}, and ${taken[0]} of /etc/passwd is ${taken[2]}`,
-    meaning: "Processes of actions count as that user's, and can send each other signals where they meet",
-    remedy: "set worker.sandbox_uid_base to ids that nobody has",
+    given: true,
+    finding: {
+      ...about,
+      level: "WARN",
+      found: `${range}, and ${taken[0]} of /etc/passwd is ${taken[2]}`,
+      meaning: "What the kernel counts for each user, such as processes, that user shares with actions",
+      remedy: `${remedy}nobody has`,
+    },
   };
 }
 

@@ -42,7 +42,7 @@ export function mountOf(path: string, mountInfo: string): MountPoint | undefined
 }
 
 /** The nearest directory that exists, from `path` upwards. */
-function nearest(path: string): string {
+export function nearestDirectory(path: string): string {
   for (let at = path;; at = at.slice(0, Math.max(1, at.lastIndexOf("/")))) {
     try {
       if (Deno.statSync(at).isDirectory || at === "/") return at;
@@ -55,9 +55,9 @@ function nearest(path: string): string {
 /** The data directory and the file system beneath it, tried out in a directory that is removed again. */
 export async function checkStorage(
   dataDir: string,
-  options: { readonly root: boolean; readonly uidBase: number },
+  options: { readonly privileged: boolean; readonly uidBase: number },
 ): Promise<readonly Finding[]> {
-  const there = nearest(dataDir);
+  const there = nearestDirectory(dataDir);
   const about = { id: "data-directory", requirement: "Data directory" };
   let spot: string;
   try {
@@ -153,7 +153,7 @@ async function links(spot: string): Promise<Finding> {
 async function layers(
   spot: string,
   mount: MountPoint | undefined,
-  { root, uidBase }: { readonly root: boolean; readonly uidBase: number },
+  { privileged, uidBase }: { readonly privileged: boolean; readonly uidBase: number },
 ): Promise<readonly Finding[]> {
   const base = `${spot}/layers`;
   Deno.mkdirSync(base);
@@ -166,7 +166,7 @@ async function layers(
     `on ${mount?.type ?? "this file system"}`,
     { level: "WARN", meaning: "Actions with writable-layer=disk cannot run", remedy },
   )];
-  if (!root) return findings;
+  if (!privileged) return findings;
   const failure = await tryIdmapped(base, uidBase);
   findings.push(fromAttempt(
     { id: "idmapped-mounts", requirement: "Other owners", kernel: ROOT_KERNEL },

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { checkCgroups } from "./_host_cgroups.ts";
 import {
   checkArchitecture,
   checkCalls,
@@ -23,8 +24,10 @@ import {
   checkUserNamespaces,
 } from "./_host_namespaces.ts";
 import { checkCapabilities, checkClock, checkIds, checkLimits, checkMemory } from "./_host_resources.ts";
-import { checkStorage } from "./_host_storage.ts";
-import type { Finding } from "./host_finding.ts";
+import { checkSandbox } from "./_host_sandbox.ts";
+import { checkStorage, nearestDirectory } from "./_host_storage.ts";
+import { openCgroups } from "./cgroup/mod.ts";
+import { type Finding, isFunctional } from "./host_finding.ts";
 import { DEFAULT_UID_BASE } from "./sandbox_options.ts";
 
 /** What {@linkcode checkHost} is to look at. */
@@ -43,10 +46,12 @@ export interface HostCheckOptions {
  *
  * @example
  * ```ts
- * import { checkHost, hostReport } from "@brokkr/sandbox";
+ * import { assertEquals } from "@std/assert";
+ * import { checkHost, isFunctional } from "@brokkr/sandbox";
  * const dataDir = await Deno.makeTempDir();
  * const findings = await checkHost({ dataDir });
- * console.log(hostReport(findings));
+ * const amiss = findings.filter(({ level }) => level === "FAIL").map(({ remedy }) => remedy);
+ * assertEquals(isFunctional(findings), amiss.length === 0);
  * await Deno.remove(dataDir);
  * ```
  */
@@ -61,19 +66,20 @@ export async function checkHost(options: HostCheckOptions): Promise<readonly Fin
   const memfd = await checkMemfd();
   findings.push(memfd);
   if (memfd.level === "OK") findings.push(...await tried(root));
+  let privileged = false;
   if (root) {
-    findings.push(checkCapabilities(readSetting("/proc/self/status") ?? ""));
-    findings.push(checkIds(
-      {
-        uidMap: readSetting("/proc/self/uid_map") ?? "",
-        passwd: readSetting("/etc/passwd") ?? "",
-      },
+    const ids = checkIds(
+      { uidMap: readSetting("/proc/self/uid_map") ?? "", passwd: readSetting("/etc/passwd") ?? "" },
       uidBase,
       slots,
-    ));
+    );
+    privileged = ids.given;
+    findings.push(checkCapabilities(readSetting("/proc/self/status") ?? ""), ids.finding);
   }
-  findings.push(...await checkStorage(options.dataDir, { root, uidBase }));
+  findings.push(...checkCgroups(() => openCgroups({ name: `brokk-doctor-${Deno.pid}` }), root));
+  findings.push(...await checkStorage(options.dataDir, { privileged, uidBase }));
   findings.push(...checkLimits(root), ...checkMemory(), checkClock(Date.now()));
+  if (isFunctional(findings)) findings.push(await checkSandbox(nearestDirectory(options.dataDir), uidBase));
   return findings;
 }
 

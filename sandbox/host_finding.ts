@@ -78,7 +78,7 @@ export function hostReport(
   const indent = " ".repeat(LEVEL_WIDTH + 2 + width + 2);
   let text = "";
   for (const { level, requirement, found, kernel, meaning, remedy } of findings) {
-    const needs = kernel === undefined ? "" : ` (Linux ${kernel})`;
+    const needs = kernel === undefined ? "" : ` (needs Linux ${kernel})`;
     text += `${paint(level, options.colour ?? false)}  ${requirement.padEnd(width)}  ${
       plain(found)
     }${needs}\n`;

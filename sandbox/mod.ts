@@ -14,14 +14,19 @@ export {
   OpenFile,
   utf8OrUndefined,
 } from "./beneath.ts";
-export type {
-  ActionCgroup,
-  CgroupLimits,
-  Cgroups,
-  CgroupUsage,
-  Controller,
-  MissingController,
+export {
+  type ActionCgroup,
+  type CgroupLimits,
+  type Cgroups,
+  type CgroupsOptions,
+  CgroupsUnavailable,
+  type CgroupUsage,
+  type Controller,
+  type MissingController,
+  openCgroups,
+  stepAside,
 } from "./cgroup/mod.ts";
+export { type EnterOptions, type EnterReport, enterSandbox, SHELLS } from "./enter.ts";
 export { errnoName, SyscallError } from "./errno.ts";
 export { type FileStat, type FileType } from "./file_calls.ts";
 export { createFile, type CreateFileOptions, linkFile, setMtime } from "./file_tools.ts";
@@ -39,7 +44,7 @@ export { type FreeSpace } from "./mount_calls.ts";
 export { removeTree } from "./remove_tree.ts";
 export { type ExitReport, type FailedStep, type RunningProcess } from "./runner_process.ts";
 export { type Role } from "./result_page.ts";
-export * from "./sandbox_options.ts";
+export { type RunningSandbox, runningSandboxes } from "./running.ts";
 export { MAX_SLOTS, Sandbox } from "./sandbox.ts";
 export * from "./sandbox_options.ts";
 export { defaultBinds } from "./template_plan.ts";
