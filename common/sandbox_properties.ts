@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Parsed, parseSize } from "./units.ts";
+import { formatSize, type Parsed, parseSize } from "./units.ts";
 
 /** Which network an action has. */
 export type NetworkName = "none" | "loopback" | "host";
@@ -112,6 +112,12 @@ export function parseSandboxProperty<N extends SandboxPropertyName>(
 ): Parsed<SandboxProperties[N]> {
   // Each parser gives what its property stands for.
   return PARSERS[name](text) as Parsed<SandboxProperties[N]>;
+}
+
+/** An amount as a property's value says it: `4GiB`, `1.5`, `512`. */
+export function formatAmount(name: string, amount: number): string {
+  if (name === "cpu") return String(amount / 1000);
+  return name === "pids" ? String(amount) : formatSize(amount);
 }
 
 /** Whether a grant covers a value, as text. What cannot be read is not covered. */

@@ -50,11 +50,12 @@ import {
 import { type CallContext, type Route, unary } from "@brokkr/proto/rpc/server";
 import { MAX_COMMAND_BYTES } from "./action_check.ts";
 import type { Drains } from "./drains.ts";
-import type { Environments } from "./environments.ts";
+import { type Environments, isUnsandboxed } from "./environments.ts";
 import type { Grid } from "./grid.ts";
 import type { GridMetrics } from "./_grid_metrics.ts";
 import type { OperationRecord } from "./operation_record.ts";
 import { actionPhases } from "./phases.ts";
+import type { SandboxRule } from "./_sandbox_rule.ts";
 import { durationOf, timestampOf } from "./_times.ts";
 
 /** What the Admin service is made of. */
@@ -66,6 +67,7 @@ export interface AdminOptions {
   readonly metrics: GridMetrics;
   readonly health: Health;
   readonly drains: Drains;
+  readonly sandboxRule: SandboxRule;
   readonly log: Logger;
   readonly clock: Clock;
   readonly epoch: number;
@@ -138,13 +140,19 @@ export class AdminService {
   }
 
   #warnings(): string[] {
-    const { grid } = this.#options;
+    const { grid, sandboxRule } = this.#options;
     const warnings: string[] = [];
     const unsandboxed = grid.workers()
       .filter(({ spec, connected }) => connected && isUnsandboxed(spec.environment))
       .map(({ spec }) => spec.id);
     if (unsandboxed.length > 0) {
       warnings.push(`Nothing isolates the actions on ${list(unsandboxed)}; run trusted actions only`);
+    }
+    const refused = sandboxRule.refused();
+    if (refused.length > 0) {
+      warnings.push(
+        `Refused, since nothing isolates the actions on them (control.require_sandbox): ${list(refused)}`,
+      );
     }
     for (const { jobs, why } of grid.unmatched().slice(0, 20)) {
       warnings.push(`${jobs} ${jobs === 1 ? "action waits" : "actions wait"}: ${why}`);
@@ -322,11 +330,6 @@ export class AdminService {
 
 function unknownWorker(id: string): BrokkrError {
   return notFound(`No worker ${JSON.stringify(id)} is listed; "brokk workers" tells the names of all`);
-}
-
-/** Whether an environment says that nothing isolates its actions. */
-export function isUnsandboxed(environment: string): boolean {
-  return environment.startsWith("unsandboxed");
 }
 
 function list(names: readonly string[]): string {

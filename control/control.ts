@@ -9,6 +9,7 @@ import {
   createRpcServer,
   DEFAULT_LIMITS,
   defaultPolicy,
+  isExposed,
   type RpcServer,
   type ServerLimits,
   type TlsOptions,
@@ -42,16 +43,17 @@ import {
 import { type HttpServer, serveHttp } from "@brokkr/common/http";
 import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
 import type { Hello } from "@brokkr/proto";
-import { AdminService, isUnsandboxed } from "./admin_service.ts";
+import { AdminService } from "./admin_service.ts";
 import { buildEventRoutes } from "./build_events.ts";
 import { capabilitiesRoutes } from "./capabilities_service.ts";
 import { Drains } from "./drains.ts";
-import { Environments } from "./environments.ts";
+import { Environments, isUnsandboxed } from "./environments.ts";
 import { ExecutionService, inlineEnd } from "./execution_service.ts";
 import { gridGauges, GridMetrics } from "./_grid_metrics.ts";
 import { Grid } from "./grid.ts";
 import { Operations } from "./operations.ts";
 import { OperationsService } from "./operations_service.ts";
+import { SandboxRule } from "./_sandbox_rule.ts";
 import { Settler } from "./_settle.ts";
 import type { SchedulerLimits } from "./scheduler/mod.ts";
 import { WorkersService } from "./workers_service.ts";
@@ -79,6 +81,11 @@ export interface ControlOptions {
   readonly leaseTtlMs?: number;
   /** How often workers send heartbeats, in milliseconds; 5 s by default. */
   readonly heartbeatIntervalMs?: number;
+  /**
+   * Whether workers are refused whose actions nothing isolates, and their results with them; `auto`, the default: where
+   * `listen` is reached from other machines.
+   */
+  readonly requireSandbox?: "auto" | "always" | "never";
   /** Actions that may wait. */
   readonly maxQueue?: number;
   /** Workers that one action may take down before it is failed; 3 by default. */
@@ -188,6 +195,7 @@ class Control implements ControlHandle {
   #http: HttpServer | undefined;
   #grid: Grid | undefined;
   #execution: ExecutionService | undefined;
+  readonly #sandboxRule: SandboxRule;
   #environments: Environments | undefined;
   #storeBytes: ByteBudget | undefined;
 
@@ -197,6 +205,7 @@ class Control implements ControlHandle {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? noLog;
     this.#metrics = options.metrics ?? prometheusMetrics();
+    this.#sandboxRule = new SandboxRule(requiresSandbox(options), this.#clock, this.#log);
     this.done = this.#ended.promise;
     // Who does not look at it must not be ended by it.
     this.done.catch(() => {});
@@ -307,7 +316,7 @@ class Control implements ControlHandle {
       Math.max(64, (1.5 * callBytes) / DEFAULT_LIMITS.streamWindowBytes),
     );
     const cache = new ActionCache({ metadata, blobs, metrics });
-    const environments = await Environments.open(metadata, this.#log);
+    const environments = await Environments.open(metadata, this.#log, this.#sandboxRule.required);
     const { drains, reasons } = await Drains.open(metadata, this.#log);
     this.#environments = environments;
     const byteStream = this.#stack.use(byteStreamRoutes({ store: blobs, budget, maxBlobBytes, metrics }));
@@ -379,7 +388,8 @@ class Control implements ControlHandle {
     this.#stack.defer(() => grid.shutdown(0));
     gridGauges(this.#metrics, () => grid.stat());
     for (const [worker, reason] of reasons) grid.post({ type: "drainWorker", worker, reason });
-    const common = { grid, blobs, cache, environments, epoch, clock, metrics };
+    const sandboxRule = this.#sandboxRule;
+    const common = { grid, blobs, cache, environments, epoch, clock, metrics, sandboxRule };
     const admin = new AdminService({
       ...common,
       drains,
@@ -429,6 +439,10 @@ class Control implements ControlHandle {
       ...buildEventRoutes(),
     ];
   }
+}
+
+function requiresSandbox({ requireSandbox = "auto", listen }: ControlOptions): boolean {
+  return requireSandbox === "always" || (requireSandbox === "auto" && isExposed(listen));
 }
 
 function uploadLimits({ uploadKeepMs, maxKeptUploads, maxKeptUploadBytes }: ControlOptions): UploadLimits {

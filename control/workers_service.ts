@@ -14,6 +14,7 @@ import {
   type Logger,
   type WorkerId,
 } from "@brokkr/common";
+import { isSandboxProperty, type SandboxGrant } from "@brokkr/common/sandbox_properties";
 import {
   BytesCodec,
   type ControlMessage,
@@ -28,6 +29,7 @@ import {
 } from "@brokkr/proto";
 import { bidi, type CallContext, type Route } from "@brokkr/proto/rpc/server";
 import type { Grid } from "./grid.ts";
+import type { SandboxRule } from "./_sandbox_rule.ts";
 import type { ResultOutcome, WorkerSpec } from "./scheduler/mod.ts";
 import { durationOf } from "./_times.ts";
 
@@ -41,6 +43,7 @@ export interface WorkersOptions {
   readonly grid: Grid;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly sandboxRule: SandboxRule;
   readonly epoch: number;
   readonly leaseTtlMs: number;
   readonly heartbeatIntervalMs: number;
@@ -54,6 +57,7 @@ const MAX_REASON_LENGTH = 1000;
 const MAX_SLOTS = 4096;
 const MAX_PROPERTIES = 1024;
 const MAX_PROPERTY_LENGTH = 4096;
+const MAX_GRANTED_WORDS = 64;
 /** Leases a worker may name beside those that fill its slots: results that wait for their acknowledgement. */
 const MAX_EXTRA_LEASES = 4096;
 /** Messages that wait for a worker to take them, beside a lease for each slot. */
@@ -86,6 +90,7 @@ export class WorkersService {
     const incoming = requests[Symbol.asyncIterator]();
     const hello = await this.#hello(incoming, context.signal);
     const spec = checkHello(hello);
+    this.#options.sandboxRule.check(spec.id, spec.environment);
     const outbox = new AsyncQueue<Uint8Array>(MAX_WAITING_MESSAGES + spec.slots);
     const abort = () => outbox.close(asBrokkrError(context.signal.reason, Code.CANCELLED));
     context.signal.addEventListener("abort", abort, { once: true });
@@ -234,7 +239,25 @@ function checkHello(hello: Hello): WorkerSpec {
     throw tooManyLeases("hello.live_leases", liveLeases.length, slots);
   }
   const id = hello.workerId as WorkerId;
-  return { id, slots, platform: properties, environment: hello.environment };
+  const grants = checkGrants(hello.sandboxGrants);
+  return { id, slots, platform: properties, grants, environment: hello.environment };
+}
+
+/** Grants of properties that are not known here are of a newer worker: nobody can ask for them by what they mean. */
+function checkGrants(grants: readonly SandboxGrant[]): readonly SandboxGrant[] {
+  const known = grants.filter(({ name }) => isSandboxProperty(name));
+  for (const { name, words, most } of known) {
+    const sound = words.length <= MAX_GRANTED_WORDS && words.every((word) =>
+      word.length <= MAX_NAME_LENGTH
+    ) &&
+      most >= 0 && (words.length > 0) !== (most > 0);
+    if (sound) continue;
+    throw invalidArgument(
+      "hello.sandbox_grants",
+      `The grant of ${name} needs either words, at most ${MAX_GRANTED_WORDS}, or an amount`,
+    );
+  }
+  return known;
 }
 
 function tooManyLeases(field: string, count: number, slots: number): BrokkrError {

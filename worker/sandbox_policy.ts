@@ -7,6 +7,7 @@
 
 import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
 import {
+  formatAmount,
   isSandboxProperty,
   type LayerName,
   type NetworkName,
@@ -16,7 +17,6 @@ import {
   type SandboxProperties,
   type SandboxPropertyName,
 } from "@brokkr/common/sandbox_properties";
-import { formatSize } from "@brokkr/common/units";
 
 /** What the operator set up: keys of `[worker]`, each 0 where it is to follow from the machine. */
 export interface SandboxSettings {
@@ -253,19 +253,13 @@ function shown(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** An amount as an operator would write it. */
-function amountText(name: SandboxPropertyName, amount: number): string {
-  if (name === "cpu") return String(amount / 1000);
-  return name === "pids" ? String(amount) : formatSize(amount);
-}
-
 function notAllowed(
   name: SandboxPropertyName,
   value: string,
   allowed: readonly string[] | number,
 ): BrokkrError {
   const what = typeof allowed === "number"
-    ? `asks for more than the worker's operator allows, which is ${amountText(name, allowed)}`
+    ? `asks for more than the worker's operator allows, which is ${formatAmount(name, allowed)}`
     : `is not allowed by the worker's operator, who allows ${allowed.join(" and ")}`;
   const description = `Platform property ${name}=${shown(value)} ${what}; the key that allows it is ${
     KEYS[name]

@@ -43,17 +43,29 @@ export function attemptsError(job: Failed): BrokkrError {
   return unavailable(`The action was tried ${job.attempts} times without an end: ${story(job)}`, RETRY_MS);
 }
 
-/** Why a job that has no lease waits. `workers` are those that take leases, `away` those that are connected and do not. */
+/** The workers, by what may be expected of them. */
+interface Workers {
+  /** Those that take leases. */
+  specs(): readonly WorkerSpec[];
+  /** Those that are connected and do not. */
+  away(): readonly WorkerSpec[];
+  /** Those that are not connected and may come back. */
+  lost(): readonly WorkerSpec[];
+}
+
+/** Why a job that has no lease waits. */
 export function explainWaiting(
   job: Pick<Job<unknown>, "platform" | "environments" | "state">,
-  workers: readonly WorkerSpec[],
-  away: readonly WorkerSpec[],
+  workers: Workers,
 ): string {
   const { platform, environments } = job;
-  const mismatch = explainMismatch(platform, environments, workers);
+  const matches = (among: readonly WorkerSpec[]) =>
+    explainMismatch(platform, environments, among) === undefined;
+  const mismatch = explainMismatch(platform, environments, workers.specs());
   if (mismatch !== undefined) {
-    const matches = away.length > 0 && explainMismatch(platform, environments, away) === undefined;
-    return matches ? "Every worker that matches is drained or about to end" : mismatch;
+    if (matches(workers.away())) return "Every worker that matches is drained or about to end";
+    const refused = explainMismatch(platform, environments, workers.specs(), true) === undefined;
+    if (matches(workers.lost()) || !refused) return mismatch;
   }
   return job.state === "delayed"
     ? "It is tried again soon after a worker's fault"

@@ -7,6 +7,7 @@
 import type { BrokkrError, FencingToken, WorkerId } from "@brokkr/common";
 import { fencingTokenOf, leaseIdOf } from "@brokkr/common";
 import { assert } from "../_assert.ts";
+import { platformOffer } from "./platform.ts";
 import { freeSlots, type Job, type Lease, takesLeases, type WorkerState } from "./_state.ts";
 import type { SchedulerEffect, SchedulerLimits, WorkerSpec } from "./types.ts";
 
@@ -49,7 +50,7 @@ export class Fleet<P> {
   add(spec: WorkerSpec, session: number, nowMs: number): WorkerState<P> {
     const worker: WorkerState<P> = {
       spec,
-      offer: new Map(),
+      offer: platformOffer([]),
       session,
       connected: false,
       drained: this.drains.get(spec.id),
@@ -94,6 +95,13 @@ export class Fleet<P> {
     for (const worker of this.workers.values()) {
       if (worker.connected && !takesLeases(worker)) specs.push(worker.spec);
     }
+    return specs;
+  }
+
+  /** Workers that are not connected and may yet come back. */
+  lost(): WorkerSpec[] {
+    const specs: WorkerSpec[] = [];
+    for (const worker of this.workers.values()) if (!worker.connected) specs.push(worker.spec);
     return specs;
   }
 

@@ -101,12 +101,14 @@ export class Queues<P> {
   candidates(group: Group<P>): readonly WorkerState<P>[] {
     if (group.fleetVersion === this.#fleetVersion) return group.candidates;
     const { platform, environments } = group.sample;
-    const matching: WorkerState<P>[] = [];
+    const able: WorkerState<P>[] = [];
     for (const worker of this.#fleet.values()) {
-      if (!takesLeases(worker)) continue;
       if (environments !== undefined && !environments.includes(worker.spec.environment)) continue;
-      if (firstMismatch(platform, worker.offer) === undefined) matching.push(worker);
+      if (firstMismatch(platform, worker.offer, true) === undefined) able.push(worker);
     }
+    const granting = able.filter((worker) => firstMismatch(platform, worker.offer) === undefined);
+    // What none grants, of those that may come back either, is refused by one that can say why.
+    const matching = (granting.length > 0 ? granting : able).filter(takesLeases);
     const preferred = matching.filter((worker) => !group.avoid.has(worker.spec.id));
     group.candidates = preferred.length > 0 ? preferred : matching;
     group.candidateSet = new Set(group.candidates);

@@ -126,6 +126,11 @@ export class Story {
           id: worker,
           slots: Number(options.get("slots") ?? 1),
           platform: properties(options.get("offers")),
+          grants: properties(options.get("grants")).map(({ name, value }) =>
+            /^\d+$/.test(value)
+              ? { name, words: [], most: Number(value) }
+              : { name, words: value.split("|"), most: 0 }
+          ),
           environment: options.get("in") ?? "test",
         };
         const liveLeases = options.get("live")?.split(",") ?? [];

@@ -55,7 +55,7 @@ export function operationView<P>(job: Job<P>, fleet: Fleet<P>): OperationView {
     worker: job.lease?.worker.spec.id,
     attempts: job.attempts,
     story: [...job.story],
-    waitingFor: waits ? explainWaiting(job, fleet.specs(), fleet.away()) : undefined,
+    waitingFor: waits ? explainWaiting(job, fleet) : undefined,
   };
 }
 
@@ -68,7 +68,7 @@ export function unmatched<P>(
   for (const group of queues.groups()) {
     const first = group.queue.peek();
     if (first === undefined || queues.candidates(group).length > 0) continue;
-    list.push({ jobs: group.queue.size, why: explainWaiting(first, fleet.specs(), fleet.away()) });
+    list.push({ jobs: group.queue.size, why: explainWaiting(first, fleet) });
   }
   return list;
 }

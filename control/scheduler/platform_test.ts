@@ -31,6 +31,41 @@ for (
   });
 }
 
+const SANDBOX = [
+  { name: "network", words: ["none", "loopback"], most: 0 },
+  { name: "memory", words: [], most: 2 ** 30 },
+];
+
+for (
+  const [name, wanted, offered, mismatch, ungranted] of [
+    ["what it grants", ["network=loopback", "memory=1GiB"], [], undefined, undefined],
+    ["a word that it does not grant", ["network=host"], [], "network", undefined],
+    ["more than it grants", ["memory=1025MiB"], [], "memory", undefined],
+    ["what nobody can read", ["memory=much"], [], "memory", undefined],
+    ["a property that it does not take", ["cpu=1"], [], "cpu", "cpu"],
+    ["its own plain value", ["network=fast"], ["network=fast"], undefined, undefined],
+    ["a word where the name is a plain property", ["network=none"], ["network=fast"], "network", "network"],
+    ["two words of which it grants one", ["network=none", "network=host"], [], "network", undefined],
+  ] as const
+) {
+  Deno.test(`firstMismatch finds what a sandbox does not grant when an action asks for ${name}`, () => {
+    const offer = platformOffer(properties(...offered), SANDBOX);
+    assertEquals(firstMismatch(properties(...wanted), offer)?.name, mismatch);
+    assertEquals(firstMismatch(properties(...wanted), offer, true)?.name, ungranted);
+  });
+}
+
+Deno.test("explainMismatch tells what sandboxes grant", () => {
+  const sandboxed = { ...worker("a"), grants: SANDBOX };
+  const why = (wanted: string, ungranted?: boolean) =>
+    explainMismatch(properties(wanted), undefined, [sandboxed, worker("b")], ungranted);
+  assertEquals(why("memory=1GiB"), undefined);
+  assertEquals(why("memory=2GiB"), "No connected worker offers memory=2GiB; offered are up to 1GiB");
+  assertEquals(why("memory=2GiB", true), undefined);
+  assertEquals(why("network=host"), "No connected worker offers network=host; offered are none, loopback");
+  assertEquals(why("pids=1", true), "No connected worker offers pids=1; none offers any pids");
+});
+
 Deno.test("explainMismatch says why no worker can run an action", () => {
   const why = (wanted: readonly string[], workers: readonly WorkerSpec[], environments?: readonly string[]) =>
     explainMismatch(properties(...wanted), environments, workers);

@@ -252,7 +252,7 @@ export class Scheduler<P, R, O> {
     } else if (session <= worker.session) return this.#replaced(spec.id, session);
     if (worker.connected) this.#replaced(spec.id, worker.session);
     const { leaving = false } = event;
-    const offer = platformOffer(spec.platform);
+    const offer = platformOffer(spec.platform, spec.grants);
     Object.assign(worker, { spec, session, offer, connected: true, leaving, pausedUntilMs: undefined });
     worker.lastHeardMs = this.#nowMs;
     if (worker.drained !== undefined) this.#fleet.sendDrain(worker, worker.drained, {});

@@ -79,6 +79,43 @@ story(
 );
 
 story(
+  "gives an action to a worker whose sandbox grants what it asks for, and to one that refuses it only where none does",
+  `
+  connect plain slots=9
+  submit a needs=memory:2048
+  > a queued
+  connect small grants=memory:1024,network:none|loopback slots=9
+  > lease 7.1 a to small attempt 1
+  connect large grants=memory:4096,network:none|host
+  submit b needs=memory:2048,network:host
+  > b queued
+  > lease 7.2 b to large attempt 1
+  submit c needs=network:host
+  > c queued
+  disconnect large
+  submit d needs=network:loopback
+  > d queued
+  > lease 7.3 d to small attempt 1
+  submit e needs=cpu:1
+  > e queued
+`,
+);
+
+story(
+  "takes a name that a worker offers as a plain property for that, whatever sandboxes grant",
+  `
+  connect plain offers=cpu:arm
+  connect sandboxed grants=cpu:4000
+  submit a needs=cpu:arm
+  > a queued
+  > lease 7.1 a to plain attempt 1
+  submit b needs=cpu:2
+  > b queued
+  > lease 7.2 b to sandboxed attempt 1
+`,
+);
+
+story(
   "prefers the worker with the larger share of free slots",
   `
   connect w1 slots=2

@@ -8,6 +8,7 @@
  */
 
 import type { BrokkrError, LeaseId, OperationName, WorkerId } from "@brokkr/common";
+import type { SandboxGrant } from "@brokkr/common/sandbox_properties";
 
 /** One property of a platform. */
 export interface PlatformProperty {
@@ -23,6 +24,8 @@ export interface WorkerSpec {
   readonly id: WorkerId;
   /** What actions may ask for. A name that comes several times offers any of its values. */
   readonly platform: readonly PlatformProperty[];
+  /** What actions may ask of its sandbox by properties that are not in `platform`; nothing by default. */
+  readonly grants?: readonly SandboxGrant[];
   /** How many actions it runs at once. */
   readonly slots: number;
   /** Names what its actions run in, such as `unsandboxed-1`. */

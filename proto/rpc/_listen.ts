@@ -54,6 +54,11 @@ export function isLoopback(host: string): boolean {
     /^::ffff:127\./i.test(host);
 }
 
+/** Whether other machines can reach `address`, which is `host:port`. */
+export function isExposed(address: string): boolean {
+  return !isLoopback(parseHostPort(address).host);
+}
+
 /**
  * Refuses addresses that others can reach, unless clients must show a certificate.
  *
@@ -64,7 +69,7 @@ export function checkExposure(
   tls: TlsOptions | undefined,
   allowInsecureRemote: boolean,
 ): void {
-  if (isLoopback(parseHostPort(address).host) || tls?.clientCa !== undefined || allowInsecureRemote) return;
+  if (!isExposed(address) || tls?.clientCa !== undefined || allowInsecureRemote) return;
   throw new BrokkrError(
     Code.FAILED_PRECONDITION,
     `Refusing to listen on ${address}: other machines can reach it and nothing would check who they are. ` +

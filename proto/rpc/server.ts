@@ -48,7 +48,7 @@ import type { Route } from "./types.ts";
 
 export { type Authorize, checkInstanceName, defaultAuthenticate, defaultPolicy } from "./auth.ts";
 export type { PeerInfo, PolicyOptions } from "./auth.ts";
-export { checkExposure, type TlsOptions } from "./_listen.ts";
+export { checkExposure, isExposed, type TlsOptions } from "./_listen.ts";
 export { DEFAULT_LIMITS, type RpcServerOptions, type ServerLimits } from "./_server_options.ts";
 export * from "./limits.ts";
 export { clientAttributes } from "./request_metadata.ts";
