@@ -17,18 +17,18 @@ const STEP_SHARE = 1 / 16;
 export class DiskWatch implements Disposable {
   readonly #clock: Clock;
   readonly #path: string;
-  readonly #limitBytes: number;
+  readonly #limit: DiskUse;
   readonly #onExceeded: () => void;
   #timer: TimerHandle | undefined;
-  #lastFree = Infinity;
+  #last: DiskUse | undefined;
   #ended = false;
   #exceeded = false;
 
   /** Watches until disposed of; `onExceeded` is called once, if ever. */
-  constructor(clock: Clock, path: string, limitBytes: number, onExceeded: () => void) {
+  constructor(clock: Clock, path: string, limit: DiskUse, onExceeded: () => void) {
     this.#clock = clock;
     this.#path = path;
-    this.#limitBytes = limitBytes;
+    this.#limit = limit;
     this.#onExceeded = onExceeded;
     void this.#look();
   }
@@ -40,18 +40,19 @@ export class DiskWatch implements Disposable {
 
   /** Looks once more, at the end. */
   async check(): Promise<void> {
-    if (!this.#exceeded && await diskUsage(this.#path) > this.#limitBytes) this.#exceeded = true;
+    this.#exceeded ||= exceeds(await diskUse(this.#path), this.#limit);
   }
 
   async #look(): Promise<void> {
     try {
-      const { bsize, bfree } = await fs.statfs(this.#path);
-      const free = bsize * bfree;
-      if (this.#lastFree === Infinity) this.#lastFree = free;
-      if (this.#lastFree - free > this.#limitBytes * STEP_SHARE) {
-        const used = await diskUsage(this.#path);
-        this.#lastFree = free;
-        if (used > this.#limitBytes && !this.#ended) {
+      const { bsize, bfree, ffree } = await fs.statfs(this.#path);
+      const free = { bytes: bsize * bfree, inodes: ffree };
+      const last = this.#last ??= free;
+      const taken = { bytes: last.bytes - free.bytes, inodes: last.inodes - free.inodes };
+      const step = { bytes: this.#limit.bytes * STEP_SHARE, inodes: this.#limit.inodes * STEP_SHARE };
+      if (exceeds(taken, step)) {
+        this.#last = free;
+        if (exceeds(await diskUse(this.#path), this.#limit) && !this.#ended) {
           this.#exceeded = true;
           return this.#onExceeded();
         }
@@ -69,16 +70,29 @@ export class DiskWatch implements Disposable {
   }
 }
 
-/** Bytes that a directory takes on disk, as du(1) counts them; links are not followed. */
-export async function diskUsage(path: string): Promise<number> {
+/** Bytes and inodes. */
+export interface DiskUse {
+  /** Bytes. */
+  readonly bytes: number;
+  /** Files, directories and links. */
+  readonly inodes: number;
+}
+
+function exceeds(use: DiskUse, limit: DiskUse): boolean {
+  return use.bytes > limit.bytes || use.inodes > limit.inodes;
+}
+
+/** What a directory takes on disk, as du(1) counts it; links are not followed. */
+export async function diskUse(path: string): Promise<DiskUse> {
   const slices = new Slices();
   const waiting = [path];
-  let bytes = 0;
+  const use = { bytes: 0, inodes: 0 };
   for (let directory; (directory = waiting.pop()) !== undefined;) {
     try {
       for await (const { name, isDirectory } of Deno.readDir(directory)) {
         const child = `${directory}/${name}`;
-        bytes += (Deno.lstatSync(child).blocks ?? 0) * 512;
+        use.bytes += (Deno.lstatSync(child).blocks ?? 0) * 512;
+        use.inodes++;
         if (isDirectory) waiting.push(child);
         if (slices.spent) await slices.next();
       }
@@ -89,5 +103,5 @@ export async function diskUsage(path: string): Promise<number> {
       }
     }
   }
-  return bytes;
+  return use;
 }

@@ -8,7 +8,7 @@ import { asBrokkrError, BrokkrError, type Clock, Code, invalidArgument, systemCl
 import { check, libc } from "./_libc.ts";
 import { currentArch } from "./arch.ts";
 import type { ActionCgroup } from "./cgroup/mod.ts";
-import { openPath } from "./file_calls.ts";
+import { openPath, statx } from "./file_calls.ts";
 import {
   DEFAULT_OUTPUT_LIMIT_BYTES,
   environmentStrings,
@@ -152,6 +152,11 @@ export class Sandbox implements AsyncDisposable {
     return this.#free.length > 0 ? this.#free[0].hostId !== undefined : false;
   }
 
+  /** The process that starts actions, and that they end with. */
+  get zygotePid(): number {
+    return this.#zygote?.pid ?? 0;
+  }
+
   /**
    * Starts an action. What the action itself does, a missing program included, is told by the report.
    *
@@ -260,7 +265,10 @@ export class Sandbox implements AsyncDisposable {
     if ("fd" in target) return duplicate(target.fd, 3);
     const fd = outputFile(target.path, O_CLOEXEC);
     try {
-      if (hostId !== undefined) check(libc().c.fchown(fd, hostId, hostId), "fchown", target.path);
+      // A device or the like is not this sandbox's to give away.
+      if (hostId !== undefined && statx(fd, "").type === "file") {
+        check(libc().c.fchown(fd, hostId, hostId), "fchown", target.path);
+      }
       return fd;
     } catch (error) {
       close(fd);

@@ -59,7 +59,7 @@ export type SandboxNetwork = "none" | "loopback" | "host";
  */
 export type WritableLayer =
   | { readonly kind: "memory"; readonly bytes: number; readonly inodes: number }
-  | { readonly kind: "disk"; readonly path: string; readonly bytes: number };
+  | { readonly kind: "disk"; readonly path: string; readonly bytes: number; readonly inodes: number };
 
 /** What to run. */
 export interface SandboxRequest {

@@ -123,6 +123,8 @@ function outer(builder: ProgramBuilder, shape: SandboxShape): void {
     flags += linux.CLONE_NEWNET;
   }
   cloneInto(builder, "init", RESULT.initPid, { namespaces: named(flags, names.join("|")) });
+  dropCapabilities(builder);
+  noNewPrivileges(builder);
   builder.call("wait4", [-1, 0, 0, 0], { name: "wait4 init", store: RESULT.initReaped });
   builder.label("outer_tell");
   builder.call("write", [1, param("token"), 8], { name: "write token", onError: "next" });

@@ -63,7 +63,7 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
       () => this.kill(),
     );
     if (writable.kind === "disk") {
-      this.#diskWatch = new DiskWatch(clock, writable.path, writable.bytes, () => this.kill());
+      this.#diskWatch = new DiskWatch(clock, writable.path, writable, () => this.kill());
     }
     this.#lookLater();
     this.done = this.#run();

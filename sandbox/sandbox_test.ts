@@ -1,0 +1,82 @@
+import { assert, assertEquals } from "@std/assert";
+import { asPlainUser, NOBODY } from "./_plain_user.ts";
+import { SANDBOX_CASES, TestSandbox } from "./_sandbox_cases.ts";
+import { isAlive } from "./_process_tree.ts";
+import { kill } from "./libc.ts";
+import { SIGKILL } from "./linux.ts";
+import { until } from "./_testing.ts";
+
+async function whyNot(): Promise<string | undefined> {
+  try {
+    await using _ = await TestSandbox.open();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const reason = await whyNot();
+const skipped = reason === undefined ? "" : ` (skipped: ${reason})`;
+
+Deno.test({
+  name: `Sandbox${skipped}`,
+  ignore: reason !== undefined,
+  fn: async (t) => {
+    await using test = await TestSandbox.open();
+    for (const { name, sees, expected } of SANDBOX_CASES) {
+      await t.step(name, async () => assertEquals(await sees(test), expected));
+    }
+  },
+});
+
+Deno.test({
+  name: "Sandbox for a user without privileges" +
+    (Deno.uid() === 0 ? "" : " (skipped: without root all the other tests show it)"),
+  ignore: Deno.uid() !== 0,
+  fn: async (t) => {
+    const found = await asPlainUser("sandbox_cases_as_plain_user.ts") as {
+      uid: number;
+      unavailable?: string;
+      seen: Record<string, unknown>;
+    };
+    assertEquals(found.uid, NOBODY);
+    const { unavailable } = found;
+    for (const { name, expected } of SANDBOX_CASES) {
+      await t.step({
+        name: unavailable === undefined ? name : `${name} (skipped: ${unavailable})`,
+        ignore: unavailable !== undefined,
+        fn: () => assertEquals(found.seen[name], JSON.parse(JSON.stringify(expected))),
+      });
+    }
+  },
+});
+
+Deno.test({
+  name: `Sandbox.close ends what runs${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    const test = await TestSandbox.open();
+    const running = test.sandbox.launch(test.request("sleep 1000"));
+    await test[Symbol.asyncDispose]();
+    assertEquals((await running.done).exitCode, 137);
+  },
+});
+
+Deno.test({
+  name:
+    `Sandbox goes on with a new zygote when the old one was killed, and tells whose action went with it${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    await using test = await TestSandbox.open();
+    const request = test.request("echo begun; sleep 1000");
+    const running = test.sandbox.launch(request);
+    await until(() => Deno.readTextFileSync(`${request.out}.stdout`) !== "", "the action to begin");
+    const { initPid } = running;
+    kill(test.sandbox.zygotePid, SIGKILL);
+    const report = await running.done;
+    report.work?.[Symbol.dispose]();
+    assertEquals([report.exitCode, report.signal], [137, 9]);
+    assert(!isAlive(initPid), "its PID 1 lives on");
+    assertEquals((await test.run("exit 6")).report.exitCode, 6);
+  },
+});
