@@ -78,38 +78,98 @@ export class Graph {
   }
 
   /**
-   * Goes on by the loaded word: with the node of the number it is, or else with `otherwise`. A balanced tree over
-   * ranges of numbers with the same outcome, so that hundreds of numbers take under ten comparisons.
+   * Goes on by the loaded word: with the node of the number it is, or else with `otherwise`. Numbers are gathered into
+   * stretches that have one outcome but for a few single numbers, and a balanced tree finds the stretch: hundreds of
+   * numbers take about ten comparisons, and the program stays short, which is what loading it costs.
    */
   select(outcomes: ReadonlyMap<number, Node>, otherwise: Node): Node {
-    const ranges: { start: number; node: Node }[] = [{ start: 0, node: otherwise }];
+    const runs: Run[] = [{ start: 0, size: 0, node: otherwise }];
     const put = (start: number, node: Node) => {
-      const last = ranges[ranges.length - 1];
-      if (last.start === start) ranges.pop();
-      if (ranges[ranges.length - 1]?.node !== node) ranges.push({ start, node });
+      let last = runs[runs.length - 1];
+      last.size = start - last.start;
+      if (last.size === 0) runs.pop();
+      last = runs[runs.length - 1];
+      if (last?.node !== node) runs.push({ start, size: 0, node });
     };
     for (const [number, node] of [...outcomes].sort(([a], [b]) => a - b)) {
       put(number, node);
-      if (number < 0xffffffff) put(number + 1, otherwise);
+      if (number < LAST_NUMBER) put(number + 1, otherwise);
     }
-    return this.#tree(ranges, 0, ranges.length);
+    const last = runs[runs.length - 1];
+    last.size = LAST_NUMBER + 1 - last.start;
+    const stretches = stretchesOf(runs);
+    return this.#tree(stretches, 0, stretches.length);
   }
 
-  #tree(ranges: readonly { start: number; node: Node }[], from: number, to: number): Node {
-    if (to - from === 1) return ranges[from].node;
-    // One number amid a range of others is one comparison, not two.
-    if (to - from === 3 && ranges[from].node === ranges[from + 2].node) {
-      const { start, node } = ranges[from + 1];
-      if (ranges[from + 2].start === start + 1) return this.equal(start, node, ranges[from].node);
+  #tree(stretches: readonly Stretch[], from: number, to: number): Node {
+    if (to - from === 1) {
+      const { base, exceptions } = stretches[from];
+      return exceptions.reduceRight((next, { start, node }) => this.equal(start, node, next), base);
     }
     const middle = (from + to) >> 1;
-    return this.#test(
-      "atLeast",
-      ranges[middle].start,
-      this.#tree(ranges, middle, to),
-      this.#tree(ranges, from, middle),
-    );
+    const [low, high] = [this.#tree(stretches, from, middle), this.#tree(stretches, middle, to)];
+    return this.#test("atLeast", stretches[middle].start, high, low);
   }
+}
+
+const LAST_NUMBER = 0xffffffff;
+/** How many single numbers a stretch may have: as many comparisons as halving it would take. */
+const MAX_EXCEPTIONS = 3;
+
+/** Numbers that follow each other and have the same outcome. */
+interface Run {
+  readonly start: number;
+  size: number;
+  readonly node: Node;
+}
+
+/** Runs that follow each other, all with the outcome `base` but for single numbers. */
+interface Stretch {
+  readonly start: number;
+  readonly base: Node;
+  readonly exceptions: readonly Run[];
+}
+
+/** The runs as one stretch, or undefined if they are none. */
+function asStretch(runs: readonly Run[]): Stretch | undefined {
+  const bases = new Set(runs.map(({ node }) => node));
+  let best: Stretch | undefined;
+  for (const base of bases) {
+    const exceptions = runs.filter(({ node }) => node !== base);
+    if (exceptions.length > MAX_EXCEPTIONS || exceptions.some(({ size }) => size !== 1)) continue;
+    if (best === undefined || exceptions.length < best.exceptions.length) {
+      best = { start: runs[0].start, base, exceptions };
+    }
+  }
+  return best;
+}
+
+/** The runs as stretches that take the fewest instructions: one for each exception, and one between two stretches. */
+function stretchesOf(runs: readonly Run[]): readonly Stretch[] {
+  interface Plan {
+    readonly cost: number;
+    readonly stretch?: Stretch;
+    readonly next: number;
+  }
+  const plans: Plan[] = new Array<Plan>(runs.length + 1).fill({ cost: -1, next: 0 });
+  for (let from = runs.length - 1; from >= 0; from--) {
+    let best: Plan = { cost: Infinity, next: 0 };
+    for (let to = from + 1; to <= Math.min(runs.length, from + 2 * MAX_EXCEPTIONS + 1); to++) {
+      const stretch = asStretch(runs.slice(from, to));
+      if (stretch === undefined) continue;
+      const cost = stretch.exceptions.length + 1 + plans[to].cost;
+      if (cost < best.cost) best = { cost, stretch, next: to };
+    }
+    plans[from] = best;
+  }
+  const stretches: Stretch[] = [];
+  for (let at = 0; at < runs.length;) {
+    const { stretch, next } = plans[at];
+    if (stretch === undefined) throw new Error(`No stretch starts at ${runs[at].start}`);
+    stretches.push(stretch);
+    at = next;
+  }
+  return stretches;
 }
 
 interface Instruction {
