@@ -43,7 +43,7 @@ export interface WorkerSandboxConfig {
   readonly sandboxLayer: LayerName;
   /** Bytes of a layer in memory; 0 for half of the action's memory. */
   readonly sandboxLayerBytes: number;
-  /** Files, directories and links in a layer in memory. */
+  /** Files, directories and links in a layer. */
   readonly sandboxLayerInodes: number;
   /** Bytes of a layer on disk; 0 for a slot's share of half of what is free at start. */
   readonly sandboxDiskBytes: number;
@@ -129,7 +129,7 @@ const sandboxLayers = {
     "sandbox_layer_files",
     integer({ min: 1024, max: 100_000_000 }),
     262_144,
-    "Files, directories and links that an action may make in a layer in memory.",
+    "Files, directories and links that an action may make in its layer, in memory or on disk.",
   ),
   sandboxDiskBytes: key(
     "sandbox_disk",

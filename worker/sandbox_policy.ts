@@ -40,7 +40,7 @@ export interface SandboxSettings {
   readonly sandboxLayer: LayerName;
   /** Bytes of a layer in memory; 0 for half of the action's memory. */
   readonly sandboxLayerBytes: number;
-  /** Files, directories and links in a layer in memory. */
+  /** Files, directories and links in a layer. */
   readonly sandboxLayerInodes: number;
   /** Bytes of a layer on disk; 0 for a slot's share of half of what was free at start. */
   readonly sandboxDiskBytes: number;
@@ -96,7 +96,7 @@ export interface SandboxPolicy {
   readonly layer: LayerName;
   /** Bytes of a layer in memory; undefined for half of the action's memory. */
   readonly layerBytes: number | undefined;
-  /** Inodes of a layer in memory. */
+  /** Inodes of a layer. */
   readonly layerInodes: number;
   /** Networks that an action may ask for. */
   readonly networks: readonly NetworkName[];
@@ -129,9 +129,7 @@ export interface ActionSandbox {
   /** Limits of its control groups. */
   readonly limits: ActionLimits;
   /** Where what it writes is kept. */
-  readonly writable:
-    | { readonly kind: "memory"; readonly bytes: number; readonly inodes: number }
-    | { readonly kind: "disk"; readonly bytes: number };
+  readonly writable: { readonly kind: LayerName; readonly bytes: number; readonly inodes: number };
   /** Whether addresses are randomized. */
   readonly aslr: boolean;
   /** Whether rdtsc may be executed. */
@@ -344,9 +342,11 @@ export function actionSandbox(policy: SandboxPolicy, platform: readonly WantedPr
       ...(ioReadBytesPerSecond === undefined ? {} : { ioReadBytesPerSecond }),
       ...(ioWriteBytesPerSecond === undefined ? {} : { ioWriteBytesPerSecond }),
     },
-    writable: kind === "disk"
-      ? { kind, bytes: asked.disk ?? policy.disk.unasked }
-      : { kind, bytes: layerBytes ?? Math.floor(memoryBytes / 2), inodes: layerInodes },
+    writable: {
+      kind,
+      bytes: kind === "disk" ? asked.disk ?? policy.disk.unasked : layerBytes ?? Math.floor(memoryBytes / 2),
+      inodes: layerInodes,
+    },
     aslr: asked.aslr !== "off",
     rdtsc: asked.rdtsc !== "off",
   };

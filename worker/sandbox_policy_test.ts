@@ -7,6 +7,7 @@ import {
   type SandboxPropertyName,
 } from "@brokkr/common/sandbox_properties";
 import { formatSize } from "@brokkr/common/units";
+import { DEFAULT_UID_BASE } from "@brokkr/sandbox";
 import fc from "fast-check";
 import {
   type ActionSandbox,
@@ -45,6 +46,7 @@ Deno.test("The configuration's defaults are those of the sandbox's settings", as
   try {
     const { worker } = await loadConfig({ env: {}, cwd });
     assertEquals({ ...worker, ...DEFAULT_SANDBOX_SETTINGS }, worker);
+    assertEquals([worker.sandbox, worker.sandboxUidBase], [true, DEFAULT_UID_BASE]);
   } finally {
     await Deno.remove(cwd);
   }
@@ -79,7 +81,7 @@ Deno.test("An action gets what the operator set up", () => {
       ioReadBytesPerSecond: 10,
       ioWriteBytesPerSecond: 20,
     },
-    writable: { kind: "disk", bytes: 5 * GIB },
+    writable: { kind: "disk", bytes: 5 * GIB, inodes: 262_144 },
     aslr: true,
     rdtsc: true,
   });
@@ -90,9 +92,9 @@ for (
     [["network=loopback"], { network: "loopback" }],
     [["memory=1GiB"], { limits: { memoryBytes: GIB, pids: 4096 } }],
     [["cpu=1.5", "pids=7"], { limits: { memoryBytes: 3.5 * GIB, pids: 7, cpuMillis: 1500 } }],
-    [["writable-layer=disk"], { writable: { kind: "disk", bytes: 20 * GIB } }],
-    [["disk=1GiB"], { writable: { kind: "disk", bytes: GIB } }],
-    [["disk=1GiB", "disk=1GiB"], { writable: { kind: "disk", bytes: GIB } }],
+    [["writable-layer=disk"], { writable: { kind: "disk", bytes: 20 * GIB, inodes: 262_144 } }],
+    [["disk=1GiB"], { writable: { kind: "disk", bytes: GIB, inodes: 262_144 } }],
+    [["disk=1GiB", "disk=1GiB"], { writable: { kind: "disk", bytes: GIB, inodes: 262_144 } }],
     [["aslr=off", "rdtsc=off"], { aslr: false, rdtsc: false }],
     [["aslr=on", "rdtsc=on"], { aslr: true, rdtsc: true }],
   ] as const
@@ -235,10 +237,9 @@ function violations(got: ActionSandbox, policy: SandboxPolicy): string[] {
     cpu: policy.cpu.unasked === undefined || (limits.cpuMillis ?? Infinity) <= policy.cpu.most,
     ioRead: limits.ioReadBytesPerSecond === policy.ioReadBytesPerSecond,
     ioWrite: limits.ioWriteBytesPerSecond === policy.ioWriteBytesPerSecond,
-    layer: writable.kind === "disk"
-      ? writable.bytes <= policy.disk.most
-      : writable.bytes <= (policy.layerBytes ?? policy.memory.most / 2) &&
-        writable.inodes === policy.layerInodes,
+    layer: writable.inodes === policy.layerInodes &&
+      writable.bytes <=
+        (writable.kind === "disk" ? policy.disk.most : policy.layerBytes ?? policy.memory.most / 2),
     aslr: got.aslr || policy.switches.includes("aslr"),
     rdtsc: got.rdtsc || policy.switches.includes("rdtsc"),
   };
