@@ -129,7 +129,9 @@ export interface ActionSandbox {
   /** Limits of its control groups. */
   readonly limits: ActionLimits;
   /** Where what it writes is kept. */
-  readonly writable: { readonly kind: LayerName; readonly bytes: number; readonly inodes: number };
+  readonly writable:
+    | { readonly kind: "memory"; readonly bytes: number; readonly inodes: number }
+    | { readonly kind: "disk"; readonly bytes: number; readonly inodes: number };
   /** Whether addresses are randomized. */
   readonly aslr: boolean;
   /** Whether rdtsc may be executed. */
@@ -342,11 +344,9 @@ export function actionSandbox(policy: SandboxPolicy, platform: readonly WantedPr
       ...(ioReadBytesPerSecond === undefined ? {} : { ioReadBytesPerSecond }),
       ...(ioWriteBytesPerSecond === undefined ? {} : { ioWriteBytesPerSecond }),
     },
-    writable: {
-      kind,
-      bytes: kind === "disk" ? asked.disk ?? policy.disk.unasked : layerBytes ?? Math.floor(memoryBytes / 2),
-      inodes: layerInodes,
-    },
+    writable: kind === "disk"
+      ? { kind, bytes: asked.disk ?? policy.disk.unasked, inodes: layerInodes }
+      : { kind, bytes: layerBytes ?? Math.floor(memoryBytes / 2), inodes: layerInodes },
     aslr: asked.aslr !== "off",
     rdtsc: asked.rdtsc !== "off",
   };
