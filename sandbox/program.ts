@@ -66,7 +66,8 @@ export interface OpOptions {
 
 /** One operation. */
 export interface Op extends Required<Pick<OpOptions, "name" | "onError" | "next">> {
-  readonly syscall: SyscallName;
+  /** The call, by name or by number. */
+  readonly syscall: SyscallName | number;
   readonly args: readonly Operand[];
   readonly onEqual?: OpOptions["onEqual"];
   readonly store?: OpOptions["store"];
@@ -126,13 +127,13 @@ export class ProgramBuilder {
     this.#labels.set(name, this.#ops.length);
   }
 
-  /** Adds an operation. */
-  call(syscall: SyscallName, args: readonly Operand[], options: OpOptions = {}): void {
+  /** Adds an operation: a call by name, or by number where a program is about calls that wrappers have no use for. */
+  call(syscall: SyscallName | number, args: readonly Operand[], options: OpOptions = {}): void {
     if (args.length > ARG_COUNT) throw new Error(`${syscall} has ${args.length} arguments`);
     this.#ops.push({
       syscall,
       args,
-      name: options.name ?? syscall,
+      name: options.name ?? String(syscall),
       onError: options.onError ?? this.errorHandler,
       next: options.next ?? "next",
       onEqual: options.onEqual,
@@ -303,7 +304,8 @@ export class Program {
     const patches: Patch[] = [];
     this.ops.forEach((op, index) => {
       const at = this.#place.fileStart + TABLE_OFFSET + index * OP_BYTES;
-      setUint64(view, at + OP.number, this.arch.syscalls[op.syscall]);
+      const number = typeof op.syscall === "number" ? op.syscall : this.arch.syscalls[op.syscall];
+      setUint64(view, at + OP.number, number);
       op.args.forEach((arg, position) => {
         const argAt = at + OP.args + position * 8;
         if (typeof arg === "number") setInt64(view, argAt, arg);

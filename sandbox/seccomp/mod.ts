@@ -5,5 +5,6 @@
  */
 
 export { seccompFilter } from "./filter.ts";
+export { seccompListing } from "./listing.ts";
 export { type SeccompArch } from "./policy.ts";
 export { type SeccompOptions } from "./policy_types.ts";
