@@ -438,6 +438,17 @@ export const SANDBOX_CASES: readonly SandboxCase[] = [
     expected: ["50", "60", "1024"],
   },
   {
+    name: "bounds processes and memory even where no control group does",
+    sees: async (test) => {
+      const bomb = "for i in $(seq 100); do sleep 1000 & done 2>/dev/null; echo survived";
+      const many = await test.run(bomb, { limits: { pids: 20 } });
+      const hog = "python3 -c 'b = bytearray(200 << 20)' 2>/dev/null || perl -e '$x = \"x\" x (200 << 20)' 2>/dev/null";
+      const large = await test.run(`${hog} && echo got it`, { limits: { memoryBytes: 64 << 20 } });
+      return [many.stdout.includes("survived") && many.report.exitCode === 0, large.stdout];
+    },
+    expected: [false, ""], // a shell that cannot fork gives up
+  },
+  {
     name: "refuses what it cannot run before it starts anything",
     sees: (test) => {
       const refused = (more: Partial<SandboxRequest>) => {

@@ -198,6 +198,7 @@ export const SIG_SETMASK = 2;
 export const RLIMIT = {
   cpu: 0,
   fsize: 1,
+  data: 2,
   stack: 3,
   core: 4,
   nproc: 6,

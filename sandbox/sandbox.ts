@@ -7,12 +7,13 @@
 import { asBrokkrError, BrokkrError, type Clock, Code, invalidArgument, systemClock } from "@brokkr/common";
 import { check, libc } from "./_libc.ts";
 import { currentArch } from "./arch.ts";
-import type { ActionCgroup } from "./cgroup/mod.ts";
+import type { ActionCgroup, Controller } from "./cgroup/mod.ts";
 import { openPath, statx } from "./file_calls.ts";
 import {
   DEFAULT_OUTPUT_LIMIT_BYTES,
   environmentStrings,
   refuseNul,
+  type Rlimit,
   rlimitNames,
   rlimitValue,
 } from "./launch_options.ts";
@@ -49,6 +50,10 @@ export const MAX_SLOTS = 4096;
 const MAX_MOUNT_OPTIONS = 4095;
 /** Bytes of a sock_filter. */
 const FILTER_INSTRUCTION_BYTES = 8;
+/** The outer process and the PID 1, which are not the action's. */
+const SETUP_PROCESSES = 2;
+/** No control group, nothing controlled. */
+const NO_CONTROLLERS: ReadonlySet<Controller> = new Set();
 /** Most names that are tried for a program. */
 const MAX_EXECUTABLES = 1024;
 
@@ -109,7 +114,7 @@ export class Sandbox implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#lowersPath = Deno.realPathSync(options.lowersPath);
     this.#diskPath = options.diskPath === undefined ? undefined : Deno.realPathSync(options.diskPath);
-    this.#templates = [...new Set(slots.map(({ template }) => template))];
+    this.#templates = slots.map(({ template }) => template);
     this.#free = [...slots].reverse();
     this.#nullFd = openPath("/dev/null", O_RDONLY | O_CLOEXEC);
     this.#lastCapability = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
@@ -129,20 +134,16 @@ export class Sandbox implements AsyncDisposable {
     try {
       const base = privilegedBase(options);
       const sources: TemplateOptions = { ...options, binds: options.binds ?? defaultBinds() };
-      if (base === undefined) {
-        const template = await makeTemplate(sources);
-        for (let slot = 0; slot < slots; slot++) made.push({ template, hostId: undefined });
-      } else {
-        for (let slot = 0; slot < slots; slot++) {
-          const hostId = base + slot;
-          made.push({ template: await makeTemplate({ ...sources, hostId }), hostId });
-        }
+      for (let slot = 0; slot < slots; slot++) {
+        // One each, without root too: the kernel counts processes and the like by user namespace.
+        const hostId = base === undefined ? undefined : base + slot;
+        made.push({ template: await makeTemplate({ ...sources, hostId }), hostId });
       }
       const sandbox = new Sandbox(options, made);
       sandbox.#zygote = new Zygote();
       return sandbox;
     } catch (error) {
-      for (const { template } of new Set(made)) template[Symbol.dispose]();
+      for (const { template } of made) template[Symbol.dispose]();
       throw asBrokkrError(error);
     }
   }
@@ -284,7 +285,7 @@ export class Sandbox implements AsyncDisposable {
       network: request.network ?? "none",
       groups,
       executables: request.executables.length,
-      rlimits: rlimitNames(limitsOf(request)),
+      rlimits: rlimitNames(this.#rlimits(request)),
       aslr: request.aslr ?? true,
       rdtsc: request.rdtsc ?? true,
       lastCapability: this.#lastCapability,
@@ -312,8 +313,9 @@ export class Sandbox implements AsyncDisposable {
       filterLength: filter.length / FILTER_INSTRUCTION_BYTES,
     };
     executables.forEach((path, index) => values[`executable_${index}`] = refuseNul("executables", path));
-    for (const name of rlimitNames(limitsOf(request))) {
-      const limit = limitsOf(request)[name];
+    const rlimits = this.#rlimits(request);
+    for (const name of rlimitNames(rlimits)) {
+      const limit = rlimits[name];
       if (limit !== undefined) values[`rlimit_${name}`] = rlimitValue(name, limit);
     }
     if (request.lowers.length > 0) {
@@ -334,6 +336,10 @@ export class Sandbox implements AsyncDisposable {
       values.disk = inside(writable.path, this.#diskPath, DISK_PATH, "writable");
     }
     return values;
+  }
+
+  #rlimits(request: SandboxRequest): ReturnType<typeof limitsOf> {
+    return limitsOf(request, this.#options.cgroups?.controllers ?? NO_CONTROLLERS);
   }
 
   #filterFor(aslr: boolean): Uint8Array<ArrayBuffer> {
@@ -386,15 +392,27 @@ function privilegedBase({ uidBase = DEFAULT_UID_BASE, slots }: SandboxOptions): 
   return uidBase;
 }
 
-function limitsOf(request: SandboxRequest): NonNullable<SandboxRequest["rlimits"]> {
-  const own: NonNullable<SandboxRequest["rlimits"]> = {
-    core: { soft: 0, hard: 0 },
+/** Larger than any file that can be left of an output whose size is looked at all the time. */
+const MIN_FILE_BYTES = 1 << 30;
+
+/**
+ * Resource limits. Where no control group limits processes or memory they stand in as far as they can: processes are
+ * counted for the slot's user namespace, memory for each process alone.
+ */
+function limitsOf(
+  { writable, limits = {}, outputLimitBytes = DEFAULT_OUTPUT_LIMIT_BYTES, rlimits }: SandboxRequest,
+  controllers: ReadonlySet<Controller>,
+): NonNullable<SandboxRequest["rlimits"]> {
+  const both = (value: number): Rlimit => ({ soft: value, hard: value });
+  const { pids, memoryBytes } = limits;
+  return {
+    core: both(0),
     nofile: defaultNofile(),
-    ...(request.writable.kind === "disk"
-      ? { fsize: { soft: request.writable.bytes, hard: request.writable.bytes } }
-      : {}),
+    fsize: both(Math.max(writable.bytes, writable.kind === "disk" ? 0 : MIN_FILE_BYTES + outputLimitBytes)),
+    ...(pids === undefined || controllers.has("pids") ? {} : { nproc: both(pids + SETUP_PROCESSES) }),
+    ...(memoryBytes === undefined || controllers.has("memory") ? {} : { data: both(memoryBytes) }),
+    ...rlimits,
   };
-  return { ...own, ...request.rlimits };
 }
 
 /** The PID 1 counts too, and is not the action's. */

@@ -14,7 +14,7 @@
 import type { Arch } from "./arch.ts";
 import { defaultSignals, dieWithParent, enter, setSignal } from "./_program_parts.ts";
 import * as linux from "./linux.ts";
-import { firstOperation, named, param, type Program, ProgramBuilder } from "./program.ts";
+import { fieldOf, firstOperation, named, param, type Program, ProgramBuilder } from "./program.ts";
 
 /** The zygote's socket, and its children's. */
 export const ZYGOTE_SOCKET = 3;
@@ -50,6 +50,7 @@ export function zygoteProgram(arch: Arch): { readonly program: Program; readonly
     builder.string("/proc/self/exe"),
     named(linux.O_RDONLY | linux.O_CLOEXEC, "O_RDONLY|O_CLOEXEC"),
   ], { name: "open /proc/self/exe" });
+  preferForOom(builder);
   defaultSignals(builder);
   // Children that ended go away by themselves.
   const ignore = builder.words([SIG_IGN, 0, 0, 0], "SIG_IGN");
@@ -93,4 +94,17 @@ export function zygoteProgram(arch: Arch): { readonly program: Program; readonly
   builder.call("exit_group", [127]);
   const program = builder.build();
   return { program, headerOffset: program.fileOffset(header) };
+}
+
+/** When the machine runs out of memory, an action goes before the worker. */
+function preferForOom(builder: ProgramBuilder): void {
+  builder.call("openat", [
+    named(linux.AT_FDCWD, "AT_FDCWD"),
+    builder.string("/proc/self/oom_score_adj"),
+    named(linux.O_WRONLY | linux.O_CLOEXEC, "O_WRONLY|O_CLOEXEC"),
+  ], { name: "open /proc/self/oom_score_adj", onError: "signals", store: fieldOf("oom_score", 0) });
+  builder.label("oom_score");
+  builder.call("write", [0, builder.string("500"), 3], { name: "write oom_score_adj", onError: "next" });
+  builder.call("close_range", [FIRST_PASSED, named(0xffffffff, "~0"), 0]);
+  builder.label("signals");
 }
