@@ -122,8 +122,8 @@ function processes(options: SeccompOptions): Group {
           when: [{
             arg: 2,
             is: {
-              ...{ none: 0, "best effort, 4": 0x4004, "best effort, 5": 0x4005, "best effort, 6": 0x4006 },
-              ...{ "best effort, 7": 0x4007, idle: 0x6000, "idle, 4": 0x6004, "idle, 7": 0x6007 },
+              ...{ none: 0, "best effort 4": 0x4004, "best effort 5": 0x4005, "best effort 6": 0x4006 },
+              ...{ "best effort 7": 0x4007, idle: 0x6000, "idle 4": 0x6004, "idle 7": 0x6007 },
             },
           }],
           action: "allow",
