@@ -28,6 +28,7 @@ export {
 } from "./cgroup/mod.ts";
 export { type EnterOptions, type EnterReport, enterSandbox, SHELLS } from "./enter.ts";
 export { errnoName, SyscallError } from "./errno.ts";
+export { EXPLAINED_PARTS, type ExplainedPart, type ExplainOptions, explainSandbox } from "./explain.ts";
 export { type FileStat, type FileType } from "./file_calls.ts";
 export { createFile, type CreateFileOptions, linkFile, setMtime } from "./file_tools.ts";
 export { type PathLike } from "./_libc.ts";
@@ -47,4 +48,5 @@ export { type Role } from "./result_page.ts";
 export { type RunningSandbox, runningSandboxes } from "./running.ts";
 export { MAX_SLOTS, Sandbox } from "./sandbox.ts";
 export * from "./sandbox_options.ts";
+export { type SeccompArch, seccompFilter, type SeccompOptions } from "./seccomp/mod.ts";
 export { defaultBinds } from "./template_plan.ts";
