@@ -9,7 +9,7 @@ import { humanDuration } from "@brokkr/common/units";
 import { enterSandbox, type RunningSandbox, runningSandboxes, SHELLS } from "@brokkr/sandbox";
 import { usageError } from "./commands/_shared.ts";
 import { ExitError } from "./_exit.ts";
-import { plainText, table, writeJson, writeOut } from "./_terminal.ts";
+import { plainText, table, writeErr, writeJson, writeOut } from "./_terminal.ts";
 import { candidates } from "./_sandbox_run.ts";
 
 const SHOWN_COMMAND = 60;
@@ -59,12 +59,15 @@ export async function sandboxEnter(
 ): Promise<void> {
   // Without an id, the first word is the command's.
   const named = first !== undefined && /^\d+$/.test(first);
-  const argv = named || first === undefined ? rest : [first, ...rest];
+  const words = named || first === undefined ? rest : [first, ...rest];
+  // Behind an id it comes through as it was typed.
+  const argv = words[0] === "--" ? words.slice(1) : words;
   const sandbox = choose(runningSandboxes(), named ? first : undefined);
-  const { exitCode } = await enterSandbox(sandbox, {
+  const { exitCode, message } = await enterSandbox(sandbox, {
     executables: argv.length === 0 ? SHELLS : candidates(argv[0], "/usr/local/bin:/usr/bin:/bin"),
-    argv: argv.length === 0 ? ["sh"] : argv,
+    argv: argv.length === 0 ? ["bash"] : argv,
     cwd,
   });
+  if (message !== undefined) await writeErr(`brokk: ${message}\n`);
   if (exitCode !== 0) throw new ExitError(exitCode);
 }

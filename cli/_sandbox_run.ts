@@ -64,7 +64,7 @@ const LAYER_INODES = 1_000_000;
 /** A layer on disk when nothing else is said. */
 const DISK_BYTES = 10 * 1024 ** 3;
 /** Nothing is cut off: standard output is the caller's own. */
-const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+const NO_LIMIT = 2 ** 50;
 
 /** The environment: what flags say, and what is fixed where they do not. */
 export function environmentOf(flags: readonly string[]): readonly (readonly [string, string])[] {
@@ -117,7 +117,9 @@ function limitsOf(flags: SandboxRunFlags): CgroupLimits {
 }
 
 function layerOf(flags: SandboxRunFlags, diskPath: string): WritableLayer {
-  if (flags.writable === "disk") return { kind: "disk", path: diskPath, bytes: flags.disk ?? DISK_BYTES };
+  if (flags.writable === "disk") {
+    return { kind: "disk", path: diskPath, bytes: flags.disk ?? DISK_BYTES, inodes: LAYER_INODES };
+  }
   const memory = Math.min(Deno.systemMemoryInfo().total, flags.memory ?? Infinity);
   return { kind: "memory", bytes: flags.disk ?? Math.floor(memory / LAYER_PART), inodes: LAYER_INODES };
 }

@@ -24,6 +24,8 @@ export interface BrokkOptions {
   readonly cwd?: string;
   /** Variables beside PATH, HOME and Deno's own. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Its standard input; nothing by default. */
+  readonly stdin?: "piped";
 }
 
 const MAIN = decodeURIComponent(new URL("./main.ts", import.meta.url).pathname);
@@ -42,7 +44,7 @@ export function brokkCommand(args: readonly string[], options: BrokkOptions = {}
     cwd: options.cwd,
     env: { ...env, ...options.env },
     clearEnv: true,
-    stdin: "null",
+    stdin: options.stdin ?? "null",
     stdout: "piped",
     stderr: "piped",
   });

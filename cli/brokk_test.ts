@@ -23,6 +23,12 @@ const PAGES = [
   ["workers", "drain"],
   ["workers", "resume"],
   ["status"],
+  ["doctor"],
+  ["sandbox"],
+  ["sandbox", "run"],
+  ["sandbox", "list"],
+  ["sandbox", "enter"],
+  ["sandbox", "explain"],
   ["init"],
   ["version"],
 ];

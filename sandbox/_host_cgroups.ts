@@ -5,7 +5,7 @@
  */
 
 import { asBrokkrError } from "@brokkr/common";
-import type { Cgroups, Controller } from "./cgroup/mod.ts";
+import { type Cgroups, CgroupsUnavailable, type Controller } from "./cgroup/mod.ts";
 import type { Finding } from "./host_finding.ts";
 
 const WHAT: Readonly<Record<Controller, string>> = {
@@ -20,6 +20,12 @@ const NONE =
   "Memory, processes and processor time of actions are neither limited nor counted: one action can take all " +
   "that the machine has";
 
+function delegate(root: boolean): string {
+  return root
+    ? "Delegate=yes in the worker's systemd unit"
+    : "systemd-run --user --scope -p Delegate=yes COMMAND, or Delegate=yes in the worker's user unit";
+}
+
 /**
  * A finding for the groups and one for each controller. None of them is a failure: actions are isolated without.
  *
@@ -31,15 +37,10 @@ export function checkCgroups(open: () => Cgroups, root: boolean): readonly Findi
   try {
     cgroups = open();
   } catch (error) {
-    return [{
-      ...about,
-      level: "WARN",
-      found: asBrokkrError(error).message,
-      meaning: NONE,
-      remedy: root
-        ? "Delegate=yes in the worker's systemd unit"
-        : "systemd-run --user --scope -p Delegate=yes COMMAND, or Delegate=yes in the worker's user unit",
-    }];
+    const { missing = [] } = error instanceof CgroupsUnavailable ? error : {};
+    const found = missing.length > 0 ? "none can be used" : asBrokkrError(error).message;
+    const remedy = (missing.find(({ controller }) => controller === "memory") ?? missing[0])?.remedy;
+    return [{ ...about, level: "WARN", found, meaning: NONE, remedy: remedy ?? delegate(root) }];
   }
   using _ = cgroups;
   const findings: Finding[] = [{ ...about, level: "OK", found: cgroups.version }];

@@ -6,6 +6,7 @@
 
 import { asBrokkrError } from "@brokkr/common";
 import type { Finding } from "./host_finding.ts";
+import { removeTree } from "./remove_tree.ts";
 import { Sandbox } from "./sandbox.ts";
 
 const LAYER_BYTES = 1 << 20;
@@ -48,6 +49,6 @@ export async function checkSandbox(dir: string | undefined, uidBase: number): Pr
       remedy: "see to what is said above first; then report this with the output of brokk doctor",
     };
   } finally {
-    await Deno.remove(spot, { recursive: true });
+    await removeTree(spot);
   }
 }

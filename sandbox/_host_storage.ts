@@ -10,6 +10,7 @@ import { humanSize } from "@brokkr/common/units";
 import { fromAttempt, readSetting, ROOT_KERNEL } from "./_host_kernel.ts";
 import { makeLayers, tryDiskLayer, tryIdmapped } from "./_host_namespaces.ts";
 import type { Finding } from "./host_finding.ts";
+import { removeTree } from "./remove_tree.ts";
 
 const FEW_BYTES = 5 * 1024 ** 3;
 const FEW_INODES = 200_000;
@@ -80,7 +81,7 @@ export async function checkStorage(
       ...await layers(spot, mount, options),
     ];
   } finally {
-    await Deno.remove(spot, { recursive: true });
+    await removeTree(spot);
   }
 }
 

@@ -34,6 +34,8 @@ export interface EnterOptions {
 export interface EnterReport {
   /** The exit code, 128+n when ended by signal n: 137 when the sandbox itself ended. */
   readonly exitCode: number;
+  /** Why the program could not be executed, if it could not; the code is 126 or 127 then. */
+  readonly message?: string;
 }
 
 /** Programs tried when nobody says which. */
@@ -198,12 +200,15 @@ function report(
   const view = new DataView(bytes.buffer);
   const fault = Number(view.getBigUint64(ENTER_RESULT.fault, true));
   if (fault !== 0) {
-    const name = (program.opAt(fault)?.name ?? "unknown").replace(/\$(\w+)/g, (text, key: string) => {
+    const op = program.opAt(fault);
+    const name = (op?.name ?? "unknown").replace(/\$(\w+)/g, (text, key: string) => {
       const value = values[key];
       return typeof value === "string" ? value : text;
     });
     const reason = errnoName(-Number(view.getBigInt64(ENTER_RESULT.fault + 8, true)));
-    throw unavailable(`The sandbox cannot be joined: step '${name}' failed: ${reason}`);
+    const message = `The sandbox cannot be joined: step '${name}' failed: ${reason}`;
+    if (op?.syscall !== "execve") throw unavailable(message);
+    return { exitCode: reason === "ENOENT" ? 127 : 126, message };
   }
   const status = view.getInt32(ENTER_RESULT.status, true);
   const signal = status & 0x7f;

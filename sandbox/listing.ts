@@ -26,16 +26,25 @@ function outcome(op: Op): string {
   return parts.join(", ");
 }
 
+/** What a listing shows beside the calls. */
+export interface ListingOptions {
+  /** Which process runs what follows, and what error messages call each step where that is not the call's name. */
+  readonly steps?: boolean;
+}
+
 /**
  * The program as text: labels, then one line an operation with its arguments, and what happens with the result.
  * Parameters show as `$name`.
  */
-export function listing(program: Program): string {
+export function listing(program: Program, { steps = false }: ListingOptions = {}): string {
   const lines: string[] = [];
+  let role: string | undefined;
   program.ops.forEach((op, index) => {
+    if (steps && op.role !== role) lines.push(`-- ${role = op.role} --`);
     for (const [label, at] of program.labels) if (at === index) lines.push(`${label}:`);
     const call = `${op.syscall}(${op.args.map(operand).join(", ")})`;
-    lines.push(`${String(index).padStart(4)}  ${call.padEnd(64)} ${outcome(op)}`.trimEnd());
+    const step = steps && op.name !== op.syscall ? `  # ${op.name}` : "";
+    lines.push(`${String(index).padStart(4)}  ${call.padEnd(64)} ${outcome(op)}${step}`.trimEnd());
   });
   return lines.join("\n") + "\n";
 }

@@ -16,7 +16,7 @@ export interface RunningSandbox {
   readonly workerPid: number;
   /** The host's user id of the worker. */
   readonly workerUid: number;
-  /** Name of its control group: the worker's name for the action. Empty where there are no groups. */
+  /** Name of its control group; empty where it has none of its own. */
   readonly name: string;
   /** How long it runs. */
   readonly ageMs: number;
@@ -62,9 +62,15 @@ function read(path: string): string | undefined {
   }
 }
 
-/** The last part of the longest path in /proc/PID/cgroup: the others are where there was nothing to join. */
-export function groupName(text: string): string {
-  const paths = text.split("\n").map((line) => line.split(":").slice(2).join(":"));
+/**
+ * Name of the group that /proc/PID/cgroup shows, given what it shows of the worker: the last part of the longest path that
+ * is not the worker's own. Empty when there is none.
+ */
+export function groupName(text: string, workers: string): string {
+  const own = new Set(workers.split("\n"));
+  const paths = text.split("\n").filter((line) => !own.has(line)).map((line) =>
+    line.split(":").slice(2).join(":")
+  );
   const longest = paths.reduce((best, path) => path.length > best.length ? path : best, "");
   return longest.slice(longest.lastIndexOf("/") + 1);
 }
@@ -118,7 +124,7 @@ function describe(init: Process, { byPid, children }: Table): RunningSandbox {
     ...(actionPid === undefined ? {} : { actionPid }),
     workerPid: worker?.pid ?? 0,
     workerUid: worker?.uid ?? init.uid,
-    name: groupName(read(`/proc/${init.pid}/cgroup`) ?? ""),
+    name: groupName(read(`/proc/${init.pid}/cgroup`) ?? "", read(`/proc/${worker?.pid ?? 0}/cgroup`) ?? ""),
     ageMs: Math.max(0, Math.round((uptime - begun) * 1000)),
     argv: command === undefined || command === "" ? [] : command.replace(/\0$/, "").split("\0"),
   };

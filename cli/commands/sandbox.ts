@@ -6,6 +6,7 @@
 
 import { parseDuration, parseSize } from "@brokkr/common/units";
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { ExplainOptions } from "@brokkr/sandbox";
 import type { SandboxRunFlags } from "../_sandbox_run.ts";
 import { repeatable, withJson } from "./_shared.ts";
 
@@ -165,9 +166,11 @@ function explainCommand(): Command {
     )
     .argument("[part]", "template, zygote, action, interpreter or filter; all of them by default")
     .addOption(new Option("--arch <name>", "for which processor").choices(["x86_64", "aarch64"]))
+    .addOption(new Option("--network <which>", "the action's network").choices(["none", "loopback", "host"]))
+    .addOption(new Option("--writable <where>", "where the action writes").choices(["memory", "disk"]))
     .addHelpText("after", EXPLAIN_HELP)
-    .action(async (part: string | undefined, flags: { readonly arch?: string }) => {
+    .action(async (part: string | undefined, flags: ExplainOptions) => {
       const { sandboxExplain } = await import("../_sandbox_explain.ts");
-      await sandboxExplain(part, flags.arch);
+      await sandboxExplain(part, flags);
     });
 }
