@@ -122,6 +122,12 @@ A command finds the grid by \`--endpoint\`, then \`BROKKR_CLIENT_ENDPOINT\`, the
 | \`brokk run\` | the command's own | it ran; 128 + n when signal n ended it |
 | \`brokk run\` | 124 | it ran into its timeout |
 | \`brokk run\` | 125 | brokk or the grid failed: what the command would have done is not known |
+| \`brokk sandbox run\` | the command's own | it ran; 128 + n when signal n ended it, 137 when it took too much memory |
+| \`brokk sandbox run\` | 124 | it ran into its timeout |
+| \`brokk sandbox run\` | 125 | the sandbox failed |
+| \`brokk sandbox run\`, \`enter\` | 126, 127 | the command could not be executed, was not found |
+| \`brokk doctor\`, \`brokkr-worker --check-host\` | 0 | actions can be isolated on this machine, with warnings or without |
+| \`brokk doctor\`, \`brokkr-worker --check-host\` | 1 | they cannot |
 | other commands | 0 | it succeeded |
 | other commands | 1 | it failed, or what was asked for is not there |
 | every command | 2 | wrong flags, arguments or settings |
@@ -135,7 +141,12 @@ Results go to standard output, everything else to standard error. \`BROKKR_DEBUG
 
 const PROCESSES = [
   ["control", "brokkr-control", "deno task control", "The control plane."],
-  ["worker", "brokkr-worker", "deno task worker", "A worker; as many as there are machines."],
+  [
+    "worker",
+    "brokkr-worker",
+    "deno task worker",
+    "A worker; as many as there are machines. With --check-host [--json] it checks the machine and ends.",
+  ],
 ] as const;
 
 async function cliPage(): Promise<string> {
