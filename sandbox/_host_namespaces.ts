@@ -9,7 +9,7 @@ import { NamespaceHolder } from "./_host_holder.ts";
 import { attempt, type Failure, type Namespace, type Steps } from "./_host_probe.ts";
 import type { Finding } from "./host_finding.ts";
 import * as linux from "./linux.ts";
-import { named } from "./program.ts";
+import { fieldOf, named, type Operand } from "./program.ts";
 
 /** A place that every host has, to mount on in a mount namespace of one's own. */
 const SPOT = "/tmp";
@@ -31,11 +31,11 @@ function userRemedy(failure: Failure, root: boolean): string {
 }
 
 /** User namespaces, and that one may do something in them. */
-export async function checkUserNamespaces(root: boolean): Promise<Finding> {
+export async function checkUserNamespaces(root: boolean, hostId?: number): Promise<Finding> {
   const failure = await attempt((steps) => {
     steps.enterUser(["mount"]);
     steps.mount("tmpfs", steps.builder.string(SPOT), "size=4096");
-  });
+  }, hostId);
   const most = sysctl("user.max_user_namespaces");
   return fromAttempt(
     { id: "user-namespaces", requirement: "User namespaces", kernel: "3.8" },
@@ -76,14 +76,14 @@ const KINDS: readonly Kind[] = [
 const SYSCTL_NAMES: Readonly<Partial<Record<Namespace, string>>> = { mount: "mnt", network: "net" };
 
 /** Each other kind of namespace. */
-export async function checkNamespaces(): Promise<readonly Finding[]> {
+export async function checkNamespaces(hostId?: number): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const { name, kernel, config, meaning } of KINDS) {
     const limit = `user.max_${SYSCTL_NAMES[name] ?? name}_namespaces`;
     const failure = await attempt((steps) => {
       steps.enterUser([name]);
       steps.inChild();
-    });
+    }, hostId);
     findings.push(fromAttempt(
       { id: `${name}-namespaces`, requirement: `Namespaces: ${name}`, kernel },
       failure,
@@ -100,13 +100,13 @@ export async function checkNamespaces(): Promise<readonly Finding[]> {
 }
 
 /** A process file system of one's own, in which other users' processes are hidden. */
-export async function checkProc(): Promise<readonly Finding[]> {
+export async function checkProc(hostId?: number): Promise<readonly Finding[]> {
   const tryIt = (options: string) =>
     attempt((steps) => {
       steps.enterUser(["mount", "pid"]);
       steps.inChild();
       steps.mount("proc", steps.builder.string("/proc"), options, 0, "mount of /proc");
-    });
+    }, hostId);
   const failure = await tryIt("");
   const proc = fromAttempt(
     { id: "proc", requirement: "/proc of its own", kernel: "3.8" },
@@ -116,7 +116,9 @@ export async function checkProc(): Promise<readonly Finding[]> {
       meaning:
         "Most programs need /proc, and the host's would show the host. The kernel refuses a new one where parts " +
         "of the host's are hidden, as containers do",
-      remedy: "docker run --security-opt systempaths=unconfined, or podman run --security-opt unmask=ALL",
+      remedy:
+        "docker run --security-opt systempaths=unconfined, or podman run --security-opt unmask=ALL; in a systemd unit: no " +
+        "ProtectKernelTunables, ProtectKernelLogs or ProcSubset",
     },
   );
   if (failure !== undefined) return [proc];
@@ -170,11 +172,11 @@ function tmpfsLayers(steps: Steps): void {
 }
 
 /** Layers over inputs: in memory, and what that kind of file system can. */
-export async function checkOverlay(): Promise<readonly Finding[]> {
+export async function checkOverlay(hostId?: number): Promise<readonly Finding[]> {
   const failure = await attempt((steps) => {
     tmpfsLayers(steps);
     overlayOn(steps, SPOT, "");
-  });
+  }, hostId);
   const overlay = fromAttempt(
     { id: "overlayfs", requirement: "Layers over inputs", kernel: "5.11" },
     failure,
@@ -192,7 +194,7 @@ export async function checkOverlay(): Promise<readonly Finding[]> {
     tmpfsLayers(steps);
     overlayOn(steps, SPOT, "");
     replaceLower(steps, SPOT);
-  });
+  }, hostId);
   return [
     overlay,
     fromAttempt(
@@ -210,7 +212,7 @@ export async function checkOverlay(): Promise<readonly Finding[]> {
 }
 
 /** Changing the attributes of whole trees of mounts. */
-export async function checkMountAttributes(): Promise<Finding> {
+export async function checkMountAttributes(hostId?: number): Promise<Finding> {
   const failure = await attempt((steps) => {
     steps.enterUser(["mount"]);
     const { builder } = steps;
@@ -226,7 +228,7 @@ export async function checkMountAttributes(): Promise<Finding> {
       attributes,
       MOUNT_ATTR_BYTES,
     ]);
-  });
+  }, hostId);
   return fromAttempt(
     { id: "mount-attributes", requirement: "Mount attributes", kernel: "5.12" },
     failure,
@@ -245,18 +247,29 @@ function mountAttributes(set: number, userFd = 0): Uint8Array {
   return new Uint8Array(new BigUint64Array([BigInt(set), 0n, 0n, BigInt(userFd)]).buffer);
 }
 
-/** Makes the directories of an overlay below `base`. */
-export function makeLayers(base: string): void {
-  for (const name of LAYERS) Deno.mkdirSync(`${base}/${name}`);
+/** Makes the directories of an overlay below `base`, which exists; as root for the user `hostId`. */
+export function makeLayers(base: string, hostId?: number): void {
+  const paths = ["", ...LAYERS].map((name) => `${base}/${name}`);
+  for (const path of paths.slice(1)) Deno.mkdirSync(path);
+  if (hostId !== undefined) { for (const path of paths) Deno.chownSync(path, hostId, hostId); }
 }
 
 /** A writable layer in `base`, a directory made by {@linkcode makeLayers}. */
-export function tryDiskLayer(base: string): Promise<Failure | undefined> {
+export function tryDiskLayer(base: string, hostId?: number): Promise<Failure | undefined> {
   return attempt((steps) => {
+    const { builder } = steps;
+    if (hostId === undefined) {
+      steps.enterUser(["mount"]);
+      overlayOn(steps, base, "");
+      return replaceLower(steps, base);
+    }
+    // The slot's user need not be able to get there by name.
+    copyTree(steps, base);
     steps.enterUser(["mount"]);
-    overlayOn(steps, base, "");
-    replaceLower(steps, base);
-  });
+    attachTree(steps, builder.string(SPOT));
+    overlayOn(steps, SPOT, "");
+    replaceLower(steps, SPOT);
+  }, hostId);
 }
 
 const TREE_FD = 200;
@@ -270,23 +283,36 @@ const USER_FD = 201;
 export async function tryIdmapped(base: string, hostId: number): Promise<string | undefined> {
   await using holder = await NamespaceHolder.open(hostId);
   if (holder.failure !== undefined) return holder.failure;
-  const failure = await attempt((steps) => idmapped(steps, `${base}/lower`, holder.path));
+  const failure = await attempt((steps) => idmapped(steps, `${base}/lower`, holder.path), hostId);
   return failure === undefined ? undefined : failureText(failure);
+}
+
+/** A copy of a mount, not mounted anywhere, as {@linkcode TREE_FD}. */
+function copyTree({ builder }: Steps, source: string): void {
+  const flags = linux.OPEN_TREE_CLONE | linux.O_CLOEXEC;
+  builder.call("open_tree", [named(linux.AT_FDCWD, "AT_FDCWD"), builder.string(source), flags], {
+    store: fieldOf("keep_tree", 0),
+  });
+  builder.label("keep_tree");
+  builder.call("dup3", [0, TREE_FD, linux.O_CLOEXEC]);
+}
+
+function attachTree({ builder }: Steps, target: Operand): void {
+  builder.call("move_mount", [
+    TREE_FD,
+    builder.string(""),
+    named(linux.AT_FDCWD, "AT_FDCWD"),
+    target,
+    named(linux.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"),
+  ]);
 }
 
 function idmapped(steps: Steps, source: string, userPath: string): void {
   const { builder } = steps;
-  const fdCwd = named(linux.AT_FDCWD, "AT_FDCWD");
-  const keep = (label: string, fd: number) => {
-    builder.label(label);
-    builder.call("dup3", [0, fd, linux.O_CLOEXEC]);
-  };
   steps.open(builder.string(userPath), linux.O_RDONLY, "keep_user", 0, "open of a user namespace");
-  keep("keep_user", USER_FD);
-  builder.call("open_tree", [fdCwd, builder.string(source), linux.OPEN_TREE_CLONE | linux.O_CLOEXEC], {
-    store: { kind: "field", label: "keep_tree", field: 0 },
-  });
-  keep("keep_tree", TREE_FD);
+  builder.label("keep_user");
+  builder.call("dup3", [0, USER_FD, linux.O_CLOEXEC]);
+  copyTree(steps, source);
   builder.call("mount_setattr", [
     TREE_FD,
     builder.string(""),
@@ -295,12 +321,6 @@ function idmapped(steps: Steps, source: string, userPath: string): void {
     MOUNT_ATTR_BYTES,
   ], { name: "mount_setattr with other owners" });
   tmpfsLayers(steps);
-  builder.call("move_mount", [
-    TREE_FD,
-    builder.string(""),
-    fdCwd,
-    builder.string(`${SPOT}/lower`),
-    named(linux.MOVE_MOUNT_F_EMPTY_PATH, "MOVE_MOUNT_F_EMPTY_PATH"),
-  ]);
+  attachTree(steps, builder.string(`${SPOT}/lower`));
   overlayOn(steps, SPOT, "");
 }

@@ -55,11 +55,13 @@ export function namespaceFlags(namespaces: readonly Namespace[]): Operand {
 /** Steps of an attempt, on top of the builder they go into. */
 export class Steps {
   readonly builder: ProgramBuilder;
+  readonly #hostId: number | undefined;
   #count = 0;
 
-  /** Appends to `builder`. */
-  constructor(builder: ProgramBuilder) {
+  /** Appends to `builder`; see {@linkcode attempt} for `hostId`. */
+  constructor(builder: ProgramBuilder, hostId: number | undefined) {
     this.builder = builder;
+    this.#hostId = hostId;
   }
 
   /** A label of its own. */
@@ -87,6 +89,14 @@ export class Steps {
   enterUser(others: readonly Namespace[] = []): void {
     const { builder } = this;
     const all: readonly Namespace[] = ["user", ...others];
+    if (this.#hostId !== undefined) {
+      builder.call("setresgid", [this.#hostId, this.#hostId, this.#hostId]);
+      builder.call("setresuid", [this.#hostId, this.#hostId, this.#hostId]);
+      // Other credentials clear it, and without it /proc/self would be root's.
+      builder.call("prctl", [named(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), 1], {
+        name: "prctl PR_SET_DUMPABLE",
+      });
+    }
     builder.call("unshare", [namespaceFlags(all)], { name: `unshare of namespaces (${all.join(", ")})` });
     this.write("/proc/self/setgroups", builder.string("deny"), 4);
     this.write("/proc/self/uid_map", param("uidMap"), param("uidMapBytes"));
@@ -124,22 +134,22 @@ export class Steps {
 }
 
 /** Ids that an attempt in a user namespace maps: its own, as those of actions. */
-function idMaps(): Record<string, ParameterValue> {
-  const uidMap = `1000 ${Deno.uid() ?? 0} 1`;
-  const gidMap = `1000 ${Deno.gid() ?? 0} 1`;
+function idMaps(hostId: number | undefined): Record<string, ParameterValue> {
+  const uidMap = `1000 ${hostId ?? Deno.uid() ?? 0} 1`;
+  const gidMap = `1000 ${hostId ?? Deno.gid() ?? 0} 1`;
   return { uidMap, uidMapBytes: uidMap.length, gidMap, gidMapBytes: gidMap.length };
 }
 
 /** An attempt as an executable image, and what its steps are called. */
-export function attemptProgram(steps: (steps: Steps) => void, values: Record<string, ParameterValue> = {}) {
+export function attemptProgram(steps: (steps: Steps) => void, hostId?: number) {
   const builder = new ProgramBuilder(currentArch());
-  steps(new Steps(builder));
+  steps(new Steps(builder, hostId));
   builder.call("exit_group", [0]);
   builder.label("failed");
   builder.call("write", [1, FAULT, FAULT_BYTES], { onError: "next" });
   builder.call("exit_group", [127]);
   const program = builder.build();
-  return { program, image: program.image({ ...idMaps(), ...values }) };
+  return { program, image: program.image(idMaps(hostId)) };
 }
 
 /** Starts an executable image; what it writes to standard output is piped. */
@@ -154,12 +164,16 @@ export function startImage(image: Uint8Array<ArrayBuffer>, stdin: "null" | "pipe
   }
 }
 
-/** Tries `steps` in a process of their own; why they do not work, or undefined if they do. */
+/**
+ * Tries `steps` in a process of their own; why they do not work, or undefined if they do.
+ *
+ * @param hostId As root: user and group id that goes into user namespaces, as actions do; its own otherwise.
+ */
 export async function attempt(
   steps: (steps: Steps) => void,
-  values: Record<string, ParameterValue> = {},
+  hostId?: number,
 ): Promise<Failure | undefined> {
-  const { program, image } = attemptProgram(steps, values);
+  const { program, image } = attemptProgram(steps, hostId);
   let child: Deno.ChildProcess;
   try {
     child = startImage(image, "null");

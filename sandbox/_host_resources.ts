@@ -16,6 +16,7 @@ const NEEDED: Readonly<Record<string, number>> = {
   CAP_KILL: 5,
   CAP_SETGID: 6,
   CAP_SETUID: 7,
+  CAP_SYS_PTRACE: 19,
   CAP_SYS_ADMIN: 21,
 };
 

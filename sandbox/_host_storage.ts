@@ -158,16 +158,18 @@ async function layers(
 ): Promise<readonly Finding[]> {
   const base = `${spot}/layers`;
   Deno.mkdirSync(base);
-  makeLayers(base);
+  const hostId = privileged ? uidBase : undefined;
+  makeLayers(base, hostId);
   const remedy =
     "set worker.data_dir to a file system such as ext4, xfs or btrfs, and not a network's or an overlay";
   const findings = [fromAttempt(
     { id: "disk-layer", requirement: "Layers on disk", kernel: "5.11" },
-    await tryDiskLayer(base),
+    await tryDiskLayer(base, hostId),
     `on ${mount?.type ?? "this file system"}`,
     { level: "WARN", meaning: "Actions with writable-layer=disk cannot run", remedy },
   )];
   if (!privileged) return findings;
+  Deno.chownSync(`${base}/lower`, 0, 0);
   const failure = await tryIdmapped(base, uidBase);
   findings.push(fromAttempt(
     { id: "idmapped-mounts", requirement: "Other owners", kernel: ROOT_KERNEL },

@@ -65,31 +65,31 @@ export async function checkHost(options: HostCheckOptions): Promise<readonly Fin
   findings.push(checkKernel(Deno.osRelease(), root));
   const memfd = await checkMemfd();
   findings.push(memfd);
-  if (memfd.level === "OK") findings.push(...await tried(root));
-  let privileged = false;
+  let hostId: number | undefined;
   if (root) {
     const ids = checkIds(
       { uidMap: readSetting("/proc/self/uid_map") ?? "", passwd: readSetting("/etc/passwd") ?? "" },
       uidBase,
       slots,
     );
-    privileged = ids.given;
+    if (ids.given) hostId = uidBase;
     findings.push(checkCapabilities(readSetting("/proc/self/status") ?? ""), ids.finding);
   }
+  if (memfd.level === "OK") findings.push(...await tried(root, hostId));
   findings.push(...checkCgroups(() => openCgroups({ name: `brokk-doctor-${Deno.pid}` }), root));
-  findings.push(...await checkStorage(options.dataDir, { privileged, uidBase }));
+  findings.push(...await checkStorage(options.dataDir, { privileged: hostId !== undefined, uidBase }));
   findings.push(...checkLimits(root), ...checkMemory(), checkClock(Date.now()));
   if (isFunctional(findings)) findings.push(await checkSandbox(nearestDirectory(options.dataDir), uidBase));
   return findings;
 }
 
 /** What is tried in processes of their own. */
-async function tried(root: boolean): Promise<readonly Finding[]> {
+async function tried(root: boolean, hostId: number | undefined): Promise<readonly Finding[]> {
   const findings = [await checkCalls(), await checkSeccomp()];
-  const user = await checkUserNamespaces(root);
+  const user = await checkUserNamespaces(root, hostId);
   findings.push(user);
   if (user.level !== "OK") return findings;
-  findings.push(...await checkNamespaces(), ...await checkProc(), ...await checkOverlay());
-  findings.push(await checkMountAttributes());
+  findings.push(...await checkNamespaces(hostId), ...await checkProc(hostId), ...await checkOverlay(hostId));
+  findings.push(await checkMountAttributes(hostId));
   return findings;
 }
