@@ -148,6 +148,16 @@ export const PROVOCATIONS: Readonly<Record<string, (place: Place) => Promise<Sai
     return await said("control", [`--data-dir=${dir}/file/c`, "--listen=127.0.0.1:0", "--http-listen="]);
   },
   "insecure-remote": ({ dir }) => said("control", [`--data-dir=${dir}/c`, "--listen=0.0.0.0:0"]),
+  "worker-refused": ({ dir }) =>
+    withGrid(
+      { workers: 0, controlFlags: ["--require-sandbox=always"] },
+      (grid) =>
+        saidUntil("takes only workers", "worker", [
+          `--data-dir=${dir}/w`,
+          `--control=${grid.endpoint}`,
+          "--no-sandbox",
+        ]),
+    ),
   "unknown-key": async ({ dir }) => {
     await Deno.writeTextFile(`${dir}/brokkr.toml`, '[control]\nlease_tll = "30s"\n');
     return await said("control", [], { cwd: dir });
