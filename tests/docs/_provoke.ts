@@ -211,7 +211,11 @@ export const PROVOCATIONS: Readonly<Record<string, (place: Place) => Promise<Sai
   "blob-missing": ({ grid }) =>
     said("brokk", ["cache", "get", "--endpoint", grid.endpoint, `${ABSENT.hash}/${ABSENT.sizeBytes}`, "x"]),
   "takes-workers-down": ({ dir }) =>
-    withGrid({ controlFlags: ["--heartbeat-interval=300ms", "--lease-ttl=2s"] }, async (grid) => {
+    withGrid({
+      controlFlags: ["--heartbeat-interval=300ms", "--lease-ttl=2s"],
+      // The action tells by a file outside that it runs.
+      workerFlags: ["--no-sandbox"],
+    }, async (grid) => {
       const script = `echo started >> ${dir}/started; exec sleep 600`;
       const run = command("brokk", ["run", "--endpoint", grid.endpoint, "--", "/bin/sh", "-c", script])
         .spawn();
