@@ -17,8 +17,8 @@ const WHAT: Readonly<Record<Controller, string>> = {
 
 /** What a host without any control groups lacks. */
 const NONE =
-  "Memory, processes and processor time of actions are neither limited nor counted: one action can take all " +
-  "that the machine has";
+  "Nothing limits what all processes of an action take together: one action can take all memory and processor time " +
+  "that the machine has, and what it took is not counted";
 
 function delegate(root: boolean): string {
   return root
