@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Arch, currentArch } from "./arch.ts";
+import { currentArch } from "./arch.ts";
 import { DATA_ADDRESS } from "./elf.ts";
 import { FAULT_BYTES, interpreterListing } from "./interpreter.ts";
 import { listing } from "./listing.ts";
@@ -26,7 +26,7 @@ export type ExplainedPart = typeof EXPLAINED_PARTS[number];
 /** What is explained. */
 export interface ExplainOptions {
   /** For which processor; this machine's by default. */
-  readonly arch?: Arch["name"];
+  readonly arch?: "x86_64" | "aarch64";
   /** Whether the worker is root; whether this process is by default. */
   readonly root?: boolean;
   /** The action's network. */

@@ -50,3 +50,4 @@ export { MAX_SLOTS, Sandbox } from "./sandbox.ts";
 export * from "./sandbox_options.ts";
 export { type SeccompArch, seccompFilter, type SeccompOptions } from "./seccomp/mod.ts";
 export { defaultBinds } from "./template_plan.ts";
+export { type TemplateMount, type TemplateShape } from "./template_program.ts";
