@@ -237,9 +237,16 @@ Deno.test("the filters refuse what administers or attacks, and decide by argumen
 Deno.test("assemble reaches targets further than a conditional jump goes", () => {
   fc.assert(
     fc.property(
-      fc.uniqueArray(fc.integer({ min: 0, max: 0xffffffff }), { minLength: 1, maxLength: 700, size: "max" }),
+      fc.integer({ min: 1, max: 700 }),
       fc.integer({ min: 1, max: 50 }),
-      (numbers, answers) => {
+      fc.integer({ min: 0, max: 0xffffffff }),
+      (count, answers, seed) => {
+        // A linear congruential generator: an array that fast-check makes of this size takes it minutes to shrink.
+        const numbers = [
+          ...new Set(
+            Array.from({ length: count }, () => seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0),
+          ),
+        ];
         const graph = new Graph();
         const shared = graph.load(8, graph.equal(7, graph.answer(1), graph.answer(2)));
         const outcomes = new Map<number, Node>(
