@@ -7,7 +7,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { SHA256, treeSource, walkTree } from "@brokkr/cas/client";
 import { type Command, type Init, LeaseResult_Outcome as Outcome } from "@brokkr/proto";
-import { type Files, type Finished, startTestWorker, TestGrid, type TestWorker } from "./_test_grid.ts";
+import {
+  type Files,
+  type Finished,
+  startTestWorker,
+  TestGrid,
+  type TestWorker,
+  whyNoSandbox,
+} from "./_test_grid.ts";
 
 export const COMPLETED = Outcome.COMPLETED as number;
 export const FAILED = Outcome.FAILED as number;
@@ -17,6 +24,8 @@ export interface Case {
   readonly command: Init<Command>;
   readonly files?: Files;
   readonly timeoutMs?: number;
+  /** The only way of running that it is about; both by default. */
+  readonly only?: "none" | "sandbox";
   readonly check: (finished: Finished, grid: TestGrid, worker: TestWorker) => void | Promise<void>;
 }
 
@@ -59,11 +68,26 @@ export async function listTree(
   return found.sort();
 }
 
-/** Runs cases, one after the other, on one worker. */
-export async function runCases(t: Deno.TestContext, cases: readonly Case[]): Promise<void> {
+/** Registers a test that runs the cases, one after the other, on one worker: with a sandbox, and without. */
+export function testCases(name: string, cases: readonly Case[]): void {
+  Deno.test(`${name}, without a sandbox`, (t) => runCases(t, cases, "none"));
+  Deno.test(`${name}, in a sandbox`, async (t) => {
+    const reason = await whyNoSandbox();
+    if (reason === undefined) await runCases(t, cases, "sandbox");
+    else await t.step({ name: `not on this machine: ${reason}`, ignore: true, fn: () => {} });
+  });
+}
+
+async function runCases(
+  t: Deno.TestContext,
+  cases: readonly Case[],
+  isolation: "none" | "sandbox",
+): Promise<void> {
   await using grid = await TestGrid.start();
-  await using worker = await startTestWorker(grid, { outputLimitBytes: 65536 });
-  for (const { name, command, files, timeoutMs, check } of cases) {
+  const sandbox = isolation === "none" ? false : {};
+  await using worker = await startTestWorker(grid, { outputLimitBytes: 65536, sandbox });
+  for (const { name, command, files, timeoutMs, only, check } of cases) {
+    if (only !== undefined && only !== isolation) continue;
     await t.step(name, async () => {
       const finished = await grid.run(command, files ?? {}, timeoutMs === undefined ? {} : { timeoutMs });
       await check(finished, grid, worker);

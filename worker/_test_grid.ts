@@ -4,7 +4,16 @@
  * @module
  */
 
-import { AsyncQueue, idTracer, type Logger, noLog, scopeOf, type Tracer } from "@brokkr/common";
+import {
+  AsyncQueue,
+  BrokkrError,
+  Code,
+  idTracer,
+  type Logger,
+  noLog,
+  scopeOf,
+  type Tracer,
+} from "@brokkr/common";
 import { type Digest, digestOf, MemoryBlobStore, SHA256, TreeBuilder } from "@brokkr/cas";
 import { byteStreamRoutes, casRoutes } from "@brokkr/cas/services";
 import {
@@ -24,6 +33,7 @@ import {
   Workers,
 } from "@brokkr/proto";
 import { bidi, createRpcServer, defaultPolicy, type RpcServer } from "@brokkr/proto/rpc/server";
+import { Sandbox } from "@brokkr/sandbox";
 import { durationOf } from "./metadata.ts";
 import { startWorker, type WorkerHandle, type WorkerOptions } from "./worker.ts";
 
@@ -289,7 +299,26 @@ export interface TestWorker extends AsyncDisposable {
   readonly dataDir: string;
 }
 
-/** Starts a worker and waits until control has it. */
+let sandboxFailure: Promise<string | undefined> | undefined;
+
+/** Why this machine does not allow the sandbox; undefined if it does. */
+export function whyNoSandbox(): Promise<string | undefined> {
+  const look = async () => {
+    const lowersPath = await Deno.makeTempDir({ prefix: "brokkr-probe-" });
+    try {
+      await using _sandbox = await Sandbox.open({ slots: 1, lowersPath });
+      return undefined;
+    } catch (error) {
+      if (error instanceof BrokkrError && error.code === Code.FAILED_PRECONDITION) return error.message;
+      throw error;
+    } finally {
+      await Deno.remove(lowersPath, { recursive: true });
+    }
+  };
+  return sandboxFailure ??= look();
+}
+
+/** Starts a worker and waits until control has it. With a sandbox where the machine allows it, unless `sandbox` says. */
 export async function startTestWorker(
   grid: TestGrid,
   options: Partial<WorkerOptions> & { readonly log?: Logger } = {},
@@ -300,6 +329,7 @@ export async function startTestWorker(
     id: "w1",
     slots: 4,
     log: noLog,
+    sandbox: await whyNoSandbox() === undefined ? {} : false,
     ...options,
     dataDir,
   });
@@ -348,11 +378,11 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
   throw new Error(`Waited ${limitMs} ms in vain until ${what}`);
 }
 
-/** Input roots that are there. */
+/** What single actions have on disk now: input roots, and layers that they write. */
 export function leftovers(dataDir: string): string[] {
   return [...Deno.readDirSync(`${dataDir}/work`)].flatMap(({ name }) =>
     [...Deno.readDirSync(`${dataDir}/work/${name}`)].map((entry) => entry.name).filter((entry) =>
-      entry === "root"
+      entry === "root" || entry === "layer"
     )
   );
 }

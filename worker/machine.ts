@@ -7,6 +7,7 @@
 import * as fs from "node:fs/promises";
 import { BrokkrError, Code, type Random, randomHex } from "@brokkr/common";
 import type { Init, Load, Platform_Property, Resources } from "@brokkr/proto";
+import type { SandboxMachine } from "./sandbox_policy.ts";
 
 /** Names of processor families in REAPI's platform lexicon, by Deno's. */
 const ISA: Readonly<Record<string, string>> = { x86_64: "x86-64", aarch64: "aarch64" };
@@ -64,6 +65,22 @@ export async function machineResources(path: string): Promise<Resources> {
     cpuMillis: navigator.hardwareConcurrency * 1000,
     memoryBytes: Deno.systemMemoryInfo().total,
     diskBytes: disk.bsize * disk.blocks,
+  };
+}
+
+/** The size of this machine, as the limits of actions follow from it. */
+export async function sandboxMachine(
+  path: string,
+  slots: number,
+  platform: SandboxMachine["platform"],
+): Promise<SandboxMachine> {
+  const { bsize, bavail } = await fs.statfs(path);
+  return {
+    slots,
+    cpuMillis: navigator.hardwareConcurrency * 1000,
+    memoryBytes: Deno.systemMemoryInfo().total,
+    diskFreeBytes: bsize * bavail,
+    platform,
   };
 }
 

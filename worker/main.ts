@@ -20,6 +20,7 @@ import {
 import { type HttpServer, serveHttp } from "@brokkr/common/http";
 import { instrumentProcess } from "@brokkr/common/process_metrics";
 import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/prometheus";
+import { CHECK_HOST_FLAG, checkHostCode } from "./check_host.ts";
 import { startWorker, type WorkerHandle, type WorkerOptions } from "./worker.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -49,6 +50,9 @@ async function optionsOf(
     ...(worker.id === "" ? {} : { id: worker.id }),
     ...(worker.slots === 0 ? {} : { slots: worker.slots }),
     platform: worker.platform,
+    sandbox: worker.sandbox
+      ? { settings: worker, binds: worker.sandboxBinds, uidBase: worker.sandboxUidBase }
+      : false,
     cacheSizeBytes: worker.cacheSizeBytes,
     outputLimitBytes: worker.stdoutLimitBytes,
     memoryBudgetBytes: worker.memoryBudgetBytes,
@@ -110,10 +114,15 @@ async function serve(config: Config): Promise<void> {
 
 /** The whole life of the process; ends it. `brokk` runs it in its own executable when it was compiled. */
 export async function main(args: readonly string[] = Deno.args): Promise<void> {
+  if (args.includes(CHECK_HOST_FLAG)) {
+    Deno.exit(await checkHostCode(args, { name: NAME, version: deno.version }));
+  }
   await runProcess({
     process: "worker",
     name: NAME,
-    about: "Runs actions for a Brokkr grid: leases them from the control plane, one for each slot.",
+    about:
+      "Runs actions for a Brokkr grid: leases them from the control plane, one for each slot. With --check-host it tells " +
+      "whether actions can be isolated on this machine, and ends.",
     version: deno.version,
     serve,
   }, args);

@@ -15,6 +15,7 @@ export * from "./control_link.ts";
 export * from "./copy_materializer.ts";
 export * from "./input_fetcher.ts";
 export * from "./input_tree.ts";
+export * from "./isolation.ts";
 export * from "./layer_builder.ts";
 export * from "./layer_materializer.ts";
 export * from "./layers.ts";

@@ -34,7 +34,7 @@ const MAX_PATH_ENTRIES = 1000;
 export function findProgram(name: string, path: string | undefined, cwd: string): string {
   if (name.includes("/")) return name;
   let unusable: string | undefined;
-  for (const entry of pathEntries(name, path, MAX_PATH_ENTRIES)) {
+  for (const entry of pathEntries(name, path)) {
     const directory = entry === "" ? cwd : entry.startsWith("/") ? entry : `${cwd}/${entry}`;
     const candidate = `${directory}/${name}`;
     const stat = tryStat(candidate);
@@ -59,25 +59,22 @@ export function shownPath(path: string | undefined): string {
 }
 
 /** The directories of a PATH, each once. */
-function pathEntries(name: string, path: string | undefined, most: number): ReadonlySet<string> {
+function pathEntries(name: string, path: string | undefined): ReadonlySet<string> {
   const entries = new Set((path ?? DEFAULT_PATH).split(":"));
-  if (entries.size <= most) return entries;
+  if (entries.size <= MAX_PATH_ENTRIES) return entries;
   throw new BrokkrError(
     Code.INVALID_ARGUMENT,
     `PATH names ${entries.size} directories to look for ${
       JSON.stringify(name)
-    } in; at most ${most} are looked through`,
+    } in; at most ${MAX_PATH_ENTRIES} are looked through`,
   );
 }
-
-/** Most directories of a PATH in a sandbox: each is a step of its program. */
-const MAX_CANDIDATES = 100;
 
 /**
  * Where a program may be, in the order in which execve is to try: `name` itself when it holds a slash, else in each
  * directory of PATH. Relative ones are relative to the working directory, and an empty entry is that.
  *
- * @throws {BrokkrError} INVALID_ARGUMENT when PATH names more than a hundred directories.
+ * @throws {BrokkrError} INVALID_ARGUMENT when PATH names more than a thousand directories.
  *
  * @example
  * ```ts
@@ -89,7 +86,7 @@ const MAX_CANDIDATES = 100;
  */
 export function programCandidates(name: string, path: string | undefined): string[] {
   if (name.includes("/")) return [name];
-  return [...pathEntries(name, path, MAX_CANDIDATES)].map((entry) => `${entry === "" ? "." : entry}/${name}`);
+  return [...pathEntries(name, path)].map((entry) => `${entry === "" ? "." : entry}/${name}`);
 }
 
 function tryStat(path: string): Deno.FileInfo | undefined {

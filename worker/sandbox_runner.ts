@@ -79,7 +79,7 @@ export class SandboxRunner implements Runner {
     const { network, limits, aslr, rdtsc } = action;
     const launch = () =>
       this.#options.sandbox.launch({
-        executables,
+        executables: padded(executables),
         argv: command.argv,
         env: command.env,
         cwd: command.workingDirectory,
@@ -140,7 +140,7 @@ export class SandboxRunner implements Runner {
       network,
       writableLayer: writable.kind,
       writableLayerBytes: writable.bytes,
-      writableLayerInodes: writable.kind === "memory" ? writable.inodes : 0,
+      writableLayerInodes: writable.inodes,
       writableLayerExceeded: exceeded,
       ...(controllers.has("memory") ? { memoryLimitBytes: memoryBytes } : {}),
       ...(controllers.has("pids") ? { pidsLimit: pids } : {}),
@@ -162,10 +162,20 @@ function discard(report: SandboxReport): void {
 }
 
 function writableLayer({ writable }: ActionSandbox, scratchPath: string): WritableLayer {
-  if (writable.kind === "memory") return writable;
+  const { kind, bytes, inodes } = writable;
+  if (kind === "memory") return { kind, bytes, inodes };
   const path = `${scratchPath}/${DISK_LAYER_NAME}`;
   Deno.mkdirSync(path, { mode: 0o755 });
-  return { kind: "disk", path, bytes: writable.bytes };
+  return { kind, path, bytes, inodes };
+}
+
+/**
+ * Repeats the last name until there is a power of two of them. The sandbox makes a program for each number of names, and
+ * keeps it: clients choose how many directories a PATH has.
+ */
+function padded(executables: readonly string[]): string[] {
+  const padding = 2 ** Math.ceil(Math.log2(executables.length)) - executables.length;
+  return [...executables, ...new Array<string>(padding).fill(executables[executables.length - 1])];
 }
 
 function memoryNote({ limits }: ActionSandbox): string {
@@ -176,8 +186,10 @@ function memoryNote({ limits }: ActionSandbox): string {
     "by worker.sandbox_max_memory";
 }
 
-function diskNote({ writable }: ActionSandbox): string {
-  return `Killed: what it wrote outgrew its writable layer of ${humanSize(writable.bytes)} on disk. ` +
+function diskNote({ writable: { bytes, inodes } }: ActionSandbox): string {
+  return `Killed: what it wrote outgrew its writable layer of ${
+    humanSize(bytes)
+  }, or of ${inodes} files, on disk. ` +
     "Ask for more with the platform property disk, as far as the operator allows by worker.sandbox_max_disk";
 }
 
@@ -191,16 +203,16 @@ function fullLayer(
 ): BrokkrError | undefined {
   const noBytes = free.bytes < FULL_BYTES;
   if (!noBytes && free.inodes >= 1) return undefined;
-  const { kind, bytes } = writable;
-  const what = noBytes || kind === "disk"
+  const { kind, bytes, inodes } = writable;
+  const what = noBytes
     ? `${humanSize(bytes)} ${kind === "disk" ? "on disk" : "in memory"}`
-    : `${writable.inodes} files, directories and links`;
-  const remedy = kind === "disk"
+    : `${inodes} files, directories and links`;
+  const remedy = !noBytes
+    ? "have the operator raise worker.sandbox_layer_files"
+    : kind === "disk"
     ? "ask for more with the platform property disk, as far as the operator allows by worker.sandbox_max_disk"
-    : noBytes
-    ? "ask for the platform property writable-layer=disk or for more memory, or have the operator raise " +
-      "worker.sandbox_layer_size"
-    : "ask for the platform property writable-layer=disk, or have the operator raise worker.sandbox_layer_inodes";
+    : "ask for the platform property writable-layer=disk or for more memory, or have the operator raise " +
+      "worker.sandbox_layer_size";
   return new BrokkrError(
     Code.FAILED_PRECONDITION,
     `The action filled its writable layer of ${what}, so that what it wrote may be cut off: ${remedy}`,
@@ -231,7 +243,9 @@ function sandboxStartError(
   if (name.includes("/")) return startError(name, name, failed);
   return new BrokkrError(
     Code.INVALID_ARGUMENT,
-    `Program ${JSON.stringify(name)} was not found in PATH ${shownPath(pathOf(env))}, as the sandbox has it`,
+    `Program ${JSON.stringify(name)} was not found in PATH ${
+      shownPath(pathOf(env))
+    }, as the sandbox has it, or is not executable there`,
   );
 }
 

@@ -27,17 +27,15 @@ import {
 import { CasClient, type DigestFunction } from "@brokkr/cas/client";
 import { type ClientTlsOptions, connect } from "@brokkr/proto/rpc/client";
 import type { Channel } from "@brokkr/proto/rpc";
-import { Launcher } from "@brokkr/sandbox";
 import { ActionExecutor } from "./action_executor.ts";
 import { BlobCache } from "./blob_cache.ts";
 import { BeneathCollector } from "./collector.ts";
-import { CopyMaterializer } from "./copy_materializer.ts";
 import { InputFetcher } from "./input_fetcher.ts";
 import { InputResolver } from "./input_tree.ts";
+import { type Isolation, openIsolation, type WorkerSandboxOptions } from "./isolation.ts";
 import { LeaseRunner } from "./lease_runner.ts";
 import { MachineLoad, machineResources, platformProperties, workerIdOf } from "./machine.ts";
-import { workerMetrics } from "./_worker_metrics.ts";
-import { LauncherRunner } from "./runner.ts";
+import { workerMetrics, type WorkerStores } from "./_worker_metrics.ts";
 import { type ActionStore, casStore } from "./store.ts";
 
 /** How a worker is set up. */
@@ -58,7 +56,15 @@ export interface WorkerOptions {
   readonly slots?: number;
   /** Platform properties beside OSFamily and ISA, which are found out; a name given here wins. */
   readonly platform?: Readonly<Record<string, readonly string[]>>;
-  /** Most bytes of the input cache on disk; 10 GiB by default. */
+  /**
+   * The sandbox that actions run in; the default one where nothing is said. `false` for none: then they run as this user,
+   * with full access to its files, to one another and to the network.
+   */
+  readonly sandbox?: WorkerSandboxOptions | false;
+  /**
+   * Most bytes of the input cache on disk; 10 GiB by default. With a sandbox ready-made inputs may take a quarter of it
+   * besides.
+   */
   readonly cacheSizeBytes?: number;
   /**
    * Most bytes that all buffers together hold; 128 MiB by default. A third of it keeps small inputs, the rest is for
@@ -95,9 +101,6 @@ export interface WorkerHandle extends AsyncDisposable {
   shutdown(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-/** What isolates actions from the machine and one another: nothing yet. Part of the key of cached results. */
-export const ENVIRONMENT = "unsandboxed-1";
-
 const DEFAULT_CACHE_BYTES = 10 * 2 ** 30;
 const DEFAULT_MEMORY_BYTES = 128 * 2 ** 20;
 const DEFAULT_OUTPUT_LIMIT_BYTES = 16 * 2 ** 20;
@@ -110,8 +113,7 @@ const SOFTWARE_VERSION = "0.1.0";
 /** What must be closed at the end, last opened first. */
 interface Parts {
   readonly directory: DataDirectory;
-  readonly launcher: Launcher;
-  readonly materializer: CopyMaterializer;
+  readonly isolation: Isolation;
   readonly casChannel: Channel;
   readonly runner: LeaseRunner;
 }
@@ -175,7 +177,7 @@ class Worker implements WorkerHandle {
   }
 
   async #end(): Promise<void> {
-    const { runner, casChannel, materializer, launcher, directory } = this.#parts;
+    const { runner, casChannel, isolation, directory } = this.#parts;
     try {
       runner.drain("The worker is shutting down");
       await runner.idle();
@@ -185,10 +187,9 @@ class Worker implements WorkerHandle {
       runner.stop();
       await this.done;
       await casChannel.close();
-      await materializer[Symbol.asyncDispose]();
+      await isolation[Symbol.asyncDispose]();
     } finally {
       // Whatever could not be removed: nothing runs any more, and the directory is free for the next worker.
-      launcher[Symbol.dispose]();
       directory.release();
     }
   }
@@ -213,30 +214,40 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
   const memoryBytes = options.memoryBudgetBytes ?? DEFAULT_MEMORY_BYTES;
   const budget = new ByteBudget(memoryBytes - Math.floor(memoryBytes / 3));
   const directory = openDataDirectory(options.dataDir, "worker");
-  let launcher: Launcher | undefined;
+  let isolation: Isolation | undefined;
   try {
     const id = options.id ?? workerIdOf(directory.path, random);
     const ownLog = log.with({ worker: id });
-    ownLog.warn(
-      "NOTHING IS ISOLATED: actions run as this user, with full access to its files, to other actions and to the " +
-        "network. Run only what you trust",
-      { environment: ENVIRONMENT, uid: Deno.uid() },
-    );
-    launcher = await Launcher.open({ clock });
-    const cache = await BlobCache.open({
-      path: `${directory.path}/cache`,
-      limitBytes: options.cacheSizeBytes ?? DEFAULT_CACHE_BYTES,
-      memoryLimitBytes: Math.floor(memoryBytes / 3),
+    const cacheBytes = options.cacheSizeBytes ?? DEFAULT_CACHE_BYTES;
+    const stores: WorkerStores = {};
+    const instruments = workerMetrics(metrics, slots, stores);
+    isolation = await openIsolation({
+      sandbox: options.sandbox ?? {},
+      workerId: id,
+      dataDir: directory.path,
+      slots,
+      platform: options.platform ?? {},
+      openCache: (onCrowded) =>
+        BlobCache.open({
+          path: `${directory.path}/cache`,
+          limitBytes: cacheBytes,
+          memoryLimitBytes: Math.floor(memoryBytes / 3),
+          log: ownLog,
+          onCrowded,
+        }),
+      layerBytes: Math.floor(cacheBytes / 4),
+      onLookup: instruments.lookedUp,
+      clock,
       log: ownLog,
     });
-    const materializer = await CopyMaterializer.open({ path: `${directory.path}/work` });
+    const { cache, layers, materializer, runner: actions, environment, grants } = isolation;
+    Object.assign(stores, { cache, layers });
     const casChannel = openChannel(options.cas ?? options.control, options, clock, random);
-    const instruments = workerMetrics(metrics, slots, cache);
     const executor = new ActionExecutor({
       workerId: id,
       resolver: new InputResolver(new InputFetcher(cache, { budget })),
       materializer,
-      runner: new LauncherRunner(launcher, clock),
+      runner: actions,
       collector: new BeneathCollector(budget),
       store: storesOf(casChannel, clock, random, options.compression),
       outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
@@ -245,6 +256,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
       log: ownLog,
       onPhase: instruments.phase,
       onFetched: instruments.fetched,
+      onRan: instruments.ran,
     });
     const machine = new MachineLoad(directory.path);
     const runner = new LeaseRunner({
@@ -257,7 +269,8 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
         platform: { properties: platformProperties(options.platform ?? {}) },
         slots,
         resources: await machineResources(directory.path),
-        environment: ENVIRONMENT,
+        environment,
+        sandboxGrants: [...grants],
         softwareVersion: SOFTWARE_VERSION,
       },
       load: (slotsUsed) => machine.read(slotsUsed),
@@ -267,9 +280,9 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
       onRunning: instruments.running,
       onResult: instruments.result,
     });
-    return new Worker(id, { directory, launcher, materializer, casChannel, runner }, clock);
+    return new Worker(id, { directory, isolation, casChannel, runner }, clock);
   } catch (error) {
-    launcher?.[Symbol.dispose]();
+    await isolation?.[Symbol.asyncDispose]();
     directory.release();
     throw error;
   }

@@ -7,22 +7,35 @@ import {
   StageUpdate_Stage as Stage,
 } from "@brokkr/proto";
 import { killMarginMs } from "./lease_table.ts";
-import { type Files, leftovers, processesNamed, sh, startTestWorker, TestGrid, until } from "./_test_grid.ts";
-import { ENVIRONMENT, startWorker } from "./worker.ts";
+import {
+  type Files,
+  leftovers,
+  processesNamed,
+  sh,
+  startTestWorker,
+  TestGrid,
+  until,
+  whyNoSandbox,
+} from "./_test_grid.ts";
+import { UNSANDBOXED_ENVIRONMENT } from "./isolation.ts";
+import { startWorker } from "./worker.ts";
 
+/** For actions that wait for files of the test's. */
+const MEETS_THE_HOST = { sandbox: false } as const;
 const CANCELLED = Outcome.CANCELLED as number;
 
-Deno.test("Worker says who it is and what it offers, and loudly that nothing is isolated", async () => {
+Deno.test("Worker says who it is and what it offers, and without a sandbox loudly that nothing is isolated", async () => {
   const lines: string[] = [];
   await using grid = await TestGrid.start();
   await using _worker = await startTestWorker(grid, {
     platform: { Pool: ["fast"] },
+    sandbox: false,
     log: createLogger({ write: (line) => lines.push(line) }),
   });
   const [hello] = grid.hellos;
   assertEquals(hello.workerId, "w1");
   assertEquals([hello.protocolVersion, hello.minProtocolVersion, hello.slots], [1, 1, 4]);
-  assertEquals(hello.environment, ENVIRONMENT);
+  assertEquals([hello.environment, hello.sandboxGrants], [UNSANDBOXED_ENVIRONMENT, []]);
   assertEquals(hello.platform?.properties, [
     { name: "ISA", value: Deno.build.arch === "aarch64" ? "aarch64" : "x86-64" },
     { name: "OSFamily", value: "linux" },
@@ -82,14 +95,15 @@ Deno.test("Worker tells every time, its name and what the action used", async ()
   const [{ typeUrl, value }] = metadata?.auxiliaryMetadata ?? [];
   assertEquals(typeUrl, "type.googleapis.com/brokkr.v1.ResourceUsage");
   const usage = ResourceUsageCodec.decode(value);
-  assertEquals([usage.isolation, usage.inputFetchedBlobs], ["none", 2]);
+  const isolation = await whyNoSandbox() === undefined ? "sandbox" : "none";
+  assertEquals([usage.isolation, usage.inputFetchedBlobs], [isolation, 2]);
   assert(usage.maxRssBytes > 100_000 && (usage.cpuUser?.nanos ?? 0) > 0);
   assertEquals(grid.stages.map(({ stage }) => stage), [Stage.FETCHING_INPUTS, Stage.EXECUTING]);
 });
 
 Deno.test("Worker runs as many actions at once as it has slots and refuses more", async () => {
   await using grid = await TestGrid.start();
-  await using _worker = await startTestWorker(grid, { slots: 2 });
+  await using _worker = await startTestWorker(grid, { slots: 2, ...MEETS_THE_HOST });
   const dir = await Deno.makeTempDir();
   const root = await grid.tree({});
   const gate = sh(`mktemp -p ${dir}; while [ ! -e ${dir}/go ]; do sleep 0.01; done`);
@@ -134,7 +148,7 @@ Deno.test("Worker names its leases in heartbeats", async () => {
 
 Deno.test("Worker keeps an action through a lost stream and names it when it comes back", async () => {
   await using grid = await TestGrid.start({ heartbeatMs: 50 });
-  await using _worker = await startTestWorker(grid);
+  await using _worker = await startTestWorker(grid, MEETS_THE_HOST);
   const dir = await Deno.makeTempDir();
   const command = sh(`touch ${dir}/started; while [ ! -e ${dir}/go ]; do sleep 0.01; done; echo survived`);
   const lease = grid.lease(command, await grid.tree({}));
@@ -184,7 +198,7 @@ Deno.test("Worker kills its actions before their leases run out when control is 
 Deno.test("Worker finishes what runs when control drains it, takes no more, and ends", async () => {
   await using grid = await TestGrid.start();
   const dataDir = await Deno.makeTempDir();
-  const worker = await startTestWorker(grid, { dataDir });
+  const worker = await startTestWorker(grid, { dataDir, ...MEETS_THE_HOST });
   const dir = await Deno.makeTempDir();
   const root = await grid.tree({});
   const running = grid.lease(
