@@ -29,7 +29,6 @@ import {
   recordFault,
   waitForAction,
 } from "./_program_parts.ts";
-import { errnoOf } from "./errno.ts";
 import * as linux from "./linux.ts";
 import { type DataRef, fieldOf, named, param, type Program, ProgramBuilder } from "./program.ts";
 import { RESULT } from "./result_page.ts";
@@ -91,8 +90,6 @@ const NAMESPACES = {
   CLONE_NEWIPC: linux.CLONE_NEWIPC,
   CLONE_NEWUTS: linux.CLONE_NEWUTS,
 } as const;
-
-const NO_ENTRY = -errnoOf("ENOENT");
 
 /** 2000-01-01T00:00:00Z, twice: the times of the input root itself. */
 const ROOT_TIMES = [946_684_800, 0, 946_684_800, 0];
@@ -325,7 +322,8 @@ function action(builder: ProgramBuilder, shape: SandboxShape): void {
     builder.call("execve", [param(`executable_${index}`), param("argv"), param("env")], {
       name: `execve $executable_${index}`,
       next: "action_failed",
-      ...(index + 1 < shape.executables ? { onEqual: { value: NO_ENTRY, goto: `execve_${index + 1}` } } : {}),
+      // As execvp(3): whatever is in the way of one of them, a file for a directory among PATH say, the next may do.
+      ...(index + 1 < shape.executables ? { onError: `execve_${index + 1}` } : {}),
     });
   }
   failure(builder, "action");
