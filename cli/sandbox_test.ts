@@ -229,3 +229,42 @@ Deno.test("Of several sandboxes one has to be named; what is shown of them obeys
   assertStringIncludes(row, "x\\u001b[2J");
   assert(row.length < 120);
 });
+
+const terminals = await new Deno.Command("script", { args: ["-qec", "true", "/dev/null"], stdin: "null" })
+  .output()
+  .then(({ success }) => success, () => false);
+
+Deno.test({
+  name:
+    "Who joins a sandbox from a terminal has jobs there, and gives the terminal back (script(1) is needed)",
+  ignore: missing !== undefined || !terminals,
+  fn: () =>
+    inTempDir(async (cwd) => {
+      const child = brokkCommand(["sandbox", "run", "--", "sh", "-c", "echo ready; exec sleep 1000"], { cwd })
+        .spawn();
+      const reader = child.stdout.getReader();
+      try {
+        await reader.read();
+        const listed: RunningSandbox[] = JSON.parse((await brokk(["sandbox", "list", "--json"])).stdout);
+        const id = String(listed.find(({ workerPid }) => workerPid === child.pid)?.initPid);
+        const main = decodeURIComponent(new URL("./main.ts", import.meta.url).pathname);
+        // Who is not in the foreground is stopped when it sets the terminal up.
+        const inner = `set -m; sleep 1000 & kill %1; wait %1; echo "waited $?"; exit 7`;
+        const enter =
+          `${Deno.execPath()} run -A --quiet ${main} sandbox enter ${id} -- sh -c '${inner}'; echo "code $?"; ` +
+          "timeout --foreground 60 stty sane < /dev/tty && echo given back";
+        const shell = new Deno.Command("script", { args: ["-qec", enter, "/dev/null"], cwd, stdin: "null" });
+        const { stdout } = await shell.output();
+        const text = new TextDecoder().decode(stdout);
+        assertStringIncludes(text, "waited 143");
+        assertStringIncludes(text, "code 7");
+        assertStringIncludes(text, "given back");
+        assertEquals(text.includes("no job control"), false, text);
+      } finally {
+        child.kill("SIGTERM");
+        await reader.cancel();
+        await child.stderr.cancel();
+        await child.status;
+      }
+    }),
+});
