@@ -60,10 +60,14 @@ export function workerMetrics(metrics: Metrics, slots: number, stores: WorkerSto
   gauge("cache_bytes", "Bytes of the input cache on disk", () => stores.cache?.sizeBytes);
   gauge("cache_blobs", "Blobs in the input cache", () => stores.cache?.size);
   gauge("layers", "Input roots and the like that lie ready", () => stores.layers?.size);
-  gauge("layer_nodes", "Files, directories and links of those", () => stores.layers?.nodes);
+  gauge(
+    "layer_nodes",
+    "Files, directories and links of input roots that lie ready",
+    () => stores.layers?.nodes,
+  );
   gauge(
     "layer_bytes",
-    "Bytes on disk that they take beside the input cache",
+    "Bytes on disk that ready input roots take beside the input cache",
     () => stores.layers?.sizeBytes,
   );
   const results = metrics.counter("brokkr_worker_results_total", "Actions that ended, by outcome", [
