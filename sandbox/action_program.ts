@@ -26,7 +26,7 @@ import { RESULT, type Role } from "./result_page.ts";
 export type TreeMode = "pid-namespace" | "subreaper";
 
 /** A resource limit's name. */
-export type RlimitName = "cpu" | "fsize" | "data" | "stack" | "core" | "nproc" | "nofile" | "as";
+export type RlimitName = keyof typeof linux.RLIMIT;
 
 /** What changes the program's shape. */
 export interface ActionProgramOptions {

@@ -203,7 +203,12 @@ export const RLIMIT = {
   core: 4,
   nproc: 6,
   nofile: 7,
+  memlock: 8,
   as: 9,
+  sigpending: 11,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
 } as const;
 
 /** statx(2): all of struct stat. */

@@ -54,6 +54,8 @@ const FILTER_INSTRUCTION_BYTES = 8;
 const SETUP_PROCESSES = 2;
 /** No control group, nothing controlled. */
 const NO_CONTROLLERS: ReadonlySet<Controller> = new Set();
+/** Longest part of a control group's name that a request chooses. */
+const MAX_GROUP_NAME = 64;
 /** Most names that are tried for a program. */
 const MAX_EXECUTABLES = 1024;
 
@@ -180,7 +182,7 @@ export class Sandbox implements AsyncDisposable {
       ftruncate(resultFd, RESULT_BYTES);
       const stdoutFd = own(this.#output(request.stdout, slot));
       const stderrFd = own(this.#output(request.stderr, slot));
-      cgroup = this.#options.cgroups?.create(`action-${this.#groupName()}`, groupLimits(request));
+      cgroup = this.#options.cgroups?.create(this.#groupName(request), groupLimits(request));
       const groups = cgroup?.joinFds ?? [];
       const program = this.#program(request, slot, groups.length);
       tree = new SandboxTree({
@@ -220,8 +222,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   #groupNumber = 0;
-  #groupName(): number {
-    return ++this.#groupNumber;
+  #groupName({ name = "action" }: SandboxRequest): string {
+    return `${name.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, MAX_GROUP_NAME)}-${++this.#groupNumber}`;
   }
 
   #start(
@@ -302,7 +304,7 @@ export class Sandbox implements AsyncDisposable {
       throw invalidArgument("executables", `There must be 1 to ${MAX_EXECUTABLES} names for the program`);
     }
     if (argv.length === 0) throw invalidArgument("argv", "There must be at least argv[0]");
-    const filter = this.#filterFor(aslr);
+    const filter = this.#filterFor(aslr, writable.kind === "memory");
     const values: Record<string, ParameterValue> = {
       result: PASSED.result,
       cwd: cwd === "" ? WORK_PATH : `${WORK_PATH}/${refuseNul("cwd", cwd)}`,
@@ -342,11 +344,11 @@ export class Sandbox implements AsyncDisposable {
     return limitsOf(request, this.#options.cgroups?.controllers ?? NO_CONTROLLERS);
   }
 
-  #filterFor(aslr: boolean): Uint8Array<ArrayBuffer> {
-    const key = String(aslr);
+  #filterFor(aslr: boolean, fallocate: boolean): Uint8Array<ArrayBuffer> {
+    const key = `${aslr} ${fallocate}`;
     let filter = this.#filter.get(key);
     if (filter === undefined) {
-      this.#filter.set(key, filter = seccompFilter(currentArch().name, { aslr }));
+      this.#filter.set(key, filter = seccompFilter(currentArch().name, { aslr, fallocate }));
     }
     return filter;
   }
@@ -392,6 +394,11 @@ function privilegedBase({ uidBase = DEFAULT_UID_BASE, slots }: SandboxOptions): 
   return uidBase;
 }
 
+/** Linux's own defaults. */
+const MEMLOCK_BYTES = 8 << 20;
+const MSGQUEUE_BYTES = 819_200;
+/** Enough for timers and child processes of a large build. */
+const MAX_PENDING_SIGNALS = 16_384;
 /** Larger than any file that can be left of an output whose size is looked at all the time. */
 const MIN_FILE_BYTES = 1 << 30;
 
@@ -407,6 +414,12 @@ function limitsOf(
   const { pids, memoryBytes } = limits;
   return {
     core: both(0),
+    // Nothing handed down from how the worker was started; these are counted for each user, and the kernel's to pay.
+    memlock: both(MEMLOCK_BYTES),
+    msgqueue: both(MSGQUEUE_BYTES),
+    nice: both(0),
+    rtprio: both(0),
+    sigpending: both(MAX_PENDING_SIGNALS),
     nofile: defaultNofile(),
     fsize: both(Math.max(writable.bytes, writable.kind === "disk" ? 0 : MIN_FILE_BYTES + outputLimitBytes)),
     ...(pids === undefined || controllers.has("pids") ? {} : { nproc: both(pids + SETUP_PROCESSES) }),

@@ -25,7 +25,7 @@ export const ALLOWED_CALLS: readonly Group[] = [
         ...["copy_file_range", "sendfile", "splice", "tee"] as const,
       ]),
       allow("Linkers and archivers size their output, readers say how they will read", [
-        ...["ftruncate", "truncate", "fallocate", "fadvise64", "readahead"] as const,
+        ...["ftruncate", "truncate", "fadvise64", "readahead"] as const,
       ]),
       allow(
         "Databases and package tools sync their own files; the cost is bounded by the layer they are on",

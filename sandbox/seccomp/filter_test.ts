@@ -50,11 +50,12 @@ const strangeNumbers = fc.oneof(
 );
 
 for (const arch of BOTH) {
-  for (const aslr of [true, false]) {
-    Deno.test(`the filter of ${arch} (aslr ${aslr}) says what the policy says, whatever the arguments`, () => {
-      const filter = machine(arch, { aslr });
+  for (const { aslr, fallocate } of [{ aslr: true, fallocate: true }, { aslr: false, fallocate: false }]) {
+    const shown = `aslr ${aslr}, fallocate ${fallocate}`;
+    Deno.test(`the filter of ${arch} (${shown}) says what the policy says, whatever the arguments`, () => {
+      const filter = machine(arch, { aslr, fallocate });
       const same = (call: Call) =>
-        assertEquals(filter.run(call).answer, answerOf(decide(arch, call, { aslr })));
+        assertEquals(filter.run(call).answer, answerOf(decide(arch, call, { aslr, fallocate })));
       const { auditArch, calls } = ARCHES[arch];
       const filtered = policy().flatMap(({ rules }) => rules)
         .filter(({ cases }) => cases !== undefined)

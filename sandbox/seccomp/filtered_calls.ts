@@ -196,6 +196,19 @@ const SOCKETS: Group = {
   ],
 };
 
+/** Room that is taken without writing: at once, however much, where nobody can look in between. */
+function fallocate(options: SeccompOptions): Group {
+  return {
+    title: "Room on disk",
+    rules: [{
+      calls: ["fallocate"],
+      action: options.fallocate === false ? "EOPNOTSUPP" : "allow",
+      reason:
+        "Linkers and databases size their output; a layer in memory has a limit, one on disk is only looked after",
+    }],
+  };
+}
+
 const FILES: Group = {
   title: "Files, devices and memory",
   rules: [
@@ -264,5 +277,5 @@ const FILES: Group = {
 
 /** Calls whose arguments decide. */
 export function filteredCalls(options: SeccompOptions): readonly Group[] {
-  return [processes(options), SOCKETS, FILES];
+  return [processes(options), SOCKETS, fallocate(options), FILES];
 }

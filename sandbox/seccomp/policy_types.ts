@@ -24,6 +24,8 @@ export const REFUSALS = {
   ENOSYS: 38,
   /** The kernel does not have that protocol. */
   EPROTONOSUPPORT: 93,
+  /** The file system cannot do that: what programs answer by writing. */
+  EOPNOTSUPP: 95,
   /** The kernel does not have that family of addresses. */
   EAFNOSUPPORT: 97,
 } as const;
@@ -79,4 +81,6 @@ export interface Group {
 export interface SeccompOptions {
   /** Whether addresses are randomized; true by default. Without it programs may ask for addresses that are not. */
   readonly aslr?: boolean;
+  /** Whether room on disk may be taken without writing; true by default. */
+  readonly fallocate?: boolean;
 }
