@@ -13,6 +13,8 @@ import { plainText, table, writeErr, writeJson, writeOut } from "./_terminal.ts"
 import { candidates } from "./_sandbox_run.ts";
 
 const SHOWN_COMMAND = 60;
+/** A process id, or the name of an operation. */
+const ID = /^(?:\d+|operations\/\S+|\d+-\d+-[0-9a-f]+)$/;
 
 /** Sandboxes as a table. */
 export function sandboxesText(sandboxes: readonly RunningSandbox[]): string {
@@ -27,7 +29,7 @@ export function sandboxesText(sandboxes: readonly RunningSandbox[]): string {
       command.length > SHOWN_COMMAND ? `${command.slice(0, SHOWN_COMMAND - 1)}…` : command,
     ];
   });
-  return table([["INIT", "WORKER", "UID", "GROUP", "AGE", "COMMAND"], ...rows]);
+  return table([["INIT", "WORKER", "UID", "NAME", "AGE", "COMMAND"], ...rows]);
 }
 
 /** Prints them. */
@@ -40,7 +42,10 @@ export async function sandboxList(json: boolean): Promise<void> {
 /** The one that is meant. */
 export function choose(sandboxes: readonly RunningSandbox[], id: string | undefined): RunningSandbox {
   if (id !== undefined) {
-    const found = sandboxes.find(({ initPid }) => String(initPid) === id);
+    const operation = id.slice(id.lastIndexOf("/") + 1);
+    const found = sandboxes.find(({ initPid, name }) =>
+      String(initPid) === id || name === operation || name.startsWith(`${operation}-`)
+    );
     if (found !== undefined) return found;
     throw new BrokkrError(Code.NOT_FOUND, `No sandbox ${id} runs; "brokk sandbox list" shows those that do`);
   }
@@ -58,7 +63,7 @@ export async function sandboxEnter(
   cwd: string,
 ): Promise<void> {
   // Without an id, the first word is the command's.
-  const named = first !== undefined && /^\d+$/.test(first);
+  const named = first !== undefined && ID.test(first);
   const words = named || first === undefined ? rest : [first, ...rest];
   // Behind an id it comes through as it was typed.
   const argv = words[0] === "--" ? words.slice(1) : words;

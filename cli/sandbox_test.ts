@@ -222,6 +222,10 @@ Deno.test("Of several sandboxes one has to be named; what is shown of them obeys
   };
   assertEquals(choose([one], undefined), one);
   assertEquals(choose([one, { ...one, initPid: 20 }], "20").initPid, 20);
+  const named = { ...one, initPid: 30, name: "1-1-eb688c62b7545e69-7" };
+  for (const id of ["operations/1-1-eb688c62b7545e69", "1-1-eb688c62b7545e69"]) {
+    assertEquals(choose([one, named], id).initPid, 30);
+  }
   assertThrows(() => choose([one, one], undefined), BrokkrError, "2 sandboxes run; say which one");
   assertThrows(() => choose([], undefined), BrokkrError, "No sandbox runs");
   assertThrows(() => choose([one], "1"), BrokkrError, "No sandbox 1 runs");

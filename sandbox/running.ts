@@ -16,7 +16,10 @@ export interface RunningSandbox {
   readonly workerPid: number;
   /** The host's user id of the worker. */
   readonly workerUid: number;
-  /** Name of its control group; empty where it has none of its own. */
+  /**
+   * Name of its control group, which for a grid's action is its operation's with a number behind; empty where it has no
+   * group of its own.
+   */
   readonly name: string;
   /** How long it runs. */
   readonly ageMs: number;
@@ -72,7 +75,7 @@ export function groupName(text: string, workers: string): string {
     line.split(":").slice(2).join(":")
   );
   const longest = paths.reduce((best, path) => path.length > best.length ? path : best, "");
-  return longest.slice(longest.lastIndexOf("/") + 1);
+  return longest.slice(longest.lastIndexOf("/") + 1).replace(/^action-/, "");
 }
 
 /** How a list shows the processes of a host. */

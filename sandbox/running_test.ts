@@ -22,7 +22,7 @@ Deno.test("When a process began is found behind a name that holds parentheses an
 
 for (
   const [what, own, workers, name] of [
-    ["v2", "0::/brokkr/worker/action-3\n", "0::/brokkr/worker/main\n", "action-3"],
+    ["v2", "0::/w/action-1-1-ab-3\n", "0::/w/main\n", "1-1-ab-3"],
     [
       "v1",
       "3:memory:/w/a-1\n2:cpu:/w/a-1\n1:name=systemd:/very/long/path\n",

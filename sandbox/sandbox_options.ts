@@ -63,6 +63,8 @@ export type WritableLayer =
 
 /** What to run. */
 export interface SandboxRequest {
+  /** What lists of running sandboxes call it: its control group is named after it. */
+  readonly name?: string;
   /** Tried in this order until one can be executed, as seen from inside; relative ones are relative to `cwd`. */
   readonly executables: readonly string[];
   /** The arguments, argv[0] as given. */

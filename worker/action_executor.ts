@@ -185,7 +185,7 @@ export class ActionExecutor {
       progress,
       "execution",
       span,
-      (_trace, step) => this.#command(command, root, durationMs(lease.timeout), signal, step),
+      (_trace, step) => this.#command(command, root, lease, signal, step),
     );
     progress.outcome = outcome;
     this.#options.onRan?.(outcome);
@@ -244,16 +244,17 @@ export class ActionExecutor {
   async #command(
     command: PreparedCommand,
     root: MaterializedRoot,
-    timeoutMs: number,
+    { operation, timeout }: Lease,
     signal: AbortSignal,
     step: Span,
   ): Promise<RunOutcome> {
     const outcome = await command.run({
+      name: operation.slice(operation.lastIndexOf("/") + 1),
       root,
       stdoutPath: `${root.scratchPath}/${STDOUT_NAME}`,
       stderrPath: `${root.scratchPath}/${STDERR_NAME}`,
       outputLimitBytes: this.#options.outputLimitBytes,
-      timeoutMs,
+      timeoutMs: durationMs(timeout),
       signal,
     });
     step.set("process.exit.code", outcome.exitCode);

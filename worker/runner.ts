@@ -24,6 +24,8 @@ export interface RunCommand {
 
 /** How and where to run it. */
 export interface RunRequest {
+  /** What lists of what runs on this machine call it. */
+  readonly name?: string;
   /** Its inputs. They must be of the kind that the runner can run on. */
   readonly root: MaterializedRoot;
   /** File that takes standard output; made unless it is there, and then empty. */

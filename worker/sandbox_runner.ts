@@ -79,6 +79,7 @@ export class SandboxRunner implements Runner {
     const { network, limits, aslr, rdtsc } = action;
     const launch = () =>
       this.#options.sandbox.launch({
+        ...(request.name === undefined ? {} : { name: request.name }),
         executables: padded(executables),
         argv: command.argv,
         env: command.env,

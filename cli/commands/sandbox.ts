@@ -36,7 +36,8 @@ Examples:
 `;
 
 const LIST_HELP = `
-INIT is the process id on this machine of the sandbox's PID 1: brokk sandbox enter takes it. Whoever may start processes
+INIT is the process id on this machine of the sandbox's PID 1: brokk sandbox enter takes it, or the name of a grid's
+operation, with which NAME begins where there are control groups. Whoever may start processes
 can make one look like a sandbox.
 
 Examples:
@@ -51,6 +52,7 @@ filter, no privileges. What it gets of your terminal the action can get too. It 
 Examples:
   brokk sandbox enter
   brokk sandbox enter 4711
+  brokk sandbox enter operations/1-1-eb688c62b7545e69
   brokk sandbox enter 4711 -- ls -l /work
 `;
 
@@ -148,7 +150,7 @@ function enterCommand(): Command {
   return new Command("enter").summary("join a running sandbox")
     .description("Joins a running sandbox and runs a shell, or another program, in it.")
     .usage("[id] [-- COMMAND [ARGUMENTS...]]")
-    .argument("[id]", 'INIT of "brokk sandbox list"; the only one by default')
+    .argument("[id]", 'INIT of "brokk sandbox list", or an operation; the only one by default')
     .argument("[command...]", "program and arguments")
     .option("-C, --chdir <dir>", "start in this directory, as seen from inside", "/work")
     .passThroughOptions()
