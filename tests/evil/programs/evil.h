@@ -4,8 +4,9 @@
  * an error, the name of the signal that killed it, or a word of its own. Whether that is as it should be is not decided
  * here: the tables beside know that.
  *
- * It is evil with a conscience: what would harm a machine without limits stops by itself after an amount that a test
- * machine survives, and says so.
+ * It is evil with a conscience. What takes all there is stops by itself after an amount that a test machine survives, and
+ * says so. And where nothing holds it (it is root, or in the first user namespace) it runs only what is marked harmless:
+ * what neither changes nor ends anything outside of its own process and directory.
  */
 #ifndef EVIL_H
 #define EVIL_H
@@ -29,6 +30,8 @@
 struct attack {
   const char *name;
   void (*run)(void);
+  /* Whether it may be run without a sandbox, by root, on a machine that somebody needs. */
+  bool harmless;
 };
 
 /* The attacks of each file; each ends with an empty entry. */

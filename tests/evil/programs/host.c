@@ -154,6 +154,7 @@ static void proc_files(void) {
     }
     bool empty = strstr(read_only[i], "kallsyms") ? strtoull(text, NULL, 16) == 0 : length == 0;
     if (strstr(read_only[i], "pagemap")) empty = (*(uint64_t *)text & ((1ULL << 55) - 1)) == 0;
+    if (strstr(read_only[i], "iomem")) empty = strncmp(text, "00000000-00000000", 17) == 0;
     said(read_only[i], "%s", empty ? "EMPTY" : "READ");
     close(file);
   }
@@ -185,6 +186,7 @@ static void list(const char *probe, const char *path) {
 
 static void lists(void) {
   list("/", "/");
+  list("/host", "/host");
   list("/dev", "/dev");
   list("/tmp", "/tmp");
   list("/dev/shm", "/dev/shm");
@@ -277,7 +279,7 @@ static void read_only(void) {
   TRY("passwd", open("/etc/passwd", O_WRONLY));
   TRY("work.remove", rmdir("/work"));
   TRY("work.rename", rename("/work", "/evil"));
-  TRY("map", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, open("/usr/bin/env", O_RDONLY), 0) == MAP_FAILED ? -1 : 0);
+  TRY("map", (long)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, open("/usr/bin/env", O_RDONLY), 0));
 }
 
 static void environment(void) {
@@ -299,7 +301,16 @@ static void environment(void) {
 }
 
 const struct attack host_attacks[] = {
-    {"host_files", host_files},   {"passwd", passwd},   {"secrets", secrets},         {"processes", processes},
-    {"proc_files", proc_files},   {"lists", lists},     {"devices", devices},         {"descriptors", descriptors},
-    {"mount_table", mount_table}, {"read_only", read_only}, {"environment", environment}, {NULL, NULL},
+    {"host_files", host_files, true},
+    {"passwd", passwd, true},
+    {"secrets", secrets, true},
+    {"processes", processes, true},
+    {"proc_files", proc_files, false},
+    {"lists", lists, true},
+    {"devices", devices, false},
+    {"descriptors", descriptors, true},
+    {"mount_table", mount_table, true},
+    {"read_only", read_only, false},
+    {"environment", environment, true},
+    {NULL, NULL, false},
 };

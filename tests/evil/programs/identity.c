@@ -161,11 +161,11 @@ static void attributes(void) {
 }
 
 const struct attack identity_attacks[] = {
-    {"identity", identity},
-    {"privileges", privileges},
-    {"setuid_programs", setuid_programs},
-    {"identity_after", identity_after},
-    {"raises", raises},
-    {"attributes", attributes},
-    {NULL, NULL},
+    {"identity", identity, true},
+    {"privileges", privileges, false},
+    {"setuid_programs", setuid_programs, false},
+    {"identity_after", identity_after, false},
+    {"raises", raises, false},
+    {"attributes", attributes, false},
+    {NULL, NULL, false},
 };

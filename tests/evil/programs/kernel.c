@@ -150,13 +150,18 @@ static void tracing(void) {
   struct iovec local = {&byte, 1}, remote = {&byte, 1};
   CALL("readv", SYS_process_vm_readv, victim, &local, 1, &remote, 1, 0);
   CALL("writev", SYS_process_vm_writev, victim, &local, 1, &remote, 1, 0);
-  CALL("init.attach", SYS_ptrace, PTRACE_ATTACH, 1, NULL, NULL);
-  CALL("init.seize", SYS_ptrace, PTRACE_SEIZE, 1, NULL, NULL);
-  CALL("init.readv", SYS_process_vm_readv, 1, &local, 1, &remote, 1, 0);
-  int handle = (int)syscall(SYS_pidfd_open, 1, 0);
-  CALL("init.getfd", SYS_pidfd_getfd, handle, 0, 0);
-  CALL("init.madvise", SYS_process_madvise, handle, &remote, 1, MADV_PAGEOUT, 0);
   kill(victim, SIGKILL);
+}
+
+static void tracing_init(void) {
+  char byte = 0;
+  struct iovec local = {&byte, 1}, remote = {&byte, 1};
+  CALL("attach", SYS_ptrace, PTRACE_ATTACH, 1, NULL, NULL);
+  CALL("seize", SYS_ptrace, PTRACE_SEIZE, 1, NULL, NULL);
+  CALL("readv", SYS_process_vm_readv, 1, &local, 1, &remote, 1, 0);
+  int handle = (int)syscall(SYS_pidfd_open, 1, 0);
+  CALL("getfd", SYS_pidfd_getfd, handle, 0, 0);
+  CALL("madvise", SYS_process_madvise, handle, &remote, 1, MADV_PAGEOUT, 0);
 }
 
 /* A filter of one's own may watch one's own calls; a listener would let one process answer those of another. */
@@ -220,23 +225,24 @@ static void unknown_calls(void) {
 }
 
 const struct attack kernel_attacks[] = {
-    {"keys", keys},
-    {"bpf", bpf},
-    {"perf", perf},
-    {"io_uring", io_uring},
-    {"userfaultfd", userfaultfd},
-    {"file_handles", file_handles},
-    {"kernel_code", kernel_code},
-    {"personality", personalities},
-    {"terminals", terminals},
-    {"clocks", clocks},
-    {"machine", machine},
-    {"tracing", tracing},
-    {"filters", filters},
+    {"keys", keys, true},
+    {"bpf", bpf, true},
+    {"perf", perf, true},
+    {"io_uring", io_uring, true},
+    {"userfaultfd", userfaultfd, true},
+    {"file_handles", file_handles, true},
+    {"kernel_code", kernel_code, true},
+    {"personality", personalities, true},
+    {"terminals", terminals, true},
+    {"clocks", clocks, true},
+    {"machine", machine, true},
+    {"tracing", tracing, true},
+    {"tracing_init", tracing_init, false},
+    {"filters", filters, true},
 #ifdef __x86_64__
-    {"entry32", entry32},
-    {"x32", x32},
+    {"entry32", entry32, true},
+    {"x32", x32, true},
 #endif
-    {"unknown_calls", unknown_calls},
-    {NULL, NULL},
+    {"unknown_calls", unknown_calls, true},
+    {NULL, NULL, false},
 };

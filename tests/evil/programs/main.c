@@ -57,8 +57,21 @@ void ended(const char *probe, pid_t child) {
   if (number != 0) said(probe, "SIG%s", sigabbrev_np(number));
 }
 
+/* Whether nothing is between this process and the machine: then most attacks would hurt it. */
+static bool at_large(void) {
+  unsigned long inside, outside, count;
+  FILE *map = fopen("/proc/self/uid_map", "r");
+  bool mapped = map != NULL && fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 && count < 4294967295UL;
+  if (map != NULL) fclose(map);
+  return !mapped || getuid() == 0 || geteuid() == 0;
+}
+
 static void run(const struct attack *attack) {
   current = attack->name;
+  if (!attack->harmless && at_large()) {
+    said("attack", "CONSCIENCE");
+    return;
+  }
   pid_t child = fork();
   if (child == 0) {
     alarm(ATTACK_SECONDS);

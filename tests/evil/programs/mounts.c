@@ -17,17 +17,29 @@
 
 #define CALL(probe, ...) TRY_APART(probe, syscall(__VA_ARGS__))
 
-static void mounts(void) {
+/* Mounts in a directory of its own; what came to be is taken away again. */
+#define MOUNT(probe, ...)                                \
+  do {                                                   \
+    CALL(probe, SYS_mount, __VA_ARGS__);                 \
+    syscall(SYS_umount2, "evil_mount", MNT_DETACH_);     \
+  } while (0)
+
+static void mounts_new(void) {
   mkdir("evil_mount", 0755);
-  CALL("tmpfs", SYS_mount, "none", "evil_mount", "tmpfs", 0, NULL);
-  CALL("proc", SYS_mount, "none", "evil_mount", "proc", 0, NULL);
-  CALL("sysfs", SYS_mount, "none", "evil_mount", "sysfs", 0, NULL);
-  CALL("cgroup2", SYS_mount, "none", "evil_mount", "cgroup2", 0, NULL);
-  CALL("devpts", SYS_mount, "none", "evil_mount", "devpts", 0, NULL);
-  CALL("overlay", SYS_mount, "none", "evil_mount", "overlay", 0, "lowerdir=/usr:/etc");
-  CALL("fuse", SYS_mount, "none", "evil_mount", "fuse", 0, "fd=0,rootmode=40000,user_id=0,group_id=0");
-  CALL("bind", SYS_mount, "/usr", "evil_mount", NULL, MS_BIND_, NULL);
-  CALL("bind.rec", SYS_mount, "/", "evil_mount", NULL, MS_BIND_ | MS_REC_, NULL);
+  MOUNT("tmpfs", "none", "evil_mount", "tmpfs", 0, NULL);
+  MOUNT("proc", "none", "evil_mount", "proc", 0, NULL);
+  MOUNT("sysfs", "none", "evil_mount", "sysfs", 0, NULL);
+  MOUNT("cgroup2", "none", "evil_mount", "cgroup2", 0, NULL);
+  MOUNT("devpts", "none", "evil_mount", "devpts", 0, NULL);
+  MOUNT("overlay", "none", "evil_mount", "overlay", 0, "lowerdir=/usr:/etc");
+  MOUNT("fuse", "none", "evil_mount", "fuse", 0, "fd=0,rootmode=40000,user_id=0,group_id=0");
+  MOUNT("bind", "/usr", "evil_mount", NULL, MS_BIND_, NULL);
+  MOUNT("bind.rec", "/", "evil_mount", NULL, MS_BIND_ | MS_REC_, NULL);
+  CALL("chroot", SYS_chroot, ".");
+}
+
+static void mounts_existing(void) {
+  mkdir("evil_mount", 0755);
   CALL("remount.root", SYS_mount, NULL, "/", NULL, MS_REMOUNT_ | MS_BIND_, NULL);
   CALL("remount.usr", SYS_mount, NULL, "/usr", NULL, MS_REMOUNT_ | MS_BIND_, NULL);
   CALL("remount.proc", SYS_mount, NULL, "/proc", NULL, MS_REMOUNT_, NULL);
@@ -37,7 +49,6 @@ static void mounts(void) {
   CALL("umount.usr", SYS_umount2, "/usr", MNT_DETACH_);
   CALL("umount.root", SYS_umount2, "/", MNT_DETACH_);
   CALL("pivot_root", SYS_pivot_root, ".", ".");
-  CALL("chroot", SYS_chroot, ".");
 }
 
 /* CVE-2022-0185: a parameter of 4095 bytes overflowed a buffer of the kernel, reachable from any user namespace. */
@@ -53,9 +64,9 @@ static void new_mounts(void) {
   CALL("fspick", SYS_fspick, AT_FDCWD, "/", 0);
   CALL("open_tree", SYS_open_tree, AT_FDCWD, "/usr", 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC);
   CALL("open_tree.path", SYS_open_tree, AT_FDCWD, "/usr", O_CLOEXEC);
-  CALL("move_mount", SYS_move_mount, AT_FDCWD, "/usr", AT_FDCWD, "/tmp", 0);
+  CALL("move_mount", SYS_move_mount, AT_FDCWD, "evil_none", AT_FDCWD, "evil_none", 0);
   struct mount_attr attributes = {.attr_clr = MOUNT_ATTR_RDONLY};
-  CALL("mount_setattr", SYS_mount_setattr, AT_FDCWD, "/usr", 0, &attributes, sizeof attributes);
+  CALL("mount_setattr", SYS_mount_setattr, AT_FDCWD, "evil_none", 0, &attributes, sizeof attributes);
 }
 
 static const struct {
@@ -156,7 +167,14 @@ static void cgroups(void) {
 }
 
 const struct attack mount_attacks[] = {
-    {"mounts", mounts},   {"new_mounts", new_mounts},       {"unshare", unshares}, {"clone", clones},
-    {"clone3", clone3s},  {"setns", setnses},               {"release_agent", release_agent},
-    {"cgroups", cgroups}, {NULL, NULL},
+    {"mounts_new", mounts_new, true},
+    {"mounts_existing", mounts_existing, false},
+    {"new_mounts", new_mounts, true},
+    {"unshare", unshares, true},
+    {"clone", clones, true},
+    {"clone3", clone3s, true},
+    {"setns", setnses, true},
+    {"release_agent", release_agent, true},
+    {"cgroups", cgroups, true},
+    {NULL, NULL, false},
 };

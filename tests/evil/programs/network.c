@@ -88,14 +88,18 @@ static void connections(void) {
   struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
   reach("loopback6", SOCK_STREAM, (struct sockaddr *)&six, sizeof six);
   if (*fact("HOST_IP") != '\0') reach4("host", SOCK_STREAM, fact("HOST_IP"), port);
+  reach_unix("abstract", fact("ABSTRACT"), true, SOCK_STREAM);
+  reach_unix("path", fact("SOCKET"), false, SOCK_STREAM);
+}
+
+/* Addresses of the world; those kept for documentation, where one is enough. */
+static void connections_world(void) {
   reach4("metadata", SOCK_STREAM, "169.254.169.254", 80);
   reach4("world", SOCK_STREAM, "192.0.2.1", 80);
   reach4("dns", SOCK_DGRAM, "127.0.0.53", 53);
   reach4("dns.world", SOCK_DGRAM, "192.0.2.53", 53);
   reach4("broadcast", SOCK_DGRAM, "255.255.255.255", 67);
   reach4("multicast", SOCK_DGRAM, "224.0.0.251", 5353);
-  reach_unix("abstract", fact("ABSTRACT"), true, SOCK_STREAM);
-  reach_unix("path", fact("SOCKET"), false, SOCK_STREAM);
   reach_unix("dbus", "/run/dbus/system_bus_socket", false, SOCK_STREAM);
   reach_unix("docker", "/var/run/docker.sock", false, SOCK_STREAM);
   reach_unix("log", "/dev/log", false, SOCK_DGRAM);
@@ -103,7 +107,6 @@ static void connections(void) {
 
 static void interfaces(void) {
   char names[1024] = "";
-  struct if_nameindex *all = NULL;
   FILE *file = fopen("/proc/self/net/dev", "r");
   char line[512];
   for (int number = 0; file != NULL && fgets(line, sizeof line, file) != NULL; number++) {
@@ -112,7 +115,6 @@ static void interfaces(void) {
     sscanf(line, " %63[^:]", name);
     strcat(strcat(names, *names == '\0' ? "" : ","), name);
   }
-  (void)all;
   said("names", "%s", *names == '\0' ? "NONE" : names);
   int own = socket(AF_INET, SOCK_DGRAM, 0);
   struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
@@ -139,9 +141,10 @@ static void shared_objects(void) {
 }
 
 const struct attack network_attacks[] = {
-    {"families", families},
-    {"connections", connections},
-    {"interfaces", interfaces},
-    {"shared_objects", shared_objects},
-    {NULL, NULL},
+    {"families", families, true},
+    {"connections", connections, true},
+    {"connections_world", connections_world, false},
+    {"interfaces", interfaces, false},
+    {"shared_objects", shared_objects, true},
+    {NULL, NULL, false},
 };

@@ -64,10 +64,10 @@ static void deep(void) {
   mkdir("deep", 0755);
   if (chdir("deep") != 0) return;
   int depth = 0;
-  for (; depth < 5000; depth++) {
+  for (; depth < 3000; depth++) {
     if (mkdir("d", 0755) != 0 || chdir("d") != 0) break;
   }
-  said("depth", "%s", depth == 5000 ? "OK" : error_name(errno));
+  said("depth", "%s", depth == 3000 ? "OK" : error_name(errno));
 }
 
 static void names(void) {
@@ -90,10 +90,25 @@ static void bad_names(void) {
   TRY("create", open("bad_names/\xff\xfe", O_WRONLY | O_CREAT, 0644));
 }
 
-/* Nothing written, and a terabyte to read. */
+/* Nothing written, and a terabyte to read; or as much as may be, many times, each time another. */
 static void sparse(void) {
+  signal(SIGXFSZ, SIG_IGN);
   int file = open("sparse", O_WRONLY | O_CREAT, 0644);
   TRY("truncate", ftruncate(file, 1L << 40));
+  off_t size = 1L << 40;
+  while (size > 1 && ftruncate(file, size) != 0) size /= 2;
+  close(file);
+  unlink("sparse");
+  mkdir("sparse", 0755);
+  int count = atoi(fact("MOST_SPARSE"));
+  for (int number = 0; number < count; number++) {
+    char name[32];
+    snprintf(name, sizeof name, "sparse/%d", number);
+    file = open(name, O_WRONLY | O_CREAT, 0644);
+    if (ftruncate(file, size) != 0 || write(file, name, strlen(name)) < 0) tried("fill", -1);
+    close(file);
+  }
+  said("largest", "%ld", (long)size);
 }
 
 /* What is left must be removed, too: directories that nobody may enter, and a tree without end. */
@@ -108,9 +123,18 @@ static void leavings(void) {
 }
 
 const struct attack output_attacks[] = {
-    {"output_symlinks", symlinks}, {"output_swapped", swapped},     {"output_hard_links", hard_links},
-    {"output_fifo", fifo},         {"output_socket", sockets},      {"output_whiteout", whiteouts},
-    {"output_setuid", setuid_output}, {"output_unreadable", unreadable}, {"output_deep", deep},
-    {"output_names", names},       {"output_bad_names", bad_names}, {"output_sparse", sparse},
-    {"leavings", leavings},        {NULL, NULL},
+    {"output_symlinks", symlinks, false},
+    {"output_swapped", swapped, false},
+    {"output_hard_links", hard_links, false},
+    {"output_fifo", fifo, false},
+    {"output_socket", sockets, false},
+    {"output_whiteout", whiteouts, false},
+    {"output_setuid", setuid_output, false},
+    {"output_unreadable", unreadable, false},
+    {"output_deep", deep, false},
+    {"output_names", names, false},
+    {"output_bad_names", bad_names, false},
+    {"output_sparse", sparse, false},
+    {"leavings", leavings, false},
+    {NULL, NULL, false},
 };
