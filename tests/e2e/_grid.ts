@@ -119,6 +119,13 @@ export class TestGrid implements AsyncDisposable {
     return new TestGrid(grid, deaths, lines);
   }
 
+  /** Starts one whose actions reach this machine: they leave notes for the test, or wait for it. */
+  static startOnHost(options: StartGridOptions = {}): Promise<TestGrid> {
+    const { workerFlags = [] } = options;
+    const flagsOf = typeof workerFlags === "function" ? workerFlags : () => workerFlags;
+    return TestGrid.start({ ...options, workerFlags: (worker) => ["--no-sandbox", ...flagsOf(worker)] });
+  }
+
   /** Uploads blobs and gives their digests. */
   async putAll(blobs: readonly Uint8Array[]): Promise<WireDigest[]> {
     const digests = blobs.map(digest);

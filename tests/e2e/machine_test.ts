@@ -67,7 +67,7 @@ const QUICK = ["--lease-ttl=3s", "--heartbeat-interval=500ms"];
 Deno.test("A worker that is killed in mid-action costs a try and nothing else", async () => {
   await withMachine(async ({ dataDir, host, fifo }) => {
     {
-      await using grid = await TestGrid.start({ dataDir, controlFlags: QUICK });
+      await using grid = await TestGrid.startOnHost({ dataDir, controlFlags: QUICK });
       const [alive, go] = [await fifo("alive"), await fifo("go")];
       const followed = grid.execute(
         await grid.action(
@@ -100,7 +100,7 @@ Deno.test("A worker that is killed in mid-action costs a try and nothing else", 
 
 Deno.test("What control acknowledged is there after kill -9, under a later epoch", async () => {
   await withMachine(async ({ dataDir }) => {
-    await using grid = await TestGrid.start({ dataDir });
+    await using grid = await TestGrid.startOnHost({ dataDir });
     const small = Array.from({ length: 200 }, (_, i) => utf8(`blob ${i} ${crypto.randomUUID()}`));
     const large = crypto.getRandomValues(new Uint8Array(60_000));
     const blobs = [...small, large, new Uint8Array(3_000_000).fill(7)];
@@ -127,7 +127,7 @@ Deno.test("What control acknowledged is there after kill -9, under a later epoch
 Deno.test("A client of the SDK sees its action through a kill -9 of control", async () => {
   await withMachine(async ({ dataDir, host, fifo }) => {
     {
-      await using grid = await TestGrid.start({ dataDir, controlFlags: QUICK });
+      await using grid = await TestGrid.startOnHost({ dataDir, controlFlags: QUICK });
       await using client = connectGrid(grid.grid.endpoint, { retries: 20 });
       const [begun, go] = [await fifo("begun"), await fifo("go")];
       const resumed: string[] = [];
@@ -171,7 +171,7 @@ Deno.test("A client of the SDK sees its action through a kill -9 of control", as
 Deno.test("SIGTERM during an action: it gets its grace, is given back, and nothing of it is left", async (t) => {
   await t.step("one that ends within the grace is answered", async () => {
     await withMachine(async ({ dataDir, fifo }) => {
-      const grid = await TestGrid.start({ dataDir });
+      const grid = await TestGrid.startOnHost({ dataDir });
       const begun = await fifo("begun");
       const followed = grid.execute(await grid.action(sh(`echo begun > ${begun}; sleep 0.5; echo ended`)));
       await Deno.readTextFile(begun);
@@ -185,7 +185,7 @@ Deno.test("SIGTERM during an action: it gets its grace, is given back, and nothi
   });
   await t.step("one that does not is killed, and its client is told to come again", async () => {
     await withMachine(async ({ dataDir, fifo }) => {
-      const grid = await TestGrid.start({
+      const grid = await TestGrid.startOnHost({
         dataDir,
         controlFlags: ["--shutdown-grace=1s"],
         workerFlags: ["--shutdown-grace=500ms"],
@@ -208,7 +208,7 @@ Deno.test("SIGTERM during an action: it gets its grace, is given back, and nothi
 Deno.test("A temporary grid leaves no process, and no file where it was", async () => {
   let dataDir: string;
   {
-    await using grid = await TestGrid.start();
+    await using grid = await TestGrid.startOnHost();
     dataDir = grid.grid.dataDir;
     await grid.assertGood();
     assertEquals((await processesOf(dataDir)).length >= 2, true);
@@ -271,7 +271,7 @@ testUnless(
   async () => {
     await withMachine(async ({ dataDir, fifo }) => {
       await using disk = await mountDisk(`${dataDir}/control`, "96m");
-      await using grid = await TestGrid.start({ dataDir });
+      await using grid = await TestGrid.startOnHost({ dataDir });
       const action = await grid.action(sh("echo before the flood"));
       await grid.execute(action).response();
       const ran = await fifo("ran");
@@ -321,7 +321,7 @@ testUnless(notRoot, "A store whose disk was full starts again with all that it a
     await using _disk = await mountDisk(`${dataDir}/control`, "80m");
     const kept: WireDigest[] = [];
     {
-      await using grid = await TestGrid.start({ dataDir, workers: 0 });
+      await using grid = await TestGrid.startOnHost({ dataDir, workers: 0 });
       for (const sizeBytes of [3_500_000, 100_000, 1000]) {
         for (let i = 0; i < 2000; i++) {
           const put = await tryPut(grid, sizeBytes);
@@ -333,7 +333,7 @@ testUnless(notRoot, "A store whose disk was full starts again with all that it a
       assertEquals(await grid.missing(kept), []);
       for (const each of kept) assertEquals(digest(await grid.read(each)), each);
     }
-    await using again = await TestGrid.start({ dataDir, workers: 0 });
+    await using again = await TestGrid.startOnHost({ dataDir, workers: 0 });
     assertEquals(await again.missing(kept), []);
   });
 });
@@ -344,7 +344,7 @@ testUnless(
   async (t) => {
     await withMachine(async ({ dataDir }) => {
       await using _disk = await mountDisk(`${dataDir}/worker`, "24m");
-      await using grid = await TestGrid.start({ dataDir, workerFlags: ["--cache-size=64MiB"] });
+      await using grid = await TestGrid.startOnHost({ dataDir, workerFlags: ["--cache-size=64MiB"] });
       await grid.assertGood();
 
       await t.step("an action that fills the disk is told so by its own command", async () => {

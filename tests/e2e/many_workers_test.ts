@@ -17,7 +17,7 @@ import { TcpProxy } from "./_tcp_proxy.ts";
 
 type WorkerInfo = ListWorkersResponse["workers"][number];
 
-/** A grid, and a directory that its actions reach: nothing is isolated yet. */
+/** A grid, and a directory that its actions reach, since nothing isolates them. */
 interface Field {
   readonly grid: TestGrid;
   readonly path: string;
@@ -28,7 +28,7 @@ async function withGrid(options: StartGridOptions, use: (field: Field) => Promis
   const path = await Deno.makeTempDir({ prefix: "brokkr-e2e-workers-" });
   try {
     {
-      await using grid = await TestGrid.start({ dataDir: `${path}/grid`, ...options });
+      await using grid = await TestGrid.startOnHost({ dataDir: `${path}/grid`, ...options });
       await use({ grid, path });
     }
     await noProcessOf(path);
