@@ -47,26 +47,28 @@ function unavailable(message: string, cause?: unknown): BrokkrError {
   return new BrokkrError(Code.FAILED_PRECONDITION, message, { cause });
 }
 
+function ended({ initPid }: RunningSandbox): BrokkrError {
+  return new BrokkrError(Code.NOT_FOUND, `Sandbox ${initPid} has ended, or has not begun its action`);
+}
+
 /**
  * A pidfd of the sandbox's action. Its number could meanwhile be another process's, so it is looked at once more after
  * it can no longer become one.
  */
 function holdAction(sandbox: RunningSandbox): { readonly fd: number; readonly pid: number } {
   const { initPid, actionPid } = sandbox;
-  const ended = () =>
-    new BrokkrError(Code.NOT_FOUND, `Sandbox ${initPid} has ended, or has not begun its action`);
-  if (actionPid === undefined) throw ended();
+  if (actionPid === undefined) throw ended(sandbox);
   const fd = pidfdOpen(actionPid);
-  if (fd === undefined) throw ended();
+  if (fd === undefined) throw ended(sandbox);
   try {
     const status = parseStatus(actionPid, Deno.readTextFileSync(`/proc/${actionPid}/status`));
     if (status?.parent === initPid && status.ids.length > 1) return { fd, pid: actionPid };
   } catch (error) {
     close(fd);
-    throw error instanceof Deno.errors.NotFound ? ended() : error;
+    throw error instanceof Deno.errors.NotFound ? ended(sandbox) : error;
   }
   close(fd);
-  throw ended();
+  throw ended(sandbox);
 }
 
 /** Namespaces of `pid` that are not this process's. */
@@ -165,7 +167,7 @@ export async function enterSandbox(sandbox: RunningSandbox, options: EnterOption
     options.executables.forEach((path, index) => values[`executable_${index}`] = path);
     setCloseOnExec(action.fd, false);
     await run(program.image(values));
-    return report(program, result, values);
+    return report(sandbox, program, result, values);
   } finally {
     for (const fd of fds) close(fd);
   }
@@ -191,6 +193,7 @@ async function run(image: Uint8Array<ArrayBuffer>): Promise<void> {
 }
 
 function report(
+  sandbox: RunningSandbox,
   program: Program,
   resultFd: number,
   values: Readonly<Record<string, ParameterValue>>,
@@ -207,6 +210,8 @@ function report(
     });
     const reason = errnoName(-Number(view.getBigInt64(ENTER_RESULT.fault + 8, true)));
     const message = `The sandbox cannot be joined: step '${name}' failed: ${reason}`;
+    // Between looking for it and joining it.
+    if (op?.syscall === "setns" && reason === "ESRCH") throw ended(sandbox);
     if (op?.syscall !== "execve") throw unavailable(message);
     return { exitCode: reason === "ENOENT" ? 127 : 126, message };
   }

@@ -1,6 +1,6 @@
 // Run by enter_test.ts, as root and as a user without privileges; prints what it found.
 import { checkHost, enterSandbox, isFunctional, runningSandboxes, Sandbox } from "../mod.ts";
-import { TestDir, until } from "../_testing.ts";
+import { exists, TestDir, until } from "../_testing.ts";
 
 const found: Record<string, unknown> = { uid: Deno.uid() };
 
@@ -42,11 +42,8 @@ async function look(sandbox: Sandbox, dir: TestDir): Promise<void> {
   const missing = await enterSandbox(sandboxed, { executables: ["/no/such/program"], argv: ["x"] });
   found.missing = missing.exitCode;
   // Who is inside ends with the sandbox, and does not keep it.
-  const staying = enter("sleep 1000");
-  await until(() => {
-    const children = Deno.readTextFileSync(`/proc/${Deno.pid}/task/${Deno.pid}/children`);
-    return children.trim().split(" ").length > 1;
-  }, "somebody to be inside");
+  const staying = enter(": > here; sleep 1000");
+  await until(() => exists(`/proc/${sandboxed.actionPid}/root/work/here`), "somebody to be inside");
   running.kill();
   const report = await running.done;
   report.work?.[Symbol.dispose]();
