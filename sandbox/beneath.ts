@@ -69,6 +69,8 @@ export class OpenFile implements Disposable {
   readonly mode: number;
   /** Last modification, nanoseconds since 1970. */
   readonly mtimeNs: bigint;
+  /** All that was known of it then. */
+  readonly stat: FileStat;
   readonly #path: string;
   #fd: number;
 
@@ -76,6 +78,7 @@ export class OpenFile implements Disposable {
   constructor(fd: number, stat: FileStat, path: string) {
     this.#fd = fd;
     this.#path = path;
+    this.stat = stat;
     this.sizeBytes = stat.sizeBytes;
     this.mode = stat.mode;
     this.mtimeNs = stat.mtimeNs;

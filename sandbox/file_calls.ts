@@ -136,6 +136,8 @@ export interface FileStat {
   readonly type: FileType;
   /** Its size. */
   readonly sizeBytes: number;
+  /** What it takes on its file system: less than its size where it has holes. */
+  readonly allocatedBytes: number;
   /** Permission bits (0o7777). */
   readonly mode: number;
   /** Last modification, nanoseconds since 1970. */
@@ -166,6 +168,8 @@ export function typeOfMode(mode: number): FileType {
   }
 }
 
+/** Unit of stx_blocks, whatever the file system's own is. */
+const STATX_BLOCK_BYTES = 512;
 const statxBytes = new Uint8Array(256);
 const statxView = new DataView(statxBytes.buffer);
 
@@ -180,6 +184,7 @@ export function statx(dirFd: number, name: PathLike, flags = 0, shownPath: PathL
   return {
     type: typeOfMode(mode),
     sizeBytes: Number(statxView.getBigUint64(40, true)),
+    allocatedBytes: Number(statxView.getBigUint64(48, true)) * STATX_BLOCK_BYTES,
     mode: mode & 0o7777,
     mtimeNs: statxView.getBigInt64(112, true) * 1_000_000_000n + BigInt(statxView.getUint32(120, true)),
     nlink: statxView.getUint32(16, true),

@@ -6,7 +6,7 @@
 
 import { BrokkrError, type ByteBudget, type ByteLease, Code, Slices, throwIfAborted } from "@brokkr/common";
 import { type Digest, type DigestFunction, digestKey, digestOf, type UploadBlob } from "@brokkr/cas/client";
-import type { Beneath } from "@brokkr/sandbox";
+import { type Beneath, type FileStat, type OpenFile, SyscallError } from "@brokkr/sandbox";
 
 /** Files up to this size are read whole. Reading and hashing one stays below a slice of the event loop. */
 const WHOLE_FILE_BYTES = 1024 * 1024;
@@ -16,6 +16,15 @@ const CHUNK_BYTES = 1024 * 1024;
 const KEPT_BYTES = 8 * 1024 * 1024;
 /** Largest file that is taken: what control takes unless told otherwise. A sparse file says any size for nothing. */
 export const MAX_FILE_BYTES = 16 * 1024 ** 3;
+
+/**
+ * What the files of one action may have together beyond this many times what they take on their file system. Holes and
+ * further links cost an action nothing and whoever hashes and keeps them all the more; a file system that compresses
+ * makes files of text smaller by less than that.
+ */
+const MOST_TIMES = 8;
+/** And so much in any case. */
+const MOST_UNBACKED_BYTES = 1024 ** 3;
 
 /** Hashes files beneath one root. Disposing of it forgets their contents. */
 export class BlobHasher implements Disposable {
@@ -27,6 +36,10 @@ export class BlobHasher implements Disposable {
   readonly #budget: ByteBudget | undefined;
   readonly #leases: ByteLease[] = [];
   #keptBytes = 0;
+  #sizeBytes = 0;
+  #allocatedBytes = 0;
+  /** Files with several links, by device and inode. */
+  readonly #linked = new Set<string>();
 
   constructor(root: Beneath, fn: DigestFunction, signal?: AbortSignal, budget?: ByteBudget) {
     this.#root = root;
@@ -54,13 +67,16 @@ export class BlobHasher implements Disposable {
 
   /** Hashes a regular file. */
   async file(path: string): Promise<{ readonly digest: Digest; readonly executable: boolean }> {
-    using file = this.#root.openFile(path);
+    using file = this.#open(path);
+    // To root nothing is closed: the result must not depend on who runs the worker.
+    if ((file.mode & OWNER_READ) === 0) throw unreadable(path);
     if (file.sizeBytes > MAX_FILE_BYTES) {
       throw new BrokkrError(
         Code.FAILED_PRECONDITION,
         `Output ${path} has ${file.sizeBytes} bytes; a file of at most ${MAX_FILE_BYTES} can be kept`,
       );
     }
+    this.#refuseUnbacked(path, file.stat);
     // Any of the three bits: the owner's alone would make the result depend on who runs the worker.
     const executable = (file.mode & 0o111) !== 0;
     if (file.sizeBytes <= WHOLE_FILE_BYTES) {
@@ -87,6 +103,29 @@ export class BlobHasher implements Disposable {
     return { digest, executable };
   }
 
+  /** Refuses a file with which an action would give far more to read than it ever wrote. */
+  #refuseUnbacked(path: string, { sizeBytes, allocatedBytes, nlink, dev, ino }: FileStat): void {
+    this.#sizeBytes += sizeBytes;
+    const inode = nlink > 1 ? `${dev}:${ino}` : undefined;
+    if (inode === undefined || !this.#linked.has(inode)) this.#allocatedBytes += allocatedBytes;
+    if (inode !== undefined) this.#linked.add(inode);
+    if (this.#sizeBytes <= MOST_UNBACKED_BYTES + MOST_TIMES * this.#allocatedBytes) return;
+    throw new BrokkrError(
+      Code.FAILED_PRECONDITION,
+      `With output ${path} the outputs have ${this.#sizeBytes} bytes and take ${this.#allocatedBytes}: files that are ` +
+        `mostly holes, or many links of one, are kept up to ${MOST_TIMES} times what they take and 1 GiB`,
+    );
+  }
+
+  #open(path: string): OpenFile {
+    try {
+      return this.#root.openFile(path);
+    } catch (error) {
+      if (error instanceof SyscallError && error.errnoName === "EACCES") throw unreadable(path, error);
+      throw error;
+    }
+  }
+
   #keep(bytes: number): boolean {
     if (this.#keptBytes + bytes > KEPT_BYTES) return false;
     if (this.#budget !== undefined) {
@@ -107,4 +146,15 @@ export class BlobHasher implements Disposable {
     using file = this.#root.openFile(path);
     yield* file.chunks(CHUNK_BYTES);
   }
+}
+
+/** Bit of a file's mode by which its owner may read it. */
+const OWNER_READ = 0o400;
+
+function unreadable(path: string, cause?: unknown): BrokkrError {
+  return new BrokkrError(
+    Code.FAILED_PRECONDITION,
+    `Output ${JSON.stringify(path)} may not be read: its mode, or that of a directory above it, denies it to its owner`,
+    { cause },
+  );
 }
