@@ -35,6 +35,7 @@ guestTest("cgroup v2 has every controller here, and namespaces delegate", () => 
 guestTest("The cgroup is delegated: groups below it can be made, limited and joined", async () => {
   const own = ownCgroup();
   assert(own.startsWith("/sys/fs/cgroup/system.slice/"), own);
+  assertEquals(words(`${own}/cgroup.procs`), [String(Deno.pid)], "somebody else is in the group");
   const script =
     `cd ${own}; mkdir leaf work; for pid in $(cat cgroup.procs); do echo $pid >leaf/cgroup.procs || true; done
     echo '+cpu +memory +pids +io' >cgroup.subtree_control
