@@ -58,6 +58,8 @@ export interface Collector {
 /** Most files, directories and links in one output directory. */
 const MAX_TREE_ENTRIES = 1_000_000;
 const NANOS_PER_SECOND = 1_000_000_000n;
+/** Bits of a directory's mode by which its owner may list it, and reach what is in it. */
+const OWNER_LIST = 0o500;
 /** Most directories below one another in an output directory. */
 const MAX_TREE_DEPTH = 256;
 
@@ -190,6 +192,10 @@ class Collection {
         JSON.stringify(shown.slice(0, 200)),
         `has more than ${MAX_TREE_DEPTH} directories below one another`,
       );
+    }
+    // To root nothing is closed: the result must not depend on who runs the worker.
+    if ((this.#root.stat(rootPath).mode & OWNER_LIST) !== OWNER_LIST) {
+      throw refused(JSON.stringify(shown), "may not be read: its mode denies it to its owner");
     }
     for (const { name, nameBytes, type } of await this.#root.list(rootPath)) {
       if (name === undefined) {

@@ -27,7 +27,7 @@ const CASES: readonly (Case & { readonly needs?: "memory" })[] = [
     name:
       "inputs that can neither be written nor made writable for others, whatever it does to its own view of them",
     command: sh(
-      "chmod 666 f x d 2>&1; echo changed > f; echo changed > x; rm -f d/g; echo more > d/h; ls -l d; cat f x",
+      "chmod 666 f x 2>&1; chmod 777 d; echo changed > f; echo changed > x; rm -f d/g; echo more > d/h; ls -l d; cat f x",
       { outputPaths: ["f", "d"] },
     ),
     files: { f: "input", x: { executable: "tool" }, "d/g": "g" },
