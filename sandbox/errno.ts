@@ -56,6 +56,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [88, "ENOTSOCK"],
   [95, "EOPNOTSUPP"],
   [98, "EADDRINUSE"],
+  [104, "ECONNRESET"],
   [110, "ETIMEDOUT"],
   [111, "ECONNREFUSED"],
   [114, "EALREADY"],

@@ -19,6 +19,9 @@ import {
 } from "./linux.ts";
 
 const EAGAIN = errnoOf("EAGAIN");
+const EPIPE = errnoOf("EPIPE");
+/** The other side went before it had read everything; what it sent can still be read. */
+const ECONNRESET = errnoOf("ECONNRESET");
 /** Bytes of payload in a message: it tells whose the descriptors are. */
 export const TOKEN_BYTES = 8;
 /** Most descriptors of a message: the kernel's SCM_MAX_FD. */
@@ -60,11 +63,11 @@ export class DescriptorMessages {
   }
 
   /**
-   * Sends a token with descriptors; they stay open here.
+   * Sends a token with descriptors; they stay open here. False when the other side is gone.
    *
-   * @throws {BrokkrError} UNAVAILABLE when the other side is gone or does not take any more.
+   * @throws {BrokkrError} UNAVAILABLE when the other side does not take any more.
    */
-  send(socket: number, token: bigint, fds: readonly number[]): void {
+  send(socket: number, token: bigint, fds: readonly number[]): boolean {
     if (fds.length > MAX_DESCRIPTORS) {
       throw new BrokkrError(Code.INTERNAL, `${fds.length} descriptors do not fit a message`);
     }
@@ -82,8 +85,9 @@ export class DescriptorMessages {
       if (sent < 0 && libc().errno() === EAGAIN) {
         throw new BrokkrError(Code.UNAVAILABLE, "The process that starts actions is not keeping up");
       }
+      if (sent < 0 && (libc().errno() === EPIPE || libc().errno() === ECONNRESET)) return false;
       check(sent, "sendmsg");
-      return;
+      return true;
     }
   }
 
@@ -91,7 +95,9 @@ export class DescriptorMessages {
   receive(socket: number): { readonly token: bigint; readonly fds: readonly number[] } | undefined {
     this.#headerView.setBigUint64(MSGHDR.controllen, BigInt(CONTROL_BYTES), true);
     // SAFETY: the kernel writes at most what the header says fits into its buffers, which live as long as this object.
-    const received = libc().c.recvmsg(socket, this.#header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const receive = () => libc().c.recvmsg(socket, this.#header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    let received = receive();
+    if (received < 0 && libc().errno() === ECONNRESET) received = receive();
     if (received < 0) {
       const errno = libc().errno();
       if (errno === EAGAIN || errno === EINTR) return undefined;

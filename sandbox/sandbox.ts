@@ -233,21 +233,28 @@ export class Sandbox implements AsyncDisposable {
     fds: readonly number[],
   ): void {
     if (fds.length + 1 > MAX_PASSED) throw new BrokkrError(Code.INTERNAL, "Too many control groups");
-    if (this.#zygote?.alive !== true) this.#zygote = new Zygote();
-    let imageFd: number | undefined;
-    try {
-      this.#zygote.fork(tree, (token) => {
-        values.token = new Uint8Array(new BigUint64Array([token]).buffer);
-        const image = program.image(values);
-        if (image.length > PASSED_BYTES) {
-          throw invalidArgument("argv", "Arguments and environment are too large");
-        }
-        imageFd = memfdCreate("brokkr-action", MFD_CLOEXEC);
-        writeAll(imageFd, image);
-        return [imageFd, ...fds];
-      });
-    } finally {
-      if (imageFd !== undefined) close(imageFd);
+    for (let attempt = 0;; attempt++) {
+      if (this.#zygote?.alive !== true) this.#zygote = new Zygote();
+      const zygote = this.#zygote;
+      let imageFd: number | undefined;
+      try {
+        zygote.fork(tree, (token) => {
+          values.token = new Uint8Array(new BigUint64Array([token]).buffer);
+          const image = program.image(values);
+          if (image.length > PASSED_BYTES) {
+            throw invalidArgument("argv", "Arguments and environment are too large");
+          }
+          imageFd = memfdCreate("brokkr-action", MFD_CLOEXEC);
+          writeAll(imageFd, image);
+          return [imageFd, ...fds];
+        });
+        return;
+      } catch (error) {
+        // One that was killed a moment ago is noticed here first.
+        if (zygote.alive || attempt > 0) throw error;
+      } finally {
+        if (imageFd !== undefined) close(imageFd);
+      }
     }
   }
 

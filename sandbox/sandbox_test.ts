@@ -1,10 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { BrokkrError } from "@brokkr/common";
 import { asPlainUser, NOBODY } from "./_plain_user.ts";
 import { SANDBOX_CASES, TestSandbox } from "./_sandbox_cases.ts";
 import { isAlive } from "./_process_tree.ts";
 import { kill } from "./libc.ts";
-import { SIGKILL } from "./linux.ts";
-import { until } from "./_testing.ts";
+import { SIGKILL, SIGSTOP } from "./linux.ts";
+import { openDescriptors, until } from "./_testing.ts";
 
 async function whyNot(): Promise<string | undefined> {
   try {
@@ -78,5 +79,27 @@ Deno.test({
     assertEquals([report.exitCode, report.signal], [137, 9]);
     assert(!isAlive(initPid), "its PID 1 lives on");
     assertEquals((await test.run("exit 6")).report.exitCode, 6);
+  },
+});
+
+Deno.test({
+  name: `Sandbox tells of actions that its zygote never got to, and leaves no descriptor of it${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    await using test = await TestSandbox.open();
+    await test.run("true");
+    const before = openDescriptors();
+    for (let round = 0; round < 5; round++) {
+      const pid = test.sandbox.zygotePid;
+      kill(pid, SIGSTOP);
+      const running = [1, 2].map(() => test.sandbox.launch(test.request("true")));
+      kill(pid, SIGKILL);
+      for (const { done } of running) {
+        await assertRejects(() => done, BrokkrError, "No process could be made");
+      }
+      await until(() => !isAlive(pid), "the zygote to go");
+      assertEquals((await test.run("exit 7")).report.exitCode, 7);
+    }
+    await until(() => openDescriptors() <= before, "all descriptors to be closed");
   },
 });

@@ -29,6 +29,7 @@ export class Zygote implements Disposable {
   readonly #clients = new Map<bigint, ZygoteClient>();
   #lastToken = 0n;
   #gone = false;
+  #broken = false;
   #closed = false;
 
   /** Starts it. Call it on the main thread: what it is tied to is the thread that started it. */
@@ -58,7 +59,7 @@ export class Zygote implements Disposable {
 
   /** Whether it still runs. */
   get alive(): boolean {
-    return !this.#gone;
+    return !this.#gone && !this.#broken;
   }
 
   /**
@@ -68,9 +69,13 @@ export class Zygote implements Disposable {
    * @throws {BrokkrError} UNAVAILABLE when the zygote is gone or does not keep up.
    */
   fork(client: ZygoteClient, prepare: (token: bigint) => readonly number[]): bigint {
-    if (this.#gone) throw new BrokkrError(Code.UNAVAILABLE, "The process that starts actions has ended");
+    if (!this.alive) throw gone();
     const token = ++this.#lastToken;
-    this.#messages.send(this.#socket, token, prepare(token));
+    if (!this.#messages.send(this.#socket, token, prepare(token))) {
+      // Its end will be heard of in a moment.
+      this.#broken = true;
+      throw gone();
+    }
     this.#clients.set(token, client);
     this.drain();
     return token;
@@ -104,6 +109,7 @@ export class Zygote implements Disposable {
       this.drain();
       for (const client of this.#clients.values()) client.lost();
       this.#clients.clear();
+      this[Symbol.dispose]();
     }
   }
 
@@ -125,6 +131,10 @@ export class Zygote implements Disposable {
     this.#closed = true;
     close(this.#socket);
   }
+}
+
+function gone(): BrokkrError {
+  return new BrokkrError(Code.UNAVAILABLE, "The process that starts actions has ended");
 }
 
 function concatenate(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
