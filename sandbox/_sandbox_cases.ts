@@ -442,7 +442,8 @@ export const SANDBOX_CASES: readonly SandboxCase[] = [
     sees: async (test) => {
       const bomb = "for i in $(seq 100); do sleep 1000 & done 2>/dev/null; echo survived";
       const many = await test.run(bomb, { limits: { pids: 20 } });
-      const hog = "python3 -c 'b = bytearray(200 << 20)' 2>/dev/null || perl -e '$x = \"x\" x (200 << 20)' 2>/dev/null";
+      const hog =
+        "python3 -c 'b = bytearray(200 << 20)' 2>/dev/null || perl -e '$x = \"x\" x (200 << 20)' 2>/dev/null";
       const large = await test.run(`${hog} && echo got it`, { limits: { memoryBytes: 64 << 20 } });
       return [many.stdout.includes("survived") && many.report.exitCode === 0, large.stdout];
     },

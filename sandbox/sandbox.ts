@@ -420,7 +420,8 @@ function limitsOf(
   const both = (value: number): Rlimit => ({ soft: value, hard: value });
   const { pids, memoryBytes } = limits;
   return {
-    core: both(0),
+    // Not 0: a host that pipes core dumps to a program of its own runs that for 0 too, and leaves it for 1 (core(5)).
+    core: both(1),
     // Nothing handed down from how the worker was started; these are counted for each user, and the kernel's to pay.
     memlock: both(MEMLOCK_BYTES),
     msgqueue: both(MSGQUEUE_BYTES),
