@@ -118,6 +118,7 @@ class OwnWorker implements AsyncDisposable {
       `--id=${id}`,
       `--control=grpc://${control}`,
       "--slots=1",
+      "--no-sandbox",
       ...flags,
     ]);
     this.#child = new Deno.Command(program, {
