@@ -154,7 +154,9 @@ const OWNER_READ = 0o400;
 function unreadable(path: string, cause?: unknown): BrokkrError {
   return new BrokkrError(
     Code.FAILED_PRECONDITION,
-    `Output ${JSON.stringify(path)} may not be read: its mode, or that of a directory above it, denies it to its owner`,
+    `Output ${
+      JSON.stringify(path)
+    } may not be read: its mode, or that of a directory above it, denies it to its owner`,
     { cause },
   );
 }
