@@ -60,7 +60,10 @@ export function runInside(group: ActionCgroup, script: string, before: readonly 
     output,
     [Symbol.asyncDispose]: async () => {
       group.kill();
-      await output;
+      try {
+        child.kill("SIGKILL"); // should the group's killing be what is broken
+      } catch { /* it has ended */ }
+      await child.status;
     },
   };
 }

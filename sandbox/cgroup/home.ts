@@ -108,17 +108,19 @@ export function purge(fd: number, version: "v1" | "v2"): boolean {
   return actions.every((name) => destroyGroup(fd, name, version));
 }
 
-/** Removes what dead workers called `stem` left beside a home. */
+/**
+ * Removes what dead workers left beside a home. What those called `stem` left is killed; of others, who may come back
+ * and look after it themselves, only what is empty goes.
+ */
 export function purgeBeside(home: Home, stem: string): void {
   for (const name of groupsIn(home.baseFd)) {
-    if (name === home.name || !(name === stem || isSlotOf(name, stem))) continue;
+    if (name === home.name || !name.startsWith(PREFIX)) continue;
     const fd = lockGroup(home.baseFd, name);
     if (fd === undefined) continue;
     try {
-      if (purge(fd, home.version)) {
-        removeGroup(fd, LEAF);
-        removeGroup(home.baseFd, name);
-      }
+      if (name === stem || isSlotOf(name, stem)) purge(fd, home.version);
+      for (const child of groupsIn(fd)) removeGroup(fd, child);
+      removeGroup(home.baseFd, name);
     } finally {
       close(fd);
     }

@@ -288,6 +288,22 @@ cgroupTest("what a killed worker left is killed and removed by the next of its n
 });
 
 cgroupTest(
+  "empty groups of dead workers of any name are removed, and those of living ones are not",
+  [],
+  () => {
+    const [dead, living] = [uniqueName("dead"), uniqueName("living")];
+    using other = openCgroups({ name: living });
+    const paths = groupsOf(living).map((path) => path.replace(living, dead));
+    for (const path of paths) Deno.mkdirSync(`${path}/action-1`, { recursive: true });
+    assertEquals(groupsOf(dead), paths);
+    using _ = openCgroups({ name: uniqueName("tidy") });
+    assertEquals(groupsOf(dead), []);
+    assertEquals(groupsOf(living).length, paths.length);
+    other.create("a", {}).remove();
+  },
+);
+
+cgroupTest(
   "a process in a user namespace of its own joins by a descriptor of the worker's",
   ["pids"],
   async () => {

@@ -18,11 +18,10 @@
  */
 
 import { errnoName, errnoOf, SyscallError } from "../errno.ts";
-import { close } from "../libc.ts";
 import { AT_FDCWD } from "../linux.ts";
-import { hasTrueAttribute, makeGroup, openDirectory, readFile, tryWriteFile, writeFile } from "./_calls.ts";
+import { hasTrueAttribute, makeGroup, readFile, tryWriteFile, writeFile } from "./_calls.ts";
 import { waitFor } from "./group_tree.ts";
-import { type Ground, groundAt, type Home, LEAF, PREFIX } from "./home.ts";
+import { type Ground, groundAt, type Home, LEAF, leaveHome, PREFIX, slotName, takeHome } from "./home.ts";
 import type { Cause } from "./missing.ts";
 import { parseMemberships, pathAt, type Place } from "./proc_files.ts";
 import { parsePids } from "./stat_text.ts";
@@ -32,6 +31,9 @@ import type { Controller } from "./types.ts";
 export const CONTROLLERS: readonly Controller[] = ["cpu", "memory", "pids", "io"];
 /** How long other workers that start in the same group at the same time get to move out of it. */
 const SETTLE_MS = 300;
+
+/** How many groups are tried, of which others that start at the same time may hold some. */
+const STEP_ASIDE_SLOTS = 8;
 
 /** Where the groups of a worker go. */
 export interface V2Ground extends Ground {
@@ -210,16 +212,21 @@ function commandOf(pid: number): string | undefined {
 export function stepAsideIn(place: Place, stem: string): boolean {
   const ground = v2GroundOf(place);
   if (!ground.leaf) return false;
-  const baseFd = openDirectory(AT_FDCWD, ground.basePath);
-  try {
-    makeGroup(baseFd, stem);
-    makeGroup(baseFd, `${stem}/${LEAF}`);
-    writeFile(baseFd, `${stem}/${LEAF}/cgroup.procs`, "0");
-    return true;
-  } catch (error) {
-    if (error instanceof SyscallError) return false; // it may not: whoever opens groups there says so, and why
-    throw error;
-  } finally {
-    close(baseFd);
+  for (let slot = 0; slot < STEP_ASIDE_SLOTS; slot++) {
+    let home: Home | undefined;
+    try {
+      home = takeHome(ground, slotName(stem, slot));
+    } catch (error) {
+      if (error instanceof SyscallError) return false; // it may not: whoever opens groups there says so, and why
+      throw error;
+    }
+    if (home === undefined) continue;
+    try {
+      return moveIntoLeaf(home).cause === undefined;
+    } finally {
+      // It is held only until somebody is in it: then nobody can remove it any more.
+      leaveHome(home);
+    }
   }
+  return false;
 }
