@@ -167,7 +167,7 @@ cgroupTest("killing one by one leaves nothing of a tree that forks all the time"
   for (const limits of [{}, { pids: 200 }]) {
     const group = groups.create("a", limits);
     const script =
-      "f() { while :; do ( : ) & wait $!; done; }; f & f & setsid bash -c 'while :; do ( : ); done' & wait";
+      "f() { while :; do ( : ) & wait $!; done; }; f & f & setsid bash -c 'while :; do ( : ); done' & sleep 1000";
     await using inside = runInside(group, script);
     await until(() => (group.usage().cpuSystemMs ?? 1) > 0, "it to run");
     for (const path of groupsOf(name)) {
@@ -175,8 +175,8 @@ cgroupTest("killing one by one leaves nothing of a tree that forks all the time"
       killOneByOne(fd, "action-a", path.includes("/unified/") || machine.version === "v2" ? "v2" : "v1");
       close(fd);
     }
-    await inside.output;
     await until(() => group.isEmpty(), "the group to be empty");
+    assertEquals((await inside.output).code, 137);
     group.remove();
   }
 });
@@ -295,7 +295,6 @@ cgroupTest(
     using other = openCgroups({ name: living });
     const paths = groupsOf(living).map((path) => path.replace(living, dead));
     for (const path of paths) Deno.mkdirSync(`${path}/action-1`, { recursive: true });
-    assertEquals(groupsOf(dead), paths);
     using _ = openCgroups({ name: uniqueName("tidy") });
     assertEquals(groupsOf(dead), []);
     assertEquals(groupsOf(living).length, paths.length);
