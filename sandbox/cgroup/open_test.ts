@@ -79,8 +79,8 @@ cgroupTest("processes beyond the limit are refused and counted", ["pids"], async
   const { pidsPeak } = group.usage();
   if (pidsPeak !== undefined) assertEquals(pidsPeak, 12);
   group.kill();
-  await inside.output;
   await until(() => group.isEmpty(), "the group to be empty");
+  await inside.output;
   group.remove();
 });
 
@@ -155,8 +155,8 @@ cgroupTest("kill ends a stopped tree of daemons that ignore signals", [], async 
   assertThrows(() => group.remove(), BrokkrError, "cannot be removed while processes are in it");
   assert(!group.isEmpty());
   group.kill();
-  await inside.output;
   await until(() => group.isEmpty(), "the group to be empty");
+  await inside.output;
   group.remove();
   group.kill();
 });
