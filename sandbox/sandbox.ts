@@ -37,7 +37,7 @@ import {
   type SandboxShape,
   SCRATCH_PATH,
 } from "./sandbox_program.ts";
-import { SandboxTree } from "./sandbox_tree.ts";
+import { type HandedOver, SandboxTree } from "./sandbox_tree.ts";
 import { seccompFilter } from "./seccomp/mod.ts";
 import { makeTemplate, type Template, type TemplateOptions } from "./template.ts";
 import { defaultBinds } from "./template_plan.ts";
@@ -197,7 +197,7 @@ export class Sandbox implements AsyncDisposable {
         cgroup,
         onGone: () => this.#gone(slot, tree, cgroup),
       });
-      this.#start(tree, program, values, [
+      tree.handedOver(this.#start(tree, program, values, [
         resultFd,
         stdoutFd,
         stderrFd,
@@ -205,7 +205,7 @@ export class Sandbox implements AsyncDisposable {
         slot.template.userFd,
         slot.template.mountsFd,
         ...groups,
-      ]);
+      ]));
       cgroup?.closeJoinFds();
       this.#running.add(tree);
       return tree;
@@ -231,14 +231,14 @@ export class Sandbox implements AsyncDisposable {
     program: Program,
     values: Record<string, ParameterValue>,
     fds: readonly number[],
-  ): void {
+  ): HandedOver {
     if (fds.length + 1 > MAX_PASSED) throw new BrokkrError(Code.INTERNAL, "Too many control groups");
     for (let attempt = 0;; attempt++) {
       if (this.#zygote?.alive !== true) this.#zygote = new Zygote();
       const zygote = this.#zygote;
       let imageFd: number | undefined;
       try {
-        zygote.fork(tree, (token) => {
+        const forked = zygote.fork(tree, (token) => {
           values.token = new Uint8Array(new BigUint64Array([token]).buffer);
           const image = program.image(values);
           if (image.length > PASSED_BYTES) {
@@ -248,7 +248,10 @@ export class Sandbox implements AsyncDisposable {
           writeAll(imageFd, image);
           return [imageFd, ...fds];
         });
-        return;
+        return {
+          mayBegin: () => zygote.mayBegin(new Set([...this.#running].map(({ pid }) => pid))),
+          forget: () => zygote.forget(forked),
+        };
       } catch (error) {
         // One that was killed a moment ago is noticed here first.
         if (zygote.alive || attempt > 0) throw error;

@@ -23,6 +23,9 @@ const KILL_LIMIT_MS = 30_000;
 /** How often it is looked whether the outer process is still there, which nobody but the host's operator kills. */
 const LOOK_MS = 1000;
 
+/** Looks in a row without a process that could be the outer one, after which there will be none. */
+const MAX_MISSED = 3;
+
 /** What a {@linkcode SandboxTree} takes over. */
 export interface SandboxTreeParts {
   readonly clock: Clock;
@@ -40,6 +43,14 @@ export interface SandboxTreeParts {
   readonly onGone: () => void;
 }
 
+/** A program that a zygote was given. */
+export interface HandedOver {
+  /** Whether its first process may still begin, if it has not. */
+  mayBegin(): boolean;
+  /** Nothing more is to be heard of it. */
+  forget(): void;
+}
+
 /** See the module. */
 export class SandboxTree implements SandboxedProcess, ZygoteClient {
   readonly done: Promise<SandboxReport>;
@@ -51,6 +62,9 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
   #killed = false;
   #workFd: number | undefined;
   #look: TimerHandle | undefined;
+  #handed: HandedOver | undefined;
+  /** Looks in a row that found no process that could be its first. */
+  #missed = 0;
 
   /** Takes over what was handed to the zygote. */
   constructor(parts: SandboxTreeParts) {
@@ -77,6 +91,11 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
   /** The PID 1 of the sandbox, in the host's numbering; 0 before there is one. */
   get initPid(): number {
     return this.#over ? 0 : this.#page().initPid;
+  }
+
+  /** Somebody has its program now. */
+  handedOver(handed: HandedOver): void {
+    this.#handed = handed;
   }
 
   /** See {@linkcode ZygoteClient.ended}. */
@@ -122,7 +141,9 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
   #lookLater(): void {
     this.#look = this.#parts.clock.setTimer(LOOK_MS, () => {
       const { outerPid } = this.#page();
-      if (outerPid !== 0 && !isAlive(outerPid)) this.#ended.resolve();
+      // Who is killed before it has written its number leaves nothing behind to know it by.
+      this.#missed = outerPid !== 0 || this.#handed?.mayBegin() !== false ? 0 : this.#missed + 1;
+      if (this.#missed === MAX_MISSED || outerPid !== 0 && !isAlive(outerPid)) this.#ended.resolve();
       else this.#lookLater();
     });
   }
@@ -143,6 +164,7 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
       throw asBrokkrError(error);
     } finally {
       this.#over = true;
+      this.#handed?.forget();
       this.#look?.cancel();
       this.#watch[Symbol.dispose]();
       this.#diskWatch?.[Symbol.dispose]();
@@ -188,7 +210,7 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
     if (page.outerPid === 0) {
       throw new BrokkrError(
         Code.UNAVAILABLE,
-        "No process could be made for the action: the machine has too many, or no memory",
+        "No process could be made for the action: the machine has too many, or no memory, or somebody killed it",
       );
     }
     // Without a status somebody ended the tree: with SIGKILL, there is no other way.

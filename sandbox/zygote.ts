@@ -6,6 +6,7 @@
 
 import { BrokkrError, Code } from "@brokkr/common";
 import { currentArch } from "./arch.ts";
+import { descendants, processState } from "./_process_tree.ts";
 import { close } from "./libc.ts";
 import { DescriptorMessages, socketPair, TOKEN_BYTES } from "./passing.ts";
 import { spawnImage } from "./_spawn.ts";
@@ -118,6 +119,16 @@ export class Zygote implements Disposable {
     const client = this.#clients.get(token);
     this.#clients.delete(token);
     client?.ended();
+  }
+
+  /**
+   * Whether it has something to do, or a child that is none of `known`: then a child may still begin that has told
+   * nothing of itself yet.
+   */
+  mayBegin(known: ReadonlySet<number>): boolean {
+    if (this.#gone) return false;
+    if (processState(this.pid)?.state !== "S") return true;
+    return descendants(this.pid).some((pid) => !known.has(pid) && processState(pid)?.parent === this.pid);
   }
 
   /** Forgets a child: what it sends is closed. */

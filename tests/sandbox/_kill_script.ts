@@ -1,5 +1,6 @@
 // Kills workers, zygotes, outer processes, PID 1s and actions at random moments and looks what is left. Arguments: rounds,
 // seed. Prints a JSON report.
+import { removeTree } from "@brokkr/sandbox";
 import {
   adoptOrphans,
   controlGroups,
@@ -148,7 +149,11 @@ function left(worker: Worker | undefined): string | undefined {
   const expected = new Set(worker === undefined ? [] : [worker.pid, zygoteOf(worker)]);
   const more = descendants(Deno.pid).filter(({ pid }) => !expected.has(pid));
   if (more.length > 0) return `processes: ${more.map((p) => `${p.pid} ${p.name} ${p.state}`).join(", ")}`;
-  const changed = mounts(Deno.pid).filter((line) => !mountsBefore.has(line));
+  // Others may mount something meanwhile: what a sandbox mounts is of this directory, or lies where only it mounts.
+  const changed = mounts(Deno.pid).filter((line) =>
+    !mountsBefore.has(line) &&
+    (line.includes(dir) || / - overlay | \/(host|work|proc|dev|usr|etc)\b/.test(line))
+  );
   if (changed.length > 0) return `mounts: ${changed.join("; ")}`;
   if (worker === undefined) return undefined;
   const groups = controlGroups(NAME).filter((path) => path.includes("/action-"));
@@ -207,5 +212,5 @@ const rest = await settled(() => left(undefined)) ??
     return groups.length === 0 ? undefined : `control groups: ${groups.join(", ")}`;
   });
 if (rest !== undefined) problems.push(`at the end: ${rest}`);
-Deno.removeSync(dir, { recursive: true });
+await removeTree(dir);
 console.log(JSON.stringify({ uid: Deno.uid(), killed, spreadMs: spread, problems }));

@@ -76,3 +76,5 @@ for await (const text of input) {
     break;
   }
 }
+// Whoever gave the orders has gone, or has asked for the end.
+Deno.exit();
