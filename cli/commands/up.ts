@@ -82,6 +82,8 @@ async function upCommand(values: Record<string, unknown> & { readonly config?: s
   });
   const file = values.config === undefined ? [] : [`--config=${values.config}`];
   const stop = untilTold();
+  // Before anything is started: a group with processes in it can hand no controllers on to its workers.
+  (await import("@brokkr/sandbox")).stepAside("up");
   await writeErr(`brokk: starting a grid over ${config.up.dataDir}\n`);
   const grid = await startGrid({
     dataDir: config.up.dataDir,
