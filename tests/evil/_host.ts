@@ -59,12 +59,13 @@ export async function layBait(): Promise<Bait> {
   return {
     secret,
     facts: ({ worker, dataDir, grid }) => ({
+      // The first: by it the attacks' processes are known.
+      DATA_DIR: dataDir,
       SECRET: secret,
       CANARY: canary,
       PATHS: [canary, `${dataDir}/cache/BOOT_ID`, `${grid.grid.dataDir}/control/FORMAT`, "/etc/shadow"].join(
         ":",
       ),
-      DATA_DIR: dataDir,
       WORKER_PID: String(worker.pid),
       PORT: String(tcp.addr.port),
       CONTROL_PORT: grid.grid.endpoint.split(":").at(-1) ?? "",
@@ -74,6 +75,7 @@ export async function layBait(): Promise<Bait> {
       MOST_MIB: String(4 * LIMITS.memoryBytes / 2 ** 20),
       MOST_PROCESSES: String(4 * LIMITS.pids),
       MOST_FILES: String(4 * LIMITS.layerFiles),
+      MOST_SPARSE: "8",
     }),
     async assertUntouched() {
       assertEquals(await Deno.readTextFile(canary), `${secret}\n`, "The canary was written to");
@@ -221,7 +223,7 @@ export async function look(place: Place): Promise<Look> {
   const all = await processes();
   const pid = await workerPid(place);
   const own = below(all, pid);
-  const escaped = all.filter(({ command }) => /^(evil|\.\/evil) /.test(command));
+  const escaped = all.filter(({ command }) => command.includes(`evil DATA_DIR=${place.dataDir} `));
   const mounts = (await textOf(`/proc/${pid}/mountinfo`)).trim().split("\n")
     .concat(
       (await textOf("/proc/self/mountinfo")).split("\n").filter((line) => line.includes(place.dataDir)),

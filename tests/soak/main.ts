@@ -62,6 +62,12 @@ const SUITES: readonly Suite[] = [
     files: ["tests/bazel"],
   },
   {
+    name: "evil",
+    about: "every attack on a worker of root and of a plain user (100 times a round)",
+    files: ["tests/evil"],
+    env: { BROKKR_EVIL_REPEAT: "100" },
+  },
+  {
     name: "chaos",
     about: "control and workers killed, stopped and ended at seeded moments under load (20 seeds a round)",
     files: ["tests/chaos/chaos_test.ts"],

@@ -125,7 +125,8 @@ static void raises(void) {
   TRY("nofile.raise", setrlimit(RLIMIT_NOFILE, &more));
   struct rlimit core;
   getrlimit(RLIMIT_CORE, &core);
-  said("core", "%s", core.rlim_max == 0 ? "NONE" : "SOME");
+  /* At 1 byte not even a program that dumps are piped to is started (core(5)). */
+  said("core", "%s", core.rlim_max <= 1 ? "NONE" : "SOME");
   struct rlimit endless = {RLIM_INFINITY, RLIM_INFINITY};
   TRY("core.raise", setrlimit(RLIMIT_CORE, &endless));
   TRY("rtprio.raise", setrlimit(RLIMIT_RTPRIO, &endless));

@@ -217,9 +217,10 @@ static void hold(void) {
   int own = socket(AF_UNIX, SOCK_STREAM, 0);
   if (bind(own, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(mark))) == 0)
     listen(own, 1);
-  char ready[256];
+  char ready[256], data[512];
   snprintf(ready, sizeof ready, "READY=%s", mark);
-  execl("/proc/self/exe", "evil", ready, "wait", NULL);
+  snprintf(data, sizeof data, "DATA_DIR=%s", fact("DATA_DIR"));
+  execl("/proc/self/exe", "evil", data, ready, "wait", NULL);
 }
 
 static void wait_for_end(void) {
