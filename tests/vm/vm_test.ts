@@ -11,6 +11,8 @@ import { runSuite, type SuiteEntry } from "./suite.ts";
 const SUITE: readonly SuiteEntry[] = [
   { files: ["tests/vm/guest"], as: "root" },
   { files: ["tests/vm/guest"], as: "user" },
+  { files: ["sandbox/cgroup"], as: "root" },
+  { files: ["sandbox/cgroup"], as: "user" },
 ];
 
 /** A release line such as 6.1 or 6.12; default the newest that apt's sources name. */

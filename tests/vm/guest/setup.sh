@@ -47,7 +47,8 @@ for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
   echo "+$controller" >/sys/fs/cgroup/system.slice/cgroup.subtree_control
 done
 
-ulimit -c 0
+# The soft one only, as systemd has it.
+ulimit -S -c 0
 setsid -w /bin/sh /run/job/command </dev/null >"$out" 2>&1
 echo $? >/run/job/status
 cut -d ' ' -f 1 /proc/uptime >/run/job/uptime
