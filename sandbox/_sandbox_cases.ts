@@ -433,9 +433,11 @@ export const SANDBOX_CASES: readonly SandboxCase[] = [
     name: "sets resource limits",
     sees: async (test) => {
       const rlimits = { nofile: { soft: 50, hard: 60 }, stack: { soft: 1 << 20, hard: 1 << 20 } };
-      return lines((await test.run("ulimit -Sn; ulimit -Hn; ulimit -s", { rlimits })).stdout);
+      const own = lines((await test.run("ulimit -Sn; ulimit -Hn; ulimit -s", { rlimits })).stdout);
+      const most = { nofile: { soft: Infinity, hard: Infinity }, core: { soft: Infinity, hard: Infinity } };
+      return [own, (await test.run("exit 5", { rlimits: most })).report.exitCode];
     },
-    expected: ["50", "60", "1024"],
+    expected: [["50", "60", "1024"], 5], // beyond the worker's own limits nothing can be given
   },
   {
     name: "bounds processes and memory even where no control group does",

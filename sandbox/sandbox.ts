@@ -6,6 +6,7 @@
 
 import { asBrokkrError, BrokkrError, type Clock, Code, invalidArgument, systemClock } from "@brokkr/common";
 import { check, libc } from "./_libc.ts";
+import type { RlimitName } from "./action_program.ts";
 import { currentArch } from "./arch.ts";
 import type { ActionCgroup, Controller } from "./cgroup/mod.ts";
 import { openPath, statx } from "./file_calls.ts";
@@ -17,7 +18,7 @@ import {
   rlimitNames,
   rlimitValue,
 } from "./launch_options.ts";
-import { close, duplicate, ftruncate, memfdCreate, writeAll } from "./libc.ts";
+import { close, duplicate, ftruncate, getrlimit, memfdCreate, writeAll } from "./libc.ts";
 import { defaultNofile, outputFile } from "./launcher.ts";
 import { MFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "./linux.ts";
 import type { ParameterValue, Program } from "./program.ts";
@@ -422,7 +423,7 @@ function limitsOf(
 ): NonNullable<SandboxRequest["rlimits"]> {
   const both = (value: number): Rlimit => ({ soft: value, hard: value });
   const { pids, memoryBytes } = limits;
-  return {
+  const limitsAsked = {
     // Not 0: a host that pipes core dumps to a program of its own runs that for 0 too, and leaves it for 1 (core(5)).
     core: both(1),
     // Nothing handed down from how the worker was started; these are counted for each user, and the kernel's to pay.
@@ -437,6 +438,23 @@ function limitsOf(
     ...(memoryBytes === undefined || controllers.has("memory") ? {} : { data: both(memoryBytes) }),
     ...rlimits,
   };
+  return withinOwn(limitsAsked);
+}
+
+const ownLimits = new Map<RlimitName, Rlimit>();
+
+/** What this process may hand down: raising a hard limit takes a privilege that not even every root has. */
+function withinOwn(asked: NonNullable<SandboxRequest["rlimits"]>): NonNullable<SandboxRequest["rlimits"]> {
+  const within: Partial<Record<RlimitName, Rlimit>> = {};
+  for (const name of rlimitNames(asked)) {
+    const limit = asked[name];
+    if (limit === undefined) continue;
+    let own = ownLimits.get(name);
+    if (own === undefined) ownLimits.set(name, own = getrlimit(name));
+    const hard = Math.min(limit.hard, own.hard);
+    within[name] = { soft: Math.min(limit.soft, hard), hard };
+  }
+  return within;
 }
 
 /** The PID 1 counts too, and is not the action's. */

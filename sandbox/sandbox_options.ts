@@ -92,7 +92,7 @@ export interface SandboxRequest {
   readonly network?: SandboxNetwork;
   /** Limits of its control groups. */
   readonly limits?: CgroupLimits;
-  /** Resource limits; by default no core files and at most 65,536 open files. */
+  /** Resource limits, no higher than this process's own; by default no core files and at most 65,536 open files. */
   readonly rlimits?: Readonly<Partial<Record<RlimitName, Rlimit>>>;
   /** Whether addresses are randomized; true by default. */
   readonly aslr?: boolean;
