@@ -5,13 +5,23 @@
  * @module
  */
 
-import { type Clock, Slices, type TimerHandle } from "@brokkr/common";
+import type { Clock, TimerHandle } from "@brokkr/common";
 import * as fs from "node:fs/promises";
+import { type DiskUse, diskUse, exceeds } from "./_disk_use.ts";
 
 /** Time between two looks. */
 const INTERVAL_MS = 250;
 /** A layer is added up again once the file system has lost this share of the limit since. */
 const STEP_SHARE = 1 / 16;
+/** And after this time anyway: while one writes, another may remove as much. */
+const COUNT_INTERVAL_MS = 10_000;
+/** Adding up may not take more than one part in so many of the time. */
+const COUNT_REST = 100;
+/**
+ * What is open and has no name is not found by adding up. So when the file system has lost more than the limit since the
+ * action began, and has no more left than this share of what it had then, the action is ended as well.
+ */
+const RESERVE_SHARE = 1 / 16;
 
 /** See the module. */
 export class DiskWatch implements Disposable {
@@ -19,17 +29,29 @@ export class DiskWatch implements Disposable {
   readonly #path: string;
   readonly #limit: DiskUse;
   readonly #onExceeded: () => void;
+  readonly #freeSpace: (path: string) => Promise<DiskUse>;
   #timer: TimerHandle | undefined;
-  #last: DiskUse | undefined;
+  #start: DiskUse | undefined;
+  /** The most there was since the layer was added up. */
+  #most: DiskUse | undefined;
+  #countAtMs: number;
   #ended = false;
   #exceeded = false;
 
   /** Watches until disposed of; `onExceeded` is called once, if ever. */
-  constructor(clock: Clock, path: string, limit: DiskUse, onExceeded: () => void) {
+  constructor(
+    clock: Clock,
+    path: string,
+    limit: DiskUse,
+    onExceeded: () => void,
+    freeSpace: (path: string) => Promise<DiskUse> = freeSpaceAt,
+  ) {
     this.#clock = clock;
     this.#path = path;
     this.#limit = limit;
     this.#onExceeded = onExceeded;
+    this.#freeSpace = freeSpace;
+    this.#countAtMs = clock.monotonicMs() + COUNT_INTERVAL_MS;
     void this.#look();
   }
 
@@ -40,27 +62,45 @@ export class DiskWatch implements Disposable {
 
   /** Looks once more, at the end. */
   async check(): Promise<void> {
-    this.#exceeded ||= exceeds(await diskUse(this.#path), this.#limit);
+    this.#exceeded ||= exceeds(await diskUse(this.#path, this.#limit), this.#limit);
   }
 
   async #look(): Promise<void> {
     try {
-      const { bsize, bfree, ffree } = await fs.statfs(this.#path);
-      const free = { bytes: bsize * bfree, inodes: ffree };
-      const last = this.#last ??= free;
-      const taken = { bytes: last.bytes - free.bytes, inodes: last.inodes - free.inodes };
-      const step = { bytes: this.#limit.bytes * STEP_SHARE, inodes: this.#limit.inodes * STEP_SHARE };
-      if (exceeds(taken, step)) {
-        this.#last = free;
-        if (exceeds(await diskUse(this.#path), this.#limit) && !this.#ended) {
-          this.#exceeded = true;
-          return this.#onExceeded();
-        }
+      const free = await this.#freeSpace(this.#path);
+      this.#start ??= free;
+      if ((this.#isCrowding(this.#start, free) || await this.#isTooMuch(free)) && !this.#ended) {
+        this.#exceeded = true;
+        return this.#onExceeded();
       }
     } catch {
       // What is being removed under the look is looked at again.
     }
     if (!this.#ended) this.#timer = this.#clock.setTimer(INTERVAL_MS, () => void this.#look());
+  }
+
+  /** Adds up, if it is worth while. */
+  async #isTooMuch(free: DiskUse): Promise<boolean> {
+    const { bytes, inodes } = this.#limit;
+    const most = this.#most = {
+      bytes: Math.max(this.#most?.bytes ?? 0, free.bytes),
+      inodes: Math.max(this.#most?.inodes ?? 0, free.inodes),
+    };
+    const taken = { bytes: most.bytes - free.bytes, inodes: most.inodes - free.inodes };
+    const step = { bytes: bytes * STEP_SHARE, inodes: inodes * STEP_SHARE };
+    const startMs = this.#clock.monotonicMs();
+    if (!exceeds(taken, step) && startMs < this.#countAtMs) return false;
+    this.#most = free;
+    const use = await diskUse(this.#path, this.#limit);
+    const endMs = this.#clock.monotonicMs();
+    this.#countAtMs = endMs + Math.max(COUNT_INTERVAL_MS, (endMs - startMs) * COUNT_REST);
+    return exceeds(use, this.#limit);
+  }
+
+  #isCrowding(start: DiskUse, free: DiskUse): boolean {
+    return (["bytes", "inodes"] as const).some((what) =>
+      start[what] - free[what] > this.#limit[what] && free[what] < start[what] * RESERVE_SHARE
+    );
   }
 
   /** Stops watching. */
@@ -70,38 +110,7 @@ export class DiskWatch implements Disposable {
   }
 }
 
-/** Bytes and inodes. */
-export interface DiskUse {
-  /** Bytes. */
-  readonly bytes: number;
-  /** Files, directories and links. */
-  readonly inodes: number;
-}
-
-function exceeds(use: DiskUse, limit: DiskUse): boolean {
-  return use.bytes > limit.bytes || use.inodes > limit.inodes;
-}
-
-/** What a directory takes on disk, as du(1) counts it; links are not followed. */
-export async function diskUse(path: string): Promise<DiskUse> {
-  const slices = new Slices();
-  const waiting = [path];
-  const use = { bytes: 0, inodes: 0 };
-  for (let directory; (directory = waiting.pop()) !== undefined;) {
-    try {
-      for await (const { name, isDirectory } of Deno.readDir(directory)) {
-        const child = `${directory}/${name}`;
-        use.bytes += (Deno.lstatSync(child).blocks ?? 0) * 512;
-        use.inodes++;
-        if (isDirectory) waiting.push(child);
-        if (slices.spent) await slices.next();
-      }
-    } catch (error) {
-      // Gone, or closed to everyone but its owner, who is the same user: then it holds nothing that could be seen.
-      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied)) {
-        throw error;
-      }
-    }
-  }
-  return use;
+async function freeSpaceAt(path: string): Promise<DiskUse> {
+  const { bsize, bfree, ffree } = await fs.statfs(path);
+  return { bytes: bsize * bfree, inodes: ffree };
 }
