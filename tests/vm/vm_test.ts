@@ -13,6 +13,8 @@ const SUITE: readonly SuiteEntry[] = [
   { files: ["tests/vm/guest"], as: "user" },
   { files: ["sandbox/cgroup"], as: "root" },
   { files: ["sandbox/cgroup"], as: "user" },
+  { files: ["sandbox/sandbox_test.ts"], as: "root", timeLimitSeconds: 240 },
+  { files: ["sandbox/sandbox_test.ts"], as: "user", timeLimitSeconds: 240 },
 ];
 
 /** A release line such as 6.1 or 6.12; default the newest that apt's sources name. */
