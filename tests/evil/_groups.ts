@@ -64,7 +64,9 @@ async function remove(path: string): Promise<void> {
 export async function delegateGroups(name: string, user: number): Promise<DelegatedGroups> {
   const paths: string[] = [];
   for (const { mount, own, version } of await hierarchies()) {
-    const parent = `${mount}${own === "/" ? "" : own}`;
+    // With version 2 a group that holds processes cannot hand controllers down: the new one is put beside this process's.
+    const above = version === "v2" ? own.slice(0, own.lastIndexOf("/")) : own === "/" ? "" : own;
+    const parent = `${mount}${above}`;
     const path = `${parent}/${name}`;
     if (version === "v2") {
       const controllers = (await Deno.readTextFile(`${parent}/cgroup.controllers`)).trim().split(" ").filter(

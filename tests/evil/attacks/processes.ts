@@ -11,7 +11,7 @@ import type { Assault } from "../_attack.ts";
 const TIMEOUT = codeName(Code.DEADLINE_EXCEEDED);
 const REFUSED = codeName(Code.INVALID_ARGUMENT);
 /** What ends an action whose processes end nothing by themselves. */
-const SECONDS = 2;
+const SECONDS = 1;
 
 function withEnvironment(name: string, value: string): Assault["command"] {
   return {

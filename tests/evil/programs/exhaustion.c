@@ -101,7 +101,9 @@ static void memory_malloc(void) {
 
 /* Many processes, each of them small: what counts is their sum. */
 static void memory_processes(void) {
-  for (size_t taken = 0; taken < most_mib(); taken += 32) {
+  _Atomic long *filled = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  long made = 0, gone = 0;
+  for (size_t taken = 0; taken < most_mib(); taken += 32, made++) {
     pid_t child = fork();
     if (child < 0) {
       tried("stopped_by", -1);
@@ -110,11 +112,14 @@ static void memory_processes(void) {
     if (child > 0) continue;
     char *memory = mmap(NULL, 32 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory != MAP_FAILED) fill(memory, 32 * MIB);
-    nap(2000);
-    _exit(0);
+    ++*filled;
+    /* It keeps what it has until all have theirs, or were killed for it: that shows in how the action ends. */
+    for (;;) pause();
   }
-  /* Some of them are killed, or all: that shows in how the action ends. */
-  while (wait(NULL) > 0) {}
+  while (*filled + gone < made) {
+    if (waitpid(-1, NULL, WNOHANG) > 0) gone++;
+    else nap(10);
+  }
 }
 
 static void write_until_full(const char *probe, int file) {
