@@ -60,6 +60,10 @@ export const F_DUPFD = 0;
 export const F_SETFD = 2;
 /** fcntl(2) */
 export const FD_CLOEXEC = 1;
+/** fcntl(2): locks a part of a file, or says EAGAIN. The lock is the process's, and goes with it. */
+export const F_SETLK = 6;
+/** {@linkcode F_SETLK}: nobody else may have it. */
+export const F_WRLCK = 1;
 
 /** prctl(2): the signal this process gets when its parent dies. */
 export const PR_SET_PDEATHSIG = 1;
@@ -67,6 +71,9 @@ export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 /** prctl(2): what ps shows of this process. */
 export const PR_SET_NAME = 15;
+export const PR_SET_SECUREBITS = 28;
+/** Capabilities stay when user ids change. */
+export const SECBIT_NO_SETUID_FIXUP = 4;
 /** prctl(2): takes a capability out of the bounding set. */
 export const PR_CAPBSET_DROP = 24;
 /** prctl(2): whether the time stamp counter may be read. */

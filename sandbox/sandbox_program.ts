@@ -29,6 +29,7 @@ import {
   recordFault,
   waitForAction,
 } from "./_program_parts.ts";
+import { errnoOf } from "./errno.ts";
 import * as linux from "./linux.ts";
 import { type DataRef, fieldOf, named, param, type Program, ProgramBuilder } from "./program.ts";
 import { RESULT } from "./result_page.ts";
@@ -105,13 +106,17 @@ export function sandboxProgram(arch: Arch, shape: SandboxShape): Program {
 
 function outer(builder: ProgramBuilder, shape: SandboxShape): void {
   enter(builder, "outer");
-  dieWithParent(builder);
+  builder.call("getppid", [], { store: fieldOf("outer_parent", "equals") });
   mapResult(builder);
   builder.call("getpid", [], { store: RESULT.outerPid });
   // The zygote ignores it, and would leave nothing to wait for.
   const defaults = builder.room(32, "SIG_DFL");
   builder.call("rt_sigaction", [linux.SIGCHLD, defaults, 0, 8], { name: "rt_sigaction SIGCHLD" });
   joinUser(builder, shape.root, PASSED.user);
+  // For a moment its parent could go without anything coming of it.
+  builder.label("outer_parent");
+  builder.call("getppid", [], { onEqual: { value: 0, goto: "outer_mounts" }, next: "outer_exit" });
+  builder.label("outer_mounts");
   builder.call("setns", [PASSED.mounts, named(linux.CLONE_NEWNS, "CLONE_NEWNS")], { name: "setns mounts" });
   const names = Object.keys(NAMESPACES);
   let flags = Object.values(NAMESPACES).reduce((sum, flag) => sum + flag, 0);
@@ -119,12 +124,15 @@ function outer(builder: ProgramBuilder, shape: SandboxShape): void {
     names.push("CLONE_NEWNET");
     flags += linux.CLONE_NEWNET;
   }
+  const lock = builder.words([linux.F_WRLCK, 0, 1, 0], "[F_WRLCK 0..1]");
+  builder.call("fcntl", [PASSED.result, named(linux.F_SETLK, "F_SETLK"), lock], { name: "fcntl lock" });
   cloneInto(builder, "init", RESULT.initPid, { namespaces: named(flags, names.join("|")) });
   dropCapabilities(builder);
   noNewPrivileges(builder);
   builder.call("wait4", [-1, 0, 0, 0], { name: "wait4 init", store: RESULT.initReaped });
   builder.label("outer_tell");
   builder.call("write", [1, param("token"), 8], { name: "write token", onError: "next" });
+  builder.label("outer_exit");
   builder.call("exit_group", [0]);
   recordFault(builder, "outer");
   builder.call("write", [1, param("token"), 8], { name: "write token", onError: "next" });
@@ -135,6 +143,15 @@ function init(builder: ProgramBuilder, arch: Arch, shape: SandboxShape): void {
   enter(builder, "init");
   builder.label("init");
   dieWithParent(builder);
+  // The outer process is in another namespace, where it cannot be asked for; its lock shows whether it had gone before,
+  // so that nothing would come.
+  const lock = builder.words([linux.F_WRLCK, 0, 1, 0], "[F_WRLCK 0..1]");
+  builder.call("fcntl", [PASSED.result, named(linux.F_SETLK, "F_SETLK"), lock], {
+    name: "fcntl lock of outer",
+    onEqual: { value: -errnoOf("EAGAIN"), goto: "init_dependent" },
+    next: "init_exit",
+  });
+  builder.label("init_dependent");
   // Nothing inside may look into it: its memory, its descriptors, what it was started from.
   builder.call("prctl", [named(linux.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), 0], {
     name: "prctl PR_SET_DUMPABLE",

@@ -52,6 +52,7 @@ export function zygoteProgram(arch: Arch): { readonly program: Program; readonly
   ], { name: "open /proc/self/exe" });
   preferForOom(builder);
   defaultSignals(builder);
+  builder.call("getpid", [], { store: fieldOf("child_parent", "equals") });
   // Children that ended go away by themselves.
   const ignore = builder.words([SIG_IGN, 0, 0, 0], "SIG_IGN");
   setSignal(builder, linux.SIGCHLD, ignore);
@@ -77,6 +78,11 @@ export function zygoteProgram(arch: Arch): { readonly program: Program; readonly
   builder.label("no_child");
   builder.call("write", [1, token, 8], { name: "write token", onError: "close", next: "close" });
   builder.label("child");
+  dieWithParent(builder);
+  // If that had gone before, nothing would come.
+  builder.label("child_parent");
+  builder.call("getppid", [], { onEqual: { value: 0, goto: "child_program" }, next: "outer_exit" });
+  builder.label("child_program");
   builder.call("mmap", [
     named(PASSED_ADDRESS, "program"),
     PASSED_BYTES,
