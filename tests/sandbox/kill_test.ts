@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { Sandbox } from "@brokkr/sandbox";
 import { asPlainUser, IS_ROOT } from "../_plain_user.ts";
+import { whyNoSandbox } from "./_available.ts";
 
 const ROUNDS = Number(Deno.env.get("BROKKR_KILL_ROUNDS") ?? 50);
 const SEED = Number(Deno.env.get("BROKKR_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
@@ -12,19 +12,7 @@ interface Report {
   readonly problems: readonly string[];
 }
 
-async function whyNot(): Promise<string | undefined> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await using _ = await Sandbox.open({ slots: 1, lowersPath: dir });
-    return undefined;
-  } catch (error) {
-    return String(error);
-  } finally {
-    await Deno.remove(dir);
-  }
-}
-
-const reason = await whyNot();
+const reason = await whyNoSandbox();
 
 function judge(text: string, rounds: number): void {
   const report = JSON.parse(text) as Report;
