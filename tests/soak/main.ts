@@ -46,6 +46,20 @@ const SUITES: readonly Suite[] = [
     files: ["sandbox"],
   },
   {
+    name: "sandbox-kills",
+    about:
+      "worker, zygote, outer process, PID 1 and action killed at random moments (1,000 a round, as root and not)",
+    files: ["tests/sandbox/kill_test.ts"],
+    env: { BROKKR_KILL_ROUNDS: "1000" },
+  },
+  {
+    name: "sandbox-leaks",
+    about:
+      "actions of many kinds, eight at a time, after which nothing may be left (10,000 a round, as root and not)",
+    files: ["tests/sandbox/leak_test.ts"],
+    env: { BROKKR_LEAK_RUNS: "10000" },
+  },
+  {
     name: "fuzz",
     about: "damaged messages, names and trees (a million in process and a million calls a round)",
     files: ["tests/fuzz"],
