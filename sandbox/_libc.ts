@@ -21,6 +21,7 @@ export const SYMBOLS = {
   fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
   fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   open_tree: { name: "syscall", parameters: ["i32", "i32", "buffer", "u32"], result: "i32" },

@@ -105,6 +105,8 @@ export const SOCK_SEQPACKET = 5;
 export const SOCK_CLOEXEC = 0o2000000;
 /** sendmsg(2) */
 export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_SNDBUFFORCE = 32;
 /** sendmsg(2): descriptors. */
 export const SCM_RIGHTS = 1;
 /** recvmsg(2): do not wait. */

@@ -13,6 +13,8 @@ import {
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   SCM_RIGHTS,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
   SOCK_CLOEXEC,
   SOCK_SEQPACKET,
   SOL_SOCKET,
@@ -32,13 +34,28 @@ const CONTROL_BYTES = CMSG_HEADER_BYTES + MAX_DESCRIPTORS * 4 + 4;
 /** struct msghdr */
 const MSGHDR = { iov: 16, iovlen: 24, control: 32, controllen: 40, flags: 48, bytes: 56 } as const;
 
-/** Two connected sockets that keep messages apart (SOCK_SEQPACKET), close-on-exec. */
-export function socketPair(): readonly [number, number] {
+/**
+ * Two connected sockets that keep messages apart (SOCK_SEQPACKET), close-on-exec.
+ *
+ * @param bufferBytes how much may be on its way in each direction, if the system allows it; a message takes 768 at least.
+ */
+export function socketPair(bufferBytes?: number): readonly [number, number] {
   const pair = new Int32Array(2);
   // SAFETY: the kernel writes two ints, and `pair` holds two.
   const result = libc().c.socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, new Uint8Array(pair.buffer));
   check(result, "socketpair");
+  if (bufferBytes !== undefined) { for (const fd of pair) growBuffer(fd, bufferBytes); }
   return [pair[0], pair[1]];
+}
+
+/** Asks for a larger buffer; how large it is then is for the system's limit to say, unless one is privileged. */
+function growBuffer(fd: number, bytes: number): void {
+  const value = new Uint8Array(new Int32Array([bytes]).buffer);
+  const size = value.length;
+  // SAFETY: the kernel reads an int, which `value` holds through the call.
+  if (libc().c.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, value, size) === 0) return;
+  // SAFETY: as above.
+  check(libc().c.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, value, size), "setsockopt");
 }
 
 /** Sends and receives such messages; its buffers are kept, since a sandbox sends one for each action. */

@@ -251,7 +251,9 @@ export class Sandbox implements AsyncDisposable {
         });
         return {
           mayBegin: () => zygote.mayBegin(new Set([...this.#running].map(({ pid }) => pid))),
+          drain: () => zygote.drain(),
           forget: () => zygote.forget(forked),
+          abandon: () => zygote.kill(),
         };
       } catch (error) {
         // One that was killed a moment ago is noticed here first.

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BrokkrError } from "@brokkr/common";
+import { BrokkrError, ManualClock } from "@brokkr/common";
 import { asPlainUser, NOBODY } from "./_plain_user.ts";
 import { SANDBOX_CASES, TestSandbox } from "./_sandbox_cases.ts";
 import { isAlive } from "./_process_tree.ts";
@@ -101,5 +101,73 @@ Deno.test({
       assertEquals((await test.run("exit 7")).report.exitCode, 7);
     }
     await until(() => openDescriptors() <= before, "all descriptors to be closed");
+  },
+});
+
+Deno.test({
+  name: `Sandbox ends an action that its zygote does not begin, and goes on with a new one${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    const clock = new ManualClock();
+    await using test = await TestSandbox.open({ clock });
+    const before = (await test.run("exit 3")).report.exitCode;
+    const pid = test.sandbox.zygotePid;
+    kill(pid, SIGSTOP);
+    const running = test.sandbox.launch(test.request("sleep 1000"));
+    running.kill();
+    clock.advance(30_000);
+    await assertRejects(() => running.done, BrokkrError, "No process could be made");
+    await until(() => !isAlive(pid), "the zygote to go");
+    assertEquals([before, (await test.run("exit 4")).report.exitCode], [3, 4]);
+  },
+});
+
+Deno.test({
+  name: `Sandbox ends an action whose first process is stopped${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    const clock = new ManualClock();
+    await using test = await TestSandbox.open({ clock });
+    const request = test.request("echo begun; sleep 1000");
+    const running = test.sandbox.launch(request);
+    await until(() => Deno.readTextFileSync(`${request.out}.stdout`) !== "", "the action to begin");
+    const { pid } = running;
+    kill(pid, SIGSTOP);
+    running.kill();
+    clock.advance(30_000);
+    const { work, exitCode, survivors } = await running.done;
+    work?.[Symbol.dispose]();
+    assertEquals([exitCode, survivors, isAlive(pid)], [137, 0, false]);
+  },
+});
+
+Deno.test({
+  name: `Sandbox ends an action on disk that was killed and whose zygote went before it began${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    await using test = await TestSandbox.open();
+    const pid = test.sandbox.zygotePid;
+    kill(pid, SIGSTOP);
+    const writable = test.disk(1 << 20);
+    // Adding these up takes several turns of the event loop, which must come.
+    if (writable.kind === "disk") {
+      for (let i = 0; i < 5000; i++) Deno.writeTextFileSync(`${writable.path}/${i}`, "");
+    }
+    const running = test.sandbox.launch(test.request("true", { writable }));
+    running.kill();
+    kill(pid, SIGKILL);
+    await assertRejects(() => running.done, BrokkrError, "No process could be made");
+  },
+});
+
+Deno.test({
+  name: `Sandbox.close ends a zygote that is stopped${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    await using test = await TestSandbox.open();
+    const pid = test.sandbox.zygotePid;
+    kill(pid, SIGSTOP);
+    await test.sandbox.close();
+    assert(!isAlive(pid), "it lives on");
   },
 });

@@ -8,6 +8,7 @@ import { asBrokkrError, BrokkrError, type Clock, Code, type TimerHandle } from "
 import type { ActionCgroup, CgroupUsage } from "./cgroup/mod.ts";
 import { DiskWatch } from "./_disk_watch.ts";
 import { isAlive } from "./_process_tree.ts";
+import { SyscallError } from "./errno.ts";
 import { close, kill } from "./libc.ts";
 import { SIGKILL } from "./linux.ts";
 import { freeSpace } from "./mount_calls.ts";
@@ -20,6 +21,8 @@ import type { ZygoteClient } from "./zygote.ts";
 
 /** A tree that is not gone this long after it was killed is reported as surviving. */
 const KILL_LIMIT_MS = 30_000;
+/** How much longer it is waited for when what might have been in the way was killed as well. */
+const LAST_LIMIT_MS = 1000;
 /** How often it is looked whether the outer process is still there, which nobody but the host's operator kills. */
 const LOOK_MS = 1000;
 
@@ -47,8 +50,12 @@ export interface SandboxTreeParts {
 export interface HandedOver {
   /** Whether its first process may still begin, if it has not. */
   mayBegin(): boolean;
+  /** Takes what its processes have sent: while that waits for long, others cannot send. */
+  drain(): void;
   /** Nothing more is to be heard of it. */
   forget(): void;
+  /** Ends whoever was to begin it: it does not react. */
+  abandon(): void;
 }
 
 /** See the module. */
@@ -58,8 +65,11 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
   readonly #watch: OutputWatch;
   readonly #diskWatch: DiskWatch | undefined;
   readonly #ended = Promise.withResolvers<void>();
+  #hasEnded = false;
   #over = false;
   #killed = false;
+  #gaveUp = false;
+  #killTimer: TimerHandle | undefined;
   #workFd: number | undefined;
   #look: TimerHandle | undefined;
   #handed: HandedOver | undefined;
@@ -100,12 +110,13 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
 
   /** See {@linkcode ZygoteClient.ended}. */
   ended(): void {
+    this.#hasEnded = true;
     this.#ended.resolve();
   }
 
   /** See {@linkcode ZygoteClient.lost}. */
   lost(): void {
-    this.#ended.resolve();
+    this.ended();
   }
 
   /** See {@linkcode ZygoteClient.received}. */
@@ -118,7 +129,16 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
   kill(): void {
     if (this.#over || this.#killed) return;
     if (!this.#page().finished) this.#killed = true;
+    this.#killTimer ??= this.#parts.clock.setTimer(KILL_LIMIT_MS, () => this.#giveUp());
     void this.#killInit();
+  }
+
+  /** Nothing was heard of its end for long: the kernel holds a process of it, or somebody has stopped one. */
+  #giveUp(): void {
+    this.#gaveUp = true;
+    // What has not begun yet must not begin once nobody waits for it any more.
+    if (this.#page().outerPid === 0) this.#handed?.abandon();
+    this.ended();
   }
 
   #page(): ResultPage {
@@ -127,13 +147,10 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
 
   /** The PID 1 may not be there yet: then it is waited for, since it will be. */
   async #killInit(): Promise<void> {
-    for (let round = 0; !this.#over; round++) {
+    for (let round = 0; !this.#hasEnded; round++) {
       const page = this.#page();
       if (page.initReaped || page.faults.length > 0) return;
-      if (page.initPid !== 0) {
-        kill(page.initPid, SIGKILL);
-        return;
-      }
+      if (page.initPid !== 0) return killIfThere(page.initPid);
       await pause(round < 20 ? 1 : 20, this.#ended.promise);
     }
   }
@@ -143,8 +160,9 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
       const { outerPid } = this.#page();
       // Who is killed before it has written its number leaves nothing behind to know it by.
       this.#missed = outerPid !== 0 || this.#handed?.mayBegin() !== false ? 0 : this.#missed + 1;
-      if (this.#missed === MAX_MISSED || outerPid !== 0 && !isAlive(outerPid)) this.#ended.resolve();
-      else this.#lookLater();
+      if (this.#missed === MAX_MISSED || outerPid !== 0 && !isAlive(outerPid)) return this.ended();
+      this.#handed?.drain();
+      this.#lookLater();
     });
   }
 
@@ -152,12 +170,11 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
     const { cgroup, resultFd, stdoutFd, stderrFd, onGone } = this.#parts;
     try {
       await this.#ended.promise;
-      const page = this.#page();
-      const survivors = await this.#confirmGone(page);
+      const survivors = await this.#confirmGone();
       this.#watch.check();
       await this.#diskWatch?.check();
       const usage = cgroup?.usage();
-      const report = this.#report(page, survivors, usage);
+      const report = this.#report(this.#page(), survivors, usage);
       this.#workFd = undefined;
       return report;
     } catch (error) {
@@ -166,6 +183,7 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
       this.#over = true;
       this.#handed?.forget();
       this.#look?.cancel();
+      this.#killTimer?.cancel();
       this.#watch[Symbol.dispose]();
       this.#diskWatch?.[Symbol.dispose]();
       for (const fd of [resultFd, stdoutFd, stderrFd]) close(fd);
@@ -175,17 +193,19 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
   }
 
   /** The kernel ends all of a PID namespace with its PID 1; this waits for the rare cases in which that takes time. */
-  async #confirmGone(page: ResultPage): Promise<number> {
+  async #confirmGone(): Promise<number> {
     const { clock, cgroup } = this.#parts;
-    const initLives = () => page.initPid !== 0 && !page.initReaped && isAlive(page.initPid);
     const startMs = clock.monotonicMs();
-    while (initLives() || cgroup?.isEmpty() === false) {
-      if (clock.monotonicMs() - startMs > KILL_LIMIT_MS) return 1;
-      if (initLives()) kill(page.initPid, SIGKILL);
-      else cgroup?.kill();
+    for (;;) {
+      // Read anew: a first process that is about to die may have made a PID 1 in its last moment.
+      const { outerPid, initPid, initReaped } = this.#page();
+      const living = initReaped ? [] : [outerPid, initPid].filter((pid) => pid !== 0 && isAlive(pid));
+      if (living.length === 0 && cgroup?.isEmpty() !== false) return 0;
+      if (clock.monotonicMs() - startMs > (this.#gaveUp ? LAST_LIMIT_MS : KILL_LIMIT_MS)) return 1;
+      living.forEach(killIfThere);
+      if (living.length === 0) cgroup?.kill();
       await pause(1);
     }
-    return 0;
   }
 
   #report(page: ResultPage, survivors: number, usage: CgroupUsage | undefined): SandboxReport {
@@ -218,6 +238,15 @@ export class SandboxTree implements SandboxedProcess, ZygoteClient {
     const signal = status & 0x7f;
     if (signal !== 0) return { ...base, exitCode: 128 + signal, signal };
     return { ...base, exitCode: (status >>> 8) & 0xff };
+  }
+}
+
+/** Kills a process, unless its number belongs to somebody else's by now. */
+function killIfThere(pid: number): void {
+  try {
+    kill(pid, SIGKILL);
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.errnoName === "EPERM")) throw error;
   }
 }
 

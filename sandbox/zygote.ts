@@ -22,6 +22,12 @@ export interface ZygoteClient {
   received(fd: number): void;
 }
 
+/**
+ * Asked for in each direction: 4096 messages. A privileged process gets it; others get as much as the system allows, on
+ * most 500 messages.
+ */
+const BUFFER_BYTES = 2 << 20;
+
 /** One zygote process. */
 export class Zygote implements Disposable {
   readonly #child: Deno.ChildProcess;
@@ -31,11 +37,12 @@ export class Zygote implements Disposable {
   #lastToken = 0n;
   #gone = false;
   #broken = false;
+  #ending = false;
   #closed = false;
 
   /** Starts it. Call it on the main thread: what it is tied to is the thread that started it. */
   constructor() {
-    const [mine, its] = socketPair();
+    const [mine, its] = socketPair(BUFFER_BYTES);
     this.#socket = mine;
     try {
       const { program, headerOffset } = zygoteProgram(currentArch());
@@ -60,7 +67,7 @@ export class Zygote implements Disposable {
 
   /** Whether it still runs. */
   get alive(): boolean {
-    return !this.#gone && !this.#broken;
+    return !this.#gone && !this.#broken && !this.#ending;
   }
 
   /**
@@ -104,6 +111,9 @@ export class Zygote implements Disposable {
         for (; at + TOKEN_BYTES <= bytes.length; at += TOKEN_BYTES) this.#tell(view.getBigUint64(at, true));
         rest = bytes.slice(at);
       }
+    } catch {
+      // Whoever waits is told that it is lost, which only holds of what does not run on.
+      this.kill();
     } finally {
       await this.#child.status;
       this.#gone = true;
@@ -136,11 +146,25 @@ export class Zygote implements Disposable {
     this.#clients.delete(token);
   }
 
+  /** Ends it at once, whatever it is at, and with it all its children. */
+  kill(): void {
+    if (this.#gone || this.#ending) return;
+    this.#ending = true;
+    try {
+      this.#child.kill("SIGKILL");
+    } catch (error) {
+      // It has ended by itself, and is heard of in a moment.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+
   /** Ends it, and with it all its children. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
     close(this.#socket);
+    // It ends by itself when nobody is left to send anything; not while it is stopped.
+    this.kill();
   }
 }
 
