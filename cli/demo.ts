@@ -2,7 +2,7 @@
  * `deno task demo`: what a newcomer does first, on an empty directory and real processes. It starts a control plane and
  * a worker, runs a command twice, compiles a small program from a tree of sources, runs what came back, stops everything
  * and looks whether anything is left. What the commands print goes to standard output, what the demo says about it to
- * standard error.
+ * standard error. `--no-sandbox` is for machines that do not allow the sandbox.
  *
  * @module
  */
@@ -13,6 +13,8 @@ import { type Grid, startGrid } from "./up/mod.ts";
 const decoder = new TextDecoder();
 const MAIN = decodeURIComponent(new URL("./main.ts", import.meta.url).pathname);
 const MAX_LOG_LINES = 400;
+/** Passed on to the worker. */
+const NO_SANDBOX = "--no-sandbox";
 
 interface Printed {
   readonly code: number;
@@ -158,7 +160,11 @@ async function clean(grid: Grid | undefined, root: string): Promise<void> {
   if (temporary.length > 0) throw new Error(`Temporary files are left: ${temporary.join(", ")}`);
 }
 
-async function main(): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  if (args.some((arg) => arg !== NO_SANDBOX)) {
+    await say(`the only argument is ${NO_SANDBOX}, not ${args.join(" ")}`);
+    return 2;
+  }
   const root = await Deno.makeTempDir({ prefix: "brokkr-demo-" });
   const logs: string[] = [];
   let grid: Grid | undefined;
@@ -171,6 +177,7 @@ async function main(): Promise<number> {
     await say(`starting a control plane and a worker on the empty directory ${root}/grid`);
     grid = await startGrid({
       dataDir: `${root}/grid`,
+      workerFlags: args,
       onLog: (process, line) => logs.push(`${process}: ${line}`) > MAX_LOG_LINES && logs.shift(),
     });
     await show(grid, `${root}/work`);
@@ -188,7 +195,8 @@ async function main(): Promise<number> {
     await say("all stopped; no process and no file is left");
     return 0;
   }
-  await writeErr(logs.map((line) => `${line}\n`).join(""));
+  // A process that could not start has said why in the failure.
+  if (grid !== undefined) await writeErr(logs.map((line) => `${line}\n`).join(""));
   await say(`failed: ${failure instanceof Error ? failure.message : String(failure)}`);
   return 1;
 }
@@ -215,4 +223,4 @@ function onInterrupt(grid: () => Grid | undefined, root: string): { readonly ign
   };
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -26,6 +26,10 @@ function userRemedy(failure: Failure, root: boolean): string {
   if (failure.reason === "EINVAL" || failure.reason === "ENOSYS") {
     return "use a kernel with CONFIG_USER_NS=y";
   }
+  if (root && failure.reason === "EPERM" && failure.step.includes("uid_map")) {
+    // user_namespaces(7): since Linux 5.12 mapping id 0 takes that.
+    return "start the worker as an ordinary user, or with CAP_SETFCAP (docker run --cap-add SETFCAP)";
+  }
   return "in a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined " +
     "--security-opt systempaths=unconfined; in a chroot: start the worker outside of it";
 }

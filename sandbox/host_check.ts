@@ -72,8 +72,13 @@ export async function checkHost(options: HostCheckOptions): Promise<readonly Fin
       uidBase,
       slots,
     );
-    if (ids.given) hostId = uidBase;
-    findings.push(checkCapabilities(readSetting("/proc/self/status") ?? ""), ids.finding);
+    if (ids.given) {
+      const capabilities = checkCapabilities(readSetting("/proc/self/status") ?? "");
+      findings.push(capabilities);
+      // Without them the rest is tried as for an ordinary user: that may be the remedy.
+      if (capabilities.level === "OK") hostId = uidBase;
+    }
+    findings.push(ids.finding);
   }
   if (memfd.level === "OK") findings.push(...await tried(root, hostId));
   findings.push(...checkCgroups(() => openCgroups({ name: `brokk-doctor-${Deno.pid}` }), root));

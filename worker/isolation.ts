@@ -6,7 +6,16 @@
 
 import { asBrokkrError, BrokkrError, type Clock, Code, type Logger } from "@brokkr/common";
 import type { SandboxGrant } from "@brokkr/common/sandbox_properties";
-import { type Bind, type Cgroups, defaultBinds, Launcher, openCgroups, Sandbox } from "@brokkr/sandbox";
+import {
+  type Bind,
+  type Cgroups,
+  checkHost,
+  defaultBinds,
+  type Finding,
+  Launcher,
+  openCgroups,
+  Sandbox,
+} from "@brokkr/sandbox";
 import { logSandbox } from "./_isolation_log.ts";
 import type { BlobCache } from "./blob_cache.ts";
 import { CopyMaterializer } from "./copy_materializer.ts";
@@ -119,7 +128,7 @@ async function openSandbox(
 ): Promise<Parts> {
   const { clock, dataDir, slots, log, platform, onLookup } = options;
   // First of all: it may move this process, which processes that it has started would not follow.
-  const cgroups = openGroups(options);
+  const { cgroups, tell } = openGroups(options);
   if (cgroups !== undefined) stack.use(cgroups);
   const layerPath = `${await Deno.realPath(dataDir)}/layers`;
   const workPath = `${await Deno.realPath(dataDir)}/work`;
@@ -147,10 +156,11 @@ async function openSandbox(
       ...(cgroups === undefined ? {} : { cgroups }),
       clock,
       log,
-    }).catch((error) => {
-      throw cannotIsolate(asBrokkrError(error));
+    }).catch(async (error) => {
+      throw await cannotIsolate(asBrokkrError(error), { dataDir, slots, uidBase });
     }),
   );
+  tell();
   const machine = await sandboxMachine(dataDir, slots, platform);
   const policy = sandboxPolicy({ ...DEFAULT_SANDBOX_SETTINGS, ...settings }, machine);
   const { privileged } = sandbox;
@@ -171,32 +181,45 @@ async function openSandbox(
   };
 }
 
-/** Control groups, as far as there are any; what is missing is told. */
-function openGroups({ workerId, dataDir, log }: IsolationOptions): Cgroups | undefined {
+/** Control groups, as far as there are any, and what tells the operator of what is missing. */
+function openGroups({ workerId, dataDir, log }: IsolationOptions): { cgroups?: Cgroups; tell: () => void } {
   try {
     const cgroups = openCgroups({ name: workerId, ioPaths: [dataDir] });
-    for (const { controller, consequence, remedy } of cgroups.missing) {
-      log.warn("Something of actions is not limited", { controller, consequence, remedy });
-    }
-    return cgroups;
+    const tell = () => {
+      for (const { controller, consequence, remedy } of cgroups.missing) {
+        log.warn("Something of actions is not limited", { controller, consequence, remedy });
+      }
+    };
+    return { cgroups, tell };
   } catch (thrown) {
     const error = asBrokkrError(thrown);
     if (error.code !== Code.FAILED_PRECONDITION) throw error;
-    log.warn(
-      "ACTIONS ARE ISOLATED BUT NOT LIMITED: each can take all of the machine's memory, processors and processes",
-      { error },
-    );
-    return undefined;
+    const what =
+      "ACTIONS ARE ISOLATED BUT NOT LIMITED: each can take all of the machine's memory, processors and processes";
+    return { tell: () => log.warn(what, { error }) };
   }
 }
 
-function cannotIsolate(error: BrokkrError): BrokkrError {
-  if (error.code !== Code.FAILED_PRECONDITION) return error;
+/** What the operator is told when the sandbox cannot be opened: what is amiss, and both ways out. */
+async function cannotIsolate(
+  error: BrokkrError,
+  machine: { readonly dataDir: string; readonly slots: number; readonly uidBase?: number },
+): Promise<BrokkrError> {
+  // Settings that are wrong, or descriptors that ran out: the machine is not to blame.
+  if (error.code === Code.INVALID_ARGUMENT || error.code === Code.RESOURCE_EXHAUSTED) return error;
+  const findings = await checkHost(machine).catch((): Finding[] => []);
+  const failed = findings.filter(({ level }) => level === "FAIL");
+  if (failed.length === 0 && error.code !== Code.FAILED_PRECONDITION) return error;
+  const amiss = failed.map(({ requirement, found, remedy }) =>
+    `\n  ${requirement}: ${found}` + (remedy === undefined ? "" : `\n    Remedy: ${remedy}`)
+  );
   return new BrokkrError(
     Code.FAILED_PRECONDITION,
-    `This machine does not allow the sandbox: ${error.message}. Either mend that: \`brokk doctor\` says for each ` +
-      "requirement how; or, where whoever runs actions is to be trusted with this user's files and the network, start " +
-      "the worker with --no-sandbox (sandbox = false in [worker])",
+    `This machine does not allow the sandbox: ${error.message}${
+      amiss.join("")
+    }\nEither mend that (\`brokk doctor\` tells ` +
+      "more), or, where whoever runs actions is to be trusted with this user's files and the network, start the worker " +
+      "with --no-sandbox (sandbox = false in [worker])",
     { cause: error },
   );
 }

@@ -55,6 +55,9 @@ const MAX_DELAY_MS = 10_000;
 /** A process that lived so long starts again with the first delay. */
 const STEADY_MS = 30_000;
 const KEPT_LINES = 40;
+const TOLD_LINES = 8;
+/** How a process begins that could not serve and says why: what it logged before is then of no interest. */
+const OWN_WORDS = /^brokkr-(?:control|worker): /;
 
 interface Life {
   readonly child: Deno.ChildProcess;
@@ -208,7 +211,9 @@ export class SupervisedProcess {
   }
 
   #failure(what: string): BrokkrError {
-    const last = this.#recent.slice(-8).map((line) => `\n  ${line}`).join("");
+    const ownWords = this.#recent.findLastIndex((line) => OWN_WORDS.test(line));
+    const told = this.#recent.slice(ownWords < 0 ? -TOLD_LINES : ownWords);
+    const last = told.map((line) => `\n  ${line}`).join("");
     return new BrokkrError(
       Code.UNAVAILABLE,
       `The ${this.#spec.name} process ${what}${last === "" ? "" : `:${last}`}`,
