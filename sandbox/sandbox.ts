@@ -103,6 +103,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #lowersPath: string;
   readonly #diskPath: string | undefined;
   readonly #templates: readonly Template[];
+  readonly #privileged: boolean;
   readonly #free: Slot[];
   readonly #programs = new Map<string, Program>();
   readonly #filter = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -118,6 +119,7 @@ export class Sandbox implements AsyncDisposable {
     this.#lowersPath = Deno.realPathSync(options.lowersPath);
     this.#diskPath = options.diskPath === undefined ? undefined : Deno.realPathSync(options.diskPath);
     this.#templates = slots.map(({ template }) => template);
+    this.#privileged = slots.some(({ hostId }) => hostId !== undefined);
     this.#free = [...slots].reverse();
     this.#nullFd = openPath("/dev/null", O_RDONLY | O_CLOEXEC);
     this.#lastCapability = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
@@ -143,6 +145,8 @@ export class Sandbox implements AsyncDisposable {
         made.push({ template: await makeTemplate({ ...sources, hostId }), hostId });
       }
       const sandbox = new Sandbox(options, made);
+      // Now, and not on the event loop of a worker that has begun: the first takes some ten milliseconds.
+      for (const fallocate of [true, false]) sandbox.#filterFor(true, fallocate);
       sandbox.#zygote = new Zygote();
       return sandbox;
     } catch (error) {
@@ -153,7 +157,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** Whether each slot has a user of its own on the host, which takes root. */
   get privileged(): boolean {
-    return this.#free.length > 0 ? this.#free[0].hostId !== undefined : false;
+    return this.#privileged;
   }
 
   /** The process that starts actions, and that they end with. */

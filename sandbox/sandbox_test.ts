@@ -171,3 +171,16 @@ Deno.test({
     assert(!isAlive(pid), "it lives on");
   },
 });
+
+Deno.test({
+  name: `Sandbox tells whether its slots have users of their own, however many are taken${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    await using test = await TestSandbox.open({ slots: 1 });
+    const { privileged } = test.sandbox;
+    const running = test.sandbox.launch(test.request("sleep 1000"));
+    assertEquals(test.sandbox.privileged, privileged);
+    running.kill();
+    (await running.done).work?.[Symbol.dispose]();
+  },
+});
