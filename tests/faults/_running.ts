@@ -5,6 +5,7 @@
  */
 
 import { type Channel, connect } from "@brokkr/proto/rpc/client";
+import { removeTree } from "@brokkr/sandbox";
 import { start } from "../e2e/_processes.ts";
 
 /** What to start. */
@@ -159,7 +160,8 @@ export async function withDir(test: (dir: string) => Promise<void>): Promise<voi
   try {
     await test(dir);
   } finally {
-    await Deno.remove(dir, { recursive: true });
+    // A worker's cache holds read-only directories, which Deno.remove cannot empty.
+    await removeTree(dir);
   }
 }
 

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "@brokkr/common";
 import { type ControlHandle, startControl } from "@brokkr/control";
 import { ActionCache } from "@brokkr/proto";
 import { connect } from "@brokkr/proto/rpc/client";
-import { startWorker } from "@brokkr/worker";
+import { startWorker, type WorkerHandle } from "@brokkr/worker";
 import { execute, get, noise, put, run, storeAction } from "./_client.ts";
 import { withDir } from "./_running.ts";
 
@@ -23,8 +23,18 @@ function control(dir: string, clock: Clock): Promise<ControlHandle> {
   return startControl({ dataDir: `${dir}/data`, listen: "127.0.0.1:0", clock });
 }
 
-const worker = (dir: string, { grpcEndpoint }: ControlHandle, clock: Clock) =>
-  startWorker({ control: grpcEndpoint, dataDir: `${dir}/worker`, slots: 2, clock });
+/** Starts a worker whose actions see `dir/pipes` as /pipes: whoever sees a pipe may write into it. */
+async function worker(dir: string, { grpcEndpoint }: ControlHandle, clock: Clock): Promise<WorkerHandle> {
+  await Deno.mkdir(`${dir}/pipes`, { recursive: true });
+  const binds = ["default", `${dir}/pipes:/pipes`];
+  return await startWorker({
+    control: grpcEndpoint,
+    dataDir: `${dir}/worker`,
+    slots: 2,
+    clock,
+    sandbox: { binds },
+  });
+}
 
 for (const [what, jumpMs] of [["back an hour", -HOUR_MS], ["forward a day", 24 * HOUR_MS]] as const) {
   Deno.test(`A clock set ${what} in the middle of an action and an upload changes neither`, async () => {
@@ -34,17 +44,24 @@ for (const [what, jumpMs] of [["back an hour", -HOUR_MS], ["forward a day", 24 *
       await using hands = await worker(dir, grid, clock);
       await hands.ready;
       await using channel = connect(grid.grpcEndpoint);
-      await new Deno.Command("mkfifo", { args: [`${dir}/begun`, `${dir}/go`] }).output();
+      const [begun, go] = [`${dir}/pipes/begun`, `${dir}/pipes/go`];
+      const pipes = new Deno.Command("mkfifo", { args: ["--mode=666", begun, go] });
+      assert((await pipes.output()).success);
       const action = await storeAction(
         channel,
-        `echo > ${dir}/begun; read x < ${dir}/go; echo $x`,
+        "echo > /pipes/begun && read x < /pipes/go && echo $x",
         undefined,
         600,
       );
       const running = execute(channel, action);
-      await Deno.readTextFile(`${dir}/begun`);
+      // An action that cannot say that it has begun has a result to say why.
+      const early = running.then(({ result, status }) => {
+        throw new Error(`It ended early: ${status?.message ?? new TextDecoder().decode(result?.stderrRaw)}`);
+      });
+      early.catch(() => {}); // raced below; afterwards it ends as it should
+      await Promise.race([Deno.readTextFile(begun), early]);
       clock.offsetMs = jumpMs;
-      await Deno.writeTextFile(`${dir}/go`, "through\n");
+      await Deno.writeTextFile(go, "through\n");
       const { result, status } = await running;
       assertEquals([status?.code ?? 0, result?.exitCode], [0, 0], status?.message);
       const meta = result?.executionMetadata;
