@@ -132,6 +132,22 @@ const CASES: readonly (Case & { readonly needs?: "memory" })[] = [
     },
   },
   {
+    name: "no success when it wrote more to its layer on disk than it may, however fast",
+    command: sh(
+      "for i in 1 2 3; do head -c 5000000 /dev/zero > $i; done; exit 0",
+      platform({ disk: "8MiB", memory: "128MiB" }),
+    ),
+    check: (finished, grid, worker) => {
+      const { result, action } = finished;
+      assertEquals(usageOf(action).sandbox?.writableLayerExceeded, true);
+      const message = "hat it wrote outgrew its writable layer of 8.0 MiB";
+      if (result.outcome === COMPLETED) {
+        assertEquals(action.exitCode, 137);
+        assertStringIncludes(result.message, `Killed: W${message}`);
+      } else failsWith(Code.FAILED_PRECONDITION, message)(finished, grid, worker);
+    },
+  },
+  {
     name: "an exit code of 137, a message and a flag when it takes too much memory",
     needs: "memory",
     command: {

@@ -119,8 +119,15 @@ export class SandboxRunner implements Runner {
         "The sandbox of the action ended before its files were laid out",
       );
     }
-    const note = outOfMemory ? memoryNote(action) : diskExceeded ? diskNote(action) : undefined;
-    const cutOff = fullLayer(action, work.free);
+    const note = outOfMemory
+      ? memoryNote(action)
+      : diskExceeded
+      ? `${report.killed ? "Killed: " : ""}${diskNote(action)}`
+      : undefined;
+    // What was written so fast that nobody saw it in time must not be a matter of luck.
+    const cutOff = diskExceeded
+      ? new BrokkrError(Code.FAILED_PRECONDITION, diskNote(action))
+      : fullLayer(action, work.free);
     return {
       ...measured(report),
       rootPath: work.path,
@@ -188,10 +195,10 @@ function memoryNote({ limits }: ActionSandbox): string {
 }
 
 function diskNote({ writable: { bytes, inodes } }: ActionSandbox): string {
-  return `Killed: what it wrote outgrew its writable layer of ${
+  return `What it wrote outgrew its writable layer of ${
     humanSize(bytes)
-  }, or of ${inodes} files, on disk. ` +
-    "Ask for more with the platform property disk, as far as the operator allows by worker.sandbox_max_disk";
+  }, or of ${inodes} files, on disk, or ` +
+    "nearly filled the disk. Ask for more with the platform property disk, as far as the operator allows by worker.sandbox_max_disk";
 }
 
 /**
