@@ -46,6 +46,7 @@ export class PlainUserHome implements Disposable {
         "--allow-all",
         "--no-check",
         "--no-lock",
+        "--v8-flags=--expose-gc",
         `--config=${home}/deno.json`,
         `${home}/${script}`,
         ...args,

@@ -12,20 +12,20 @@
 
 import { type Cgroups, openCgroups, Sandbox, type SandboxRequest, seccompFilter } from "@brokkr/sandbox";
 
-/** How one program ended, and how long it took until that was known. */
-export interface Launch {
-  readonly ms: number;
-}
-
 /** Something that starts programs. */
 export interface Rival {
   readonly name: string;
-  /** Starts `argv` in a sandbox and waits for its end; throws unless it exited with 0. */
-  launch(argv: readonly string[]): Promise<void>;
+  /**
+   * Starts `argv` in a sandbox and waits for its end; throws unless it exited with 0. What it used of the processor, in
+   * milliseconds, where that is told.
+   */
+  launch(argv: readonly string[]): Promise<number | undefined>;
 }
 
 /** What both are measured with. */
 export interface Arena extends AsyncDisposable {
+  /** The input directory. */
+  readonly input: string;
   readonly sandbox: Rival;
   /** Absent where bubblewrap is not installed or does not run. */
   readonly bwrap?: Rival;
@@ -153,6 +153,7 @@ function bwrapRival(libc: Libc, path: string, cgroups: Cgroups | undefined): Riv
       if (code !== 0) {
         throw new Error(`bwrap ended with ${code}: ${Deno.readTextFileSync(`${out}.stderr`)}`);
       }
+      return undefined;
     },
   };
 }
@@ -174,7 +175,7 @@ function sandboxRival(sandbox: Sandbox, path: string, more: Partial<SandboxReque
     name: "sandbox",
     launch: async (argv) => {
       const out = `${path}/out/sandbox-${++count}`;
-      const { exitCode, failedStep, work } = await sandbox.launch({
+      const { exitCode, failedStep, work, userMs, systemMs } = await sandbox.launch({
         executables: [argv[0]],
         argv,
         env: [["PATH", "/usr/bin:/bin"]],
@@ -194,6 +195,7 @@ function sandboxRival(sandbox: Sandbox, path: string, more: Partial<SandboxReque
           }`,
         );
       }
+      return userMs + systemMs;
     },
   };
 }
@@ -222,6 +224,7 @@ export async function openArena(
   const bwrap = bwrapRival(libc.symbols, path, groups);
   const missing = await bwrap.launch(["/bin/true"]).then(() => undefined, (error) => String(error));
   return {
+    input: `${path}/lowers/input`,
     sandbox: sandboxRival(sandbox, path, options.request ?? {}),
     ...(missing === undefined ? { bwrap } : { missing }),
     ...(groups === undefined ? {} : { cgroups: groups.version }),

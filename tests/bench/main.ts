@@ -13,6 +13,7 @@ import { GRID } from "./grid.ts";
 import { type Bench, meetsAim, ratioOf, report, type Row } from "./harness.ts";
 import { RATES } from "./rates.ts";
 import { RPC } from "./rpc.ts";
+import { SANDBOX } from "./sandbox.ts";
 import { STREAMS_AT_ONCE } from "./streams.ts";
 import { TRACING } from "./tracing.ts";
 import { TREE } from "./tree.ts";
@@ -25,6 +26,7 @@ const ALL: readonly Bench[] = [
   ...STREAMS_AT_ONCE,
   ...TREE,
   ...GRID,
+  ...SANDBOX,
   ...TRACING,
   ...BAZEL,
   ...BAZEL_THOUSAND,

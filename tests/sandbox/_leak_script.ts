@@ -63,6 +63,12 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+/** What the heap holds when all garbage is gone. */
+function heapBytes(): number {
+  (globalThis as { gc?: () => void }).gc?.();
+  return Deno.memoryUsage().heapUsed;
+}
+
 const wrong: string[] = [];
 let begun = 0;
 
@@ -122,6 +128,7 @@ await run(WARM_UP);
 Deno.addSignalListener("SIGUSR1", () => {});
 const before = holdings();
 const names = descriptorNames(Deno.pid);
+const heapBefore = heapBytes();
 const memoryBefore = anonymousBytes(Deno.pid);
 const zygoteBefore = anonymousBytes(sandbox.zygotePid);
 const startMs = performance.now();
@@ -143,6 +150,7 @@ const problems = [
     ),
 ];
 const memory = {
+  heapBytes: heapBytes() - heapBefore,
   workerBytes: anonymousBytes(Deno.pid) - memoryBefore,
   zygoteBytes: anonymousBytes(sandbox.zygotePid) - zygoteBefore,
 };
