@@ -38,10 +38,15 @@ export function exceeds(use: DiskUse, limit: DiskUse): boolean {
  * closed to their owner, who is this process's user, are opened for as long as they are looked at.
  *
  * @param limit counting ends once there is more than this.
+ * @param signal ends it, too; what was opened is closed again.
  * @returns Infinity for a tree that is made so that it cannot be counted.
  */
-export async function diskUse(path: string, limit: DiskUse = UNCOUNTABLE): Promise<DiskUse> {
-  using count = new Count(limit);
+export async function diskUse(
+  path: string,
+  limit: DiskUse = UNCOUNTABLE,
+  signal?: AbortSignal,
+): Promise<DiskUse> {
+  using count = new Count(limit, signal);
   return await count.run(path);
 }
 
@@ -55,7 +60,7 @@ interface Frame {
 
 class Count implements Disposable {
   readonly #limit: DiskUse;
-  readonly #slices = new Slices();
+  readonly #slices: Slices;
   readonly #buffer = new Uint8Array(DIRENT_BUFFER_BYTES);
   readonly #open: Frame[] = [];
   /** Inodes with several links, which are all on one file system. */
@@ -63,8 +68,9 @@ class Count implements Disposable {
   #bytes = 0;
   #inodes = 0;
 
-  constructor(limit: DiskUse) {
+  constructor(limit: DiskUse, signal: AbortSignal | undefined) {
     this.#limit = limit;
+    this.#slices = new Slices(signal);
   }
 
   async run(path: string): Promise<DiskUse> {
@@ -77,6 +83,7 @@ class Count implements Disposable {
         const frame = name === undefined ? undefined : enter(top.fd, name);
         if (top.directories.length === 0) leave(this.#open.pop());
         if (frame !== undefined) await this.#scan(frame);
+        if (this.#slices.spent) await this.#slices.next();
         if (this.#open.length > MAX_OPEN_DIRECTORIES) return UNCOUNTABLE;
       }
       return this.#use;

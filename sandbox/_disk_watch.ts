@@ -35,7 +35,8 @@ export class DiskWatch implements Disposable {
   /** The most there was since the layer was added up. */
   #most: DiskUse | undefined;
   #countAtMs: number;
-  #ended = false;
+  readonly #ending = new AbortController();
+  #looking: Promise<void> | undefined;
   #exceeded = false;
 
   /** Watches until disposed of; `onExceeded` is called once, if ever. */
@@ -52,7 +53,7 @@ export class DiskWatch implements Disposable {
     this.#onExceeded = onExceeded;
     this.#freeSpace = freeSpace;
     this.#countAtMs = clock.monotonicMs() + COUNT_INTERVAL_MS;
-    void this.#look();
+    this.#looking = this.#look();
   }
 
   /** Whether the limit was exceeded. */
@@ -60,8 +61,10 @@ export class DiskWatch implements Disposable {
     return this.#exceeded;
   }
 
-  /** Looks once more, at the end. */
+  /** Looks for the last time: the directory is left alone from then on. */
   async check(): Promise<void> {
+    this[Symbol.dispose]();
+    await this.#looking;
     this.#exceeded ||= exceeds(await diskUse(this.#path, this.#limit), this.#limit);
   }
 
@@ -69,14 +72,17 @@ export class DiskWatch implements Disposable {
     try {
       const free = await this.#freeSpace(this.#path);
       this.#start ??= free;
-      if ((this.#isCrowding(this.#start, free) || await this.#isTooMuch(free)) && !this.#ended) {
+      if ((this.#isCrowding(this.#start, free) || await this.#isTooMuch(free)) && !this.#hasEnded) {
         this.#exceeded = true;
         return this.#onExceeded();
       }
     } catch {
       // What is being removed under the look is looked at again.
     }
-    if (!this.#ended) this.#timer = this.#clock.setTimer(INTERVAL_MS, () => void this.#look());
+    if (this.#hasEnded) return;
+    this.#timer = this.#clock.setTimer(INTERVAL_MS, () => {
+      this.#looking = this.#look();
+    });
   }
 
   /** Adds up, if it is worth while. */
@@ -91,7 +97,7 @@ export class DiskWatch implements Disposable {
     const startMs = this.#clock.monotonicMs();
     if (!exceeds(taken, step) && startMs < this.#countAtMs) return false;
     this.#most = free;
-    const use = await diskUse(this.#path, this.#limit);
+    const use = await diskUse(this.#path, this.#limit, this.#ending.signal);
     const endMs = this.#clock.monotonicMs();
     this.#countAtMs = endMs + Math.max(COUNT_INTERVAL_MS, (endMs - startMs) * COUNT_REST);
     return exceeds(use, this.#limit);
@@ -103,9 +109,13 @@ export class DiskWatch implements Disposable {
     );
   }
 
+  get #hasEnded(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
   /** Stops watching. */
   [Symbol.dispose](): void {
-    this.#ended = true;
+    this.#ending.abort();
     this.#timer?.cancel();
   }
 }

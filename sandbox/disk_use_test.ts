@@ -136,3 +136,18 @@ Deno.test("DiskWatch ends an action that writes while as much is removed elsewhe
   await end();
   assertEquals([state.ended, watch.exceeded], [1, true]);
 });
+
+Deno.test("DiskWatch.check ends a look that is under way, and leaves the directory alone from then on", async () => {
+  using dir = new TestDir();
+  bash(dir, "for i in 1 2 3; do mkdir $i; (cd $i; seq 1000 | xargs touch); done");
+  const { watch, state, look } = watched(dir, { bytes: 1e8, inodes: 1e6 });
+  await look();
+  const before = openDescriptors();
+  state.free = { bytes: 9e8, inodes: 1e6 };
+  await look();
+  await until(() => openDescriptors() > before, "it to add up");
+  await watch.check();
+  const { looks } = state;
+  assertEquals([openDescriptors(), watch.exceeded], [before, false]);
+  assertEquals([state.looks, state.ended], [looks, 0]);
+});

@@ -78,6 +78,7 @@ export class Zygote implements Disposable {
    */
   fork(client: ZygoteClient, prepare: (token: bigint) => readonly number[]): bigint {
     if (!this.alive) throw gone();
+    this.drain();
     const token = ++this.#lastToken;
     if (!this.#messages.send(this.#socket, token, prepare(token))) {
       // Its end will be heard of in a moment.
@@ -85,7 +86,6 @@ export class Zygote implements Disposable {
       throw gone();
     }
     this.#clients.set(token, client);
-    this.drain();
     return token;
   }
 
