@@ -8,10 +8,15 @@ import { Admin, type GetStatusResponse } from "@brokkr/proto";
 import { type Channel, connect } from "@brokkr/proto/rpc/client";
 import { type Grid, startGrid, type SupervisedProcess } from "@brokkr/cli/up";
 import { everythingBelow, noProcessOf } from "../e2e/_processes.ts";
+import { groupsLeft, processesLeft } from "./_leftovers.ts";
 import { CONTROL_FLAGS, type Plan, type Strike } from "./_plan.ts";
 
 /** Nothing takes so long, even on a slow machine. */
 const LIMIT_MS = 120_000;
+
+/** Above those of `brokk up` and of other tests. */
+const UID_BASE = 1_920_000_000;
+const IDS_OF_A_WORKER = 4096;
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
@@ -49,6 +54,10 @@ export class Arena {
   readonly lines: string[];
   readonly #channel: Channel;
   readonly #place: Place;
+  /** Sessions of all processes of the grid there ever were: what they start stays in them. */
+  readonly #sessions = new Set<number>();
+  /** Ids of its workers, after which their control groups are named. */
+  readonly #workerIds = new Set<string>();
   /** Longest time between a strike that ended control and its next READY, in milliseconds. */
   longestOutageMs = 0;
   /** Strikes done, by kind. */
@@ -59,6 +68,12 @@ export class Arena {
     this.lines = lines;
     this.#channel = connect(grid.endpoint);
     this.#place = place;
+    this.#noteSessions();
+  }
+
+  /** Each process of the grid leads a session of its own, whose number is its id. */
+  #noteSessions(): void {
+    for (const pid of this.grid.pids) this.#sessions.add(pid);
   }
 
   /** Starts a grid in a place. */
@@ -77,7 +92,11 @@ export class Arena {
         workers: plan.workers,
         slots: plan.slots,
         controlFlags: [...CONTROL_FLAGS, ...controlFlags],
-        workerFlags: ["--shutdown-grace=500ms"],
+        // Workers that share a machine have different users for their slots, as under `brokk up`.
+        workerFlags: (worker) => [
+          "--shutdown-grace=500ms",
+          `--sandbox-uid-base=${UID_BASE + worker * IDS_OF_A_WORKER}`,
+        ],
         stopGraceMs: 60_000,
         onDeath: (message) => lines.push(`supervisor: ${message}`),
         onLog: (process, line) => {
@@ -103,6 +122,7 @@ export class Arena {
   async #strikes(process: SupervisedProcess, strikes: readonly Strike[]): Promise<void> {
     for (const { afterMs, blow, holdMs } of strikes) {
       await pause(afterMs);
+      this.#noteSessions();
       const what = process.pid === undefined ? `${blow} in vain` : blow;
       this.struck[what] = (this.struck[what] ?? 0) + 1;
       if (blow !== "stop") {
@@ -137,6 +157,7 @@ export class Arena {
         retries: 100,
         timeoutMs: LIMIT_MS,
       });
+      for (const { workerId } of workers) this.#workerIds.add(workerId);
       const idle = workers.filter(({ connected, slotsUsed, leases }) =>
         connected && slotsUsed === 0 && leases.length === 0
       );
@@ -152,6 +173,7 @@ export class Arena {
 
   /** Stops the grid; gives what it left behind that it must not. */
   async stop(): Promise<string[]> {
+    this.#noteSessions();
     await this.#channel.close();
     const ends = await this.grid.stop();
     const left = ends.filter(({ code }) => code !== 0).map((end) =>
@@ -167,6 +189,7 @@ export class Arena {
     for (const directory of empty) left.push(...await everythingBelow(directory));
     const mounts = (await Deno.readTextFile("/proc/self/mountinfo")).split("\n");
     left.push(...mounts.filter((line) => line.includes(path)));
+    left.push(...await processesLeft(this.#sessions), ...await groupsLeft(this.#workerIds));
     return left;
   }
 
