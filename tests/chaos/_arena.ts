@@ -8,7 +8,7 @@ import { Admin, type GetStatusResponse } from "@brokkr/proto";
 import { type Channel, connect } from "@brokkr/proto/rpc/client";
 import { type Grid, startGrid, type SupervisedProcess } from "@brokkr/cli/up";
 import { everythingBelow, noProcessOf } from "../e2e/_processes.ts";
-import { groupsLeft, processesLeft } from "./_leftovers.ts";
+import { groupsLeft, processesLeft, sessionsOf } from "./_leftovers.ts";
 import { CONTROL_FLAGS, type Plan, type Strike } from "./_plan.ts";
 
 /** Nothing takes so long, even on a slow machine. */
@@ -68,12 +68,10 @@ export class Arena {
     this.lines = lines;
     this.#channel = connect(grid.endpoint);
     this.#place = place;
-    this.#noteSessions();
   }
 
-  /** Each process of the grid leads a session of its own, whose number is its id. */
-  #noteSessions(): void {
-    for (const pid of this.grid.pids) this.#sessions.add(pid);
+  async #noteSessions(): Promise<void> {
+    for (const session of await sessionsOf(this.grid.pids)) this.#sessions.add(session);
   }
 
   /** Starts a grid in a place. */
@@ -122,7 +120,7 @@ export class Arena {
   async #strikes(process: SupervisedProcess, strikes: readonly Strike[]): Promise<void> {
     for (const { afterMs, blow, holdMs } of strikes) {
       await pause(afterMs);
-      this.#noteSessions();
+      await this.#noteSessions();
       const what = process.pid === undefined ? `${blow} in vain` : blow;
       this.struck[what] = (this.struck[what] ?? 0) + 1;
       if (blow !== "stop") {
@@ -173,7 +171,7 @@ export class Arena {
 
   /** Stops the grid; gives what it left behind that it must not. */
   async stop(): Promise<string[]> {
-    this.#noteSessions();
+    await this.#noteSessions();
     await this.#channel.close();
     const ends = await this.grid.stop();
     const left = ends.filter(({ code }) => code !== 0).map((end) =>

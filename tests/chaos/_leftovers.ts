@@ -6,25 +6,34 @@
 
 const CGROUP_ROOT = "/sys/fs/cgroup";
 
-/** Fields of /proc/PID/stat after the name: state, parent, process group, session. */
-async function sessionOf(pid: string): Promise<number | undefined> {
-  try {
-    const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]);
-  } catch {
-    return undefined; // it has ended meanwhile
+/** Parent and session of each process. */
+async function allProcesses(): Promise<{ pid: number; parent: number; session: number }[]> {
+  const found = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    // After the name: state, parent, process group, session. It may have ended meanwhile.
+    const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
+    const [, parent, , session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
+    if (session !== undefined) found.push({ pid: Number(name), parent, session });
   }
+  return found;
+}
+
+/** Sessions of these processes and of their children; what starts a worker's actions has one of its own. */
+export async function sessionsOf(pids: readonly number[]): Promise<number[]> {
+  const family = (await allProcesses()).filter(({ pid, parent }) =>
+    pids.includes(pid) || pids.includes(parent)
+  );
+  return family.map(({ session }) => session);
 }
 
 /** Processes of these sessions, with what they are called. */
 async function processesIn(sessions: ReadonlySet<number>): Promise<string[]> {
   const found: string[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const session = await sessionOf(name);
-    if (session === undefined || !sessions.has(session)) continue;
-    const command = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
-    found.push(`process ${name} of session ${session}: ${command.replaceAll("\0", " ")}`);
+  for (const { pid, session } of await allProcesses()) {
+    if (!sessions.has(session)) continue;
+    const command = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+    found.push(`process ${pid} of session ${session}: ${command.replaceAll("\0", " ")}`);
   }
   return found;
 }
