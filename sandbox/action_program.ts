@@ -26,7 +26,20 @@ import { RESULT, type Role } from "./result_page.ts";
 export type TreeMode = "pid-namespace" | "subreaper";
 
 /** A resource limit's name. */
-export type RlimitName = keyof typeof linux.RLIMIT;
+export type RlimitName =
+  | "cpu"
+  | "fsize"
+  | "data"
+  | "stack"
+  | "core"
+  | "nproc"
+  | "nofile"
+  | "memlock"
+  | "as"
+  | "sigpending"
+  | "msgqueue"
+  | "nice"
+  | "rtprio";
 
 /** What changes the program's shape. */
 export interface ActionProgramOptions {

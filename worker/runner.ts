@@ -180,10 +180,13 @@ export function measured(
   return { exitCode, outputOverflow, stdoutDroppedBytes, stderrDroppedBytes, userMs, systemMs, maxRssBytes };
 }
 
-/** A process that runs until it ends, its time is up or it is cancelled. */
-interface Watched<Report extends ExitReport> {
+/** A process that ran until it ended or its time was up. */
+export interface Watched<Report extends ExitReport> {
+  /** What it reported of its end. */
   readonly report: Report;
+  /** Whether it was killed since its time was up. */
   readonly timedOut: boolean;
+  /** From its start to its end. */
   readonly durationMs: number;
 }
 

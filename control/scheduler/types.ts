@@ -28,7 +28,7 @@ export interface WorkerSpec {
   readonly grants?: readonly SandboxGrant[];
   /** How many actions it runs at once. */
   readonly slots: number;
-  /** Names what its actions run in, such as `unsandboxed-1`. */
+  /** Names what its actions run in, such as `sandbox-1`. */
   readonly environment: string;
 }
 

@@ -394,7 +394,7 @@ export interface Hello {
   /** Size of the machine. */
   resources?: Resources;
   /**
-   * Names the environment in which actions run, such as "unsandboxed-1". Results of differing environments never answer
+   * Names the environment in which actions run, such as "sandbox-1". Results of differing environments never answer
    * for one another.
    */
   environment: string;

@@ -13,7 +13,7 @@ import {
 import { assertFailure, digest, EMPTY, failure, sh, TestGrid, utf8, type WireDigest } from "./_grid.ts";
 import { rawDirectory, type RawEntry } from "./_trees.ts";
 
-/** A directory of the host that actions of this test can reach: nothing is isolated yet. */
+/** A directory of the host that actions of a grid without a sandbox can reach. */
 interface Host extends AsyncDisposable {
   readonly path: string;
   /** Shell words that note that the action ran. */

@@ -10,7 +10,7 @@ import { testUnless } from "../_skip.ts";
 interface Machine {
   /** Where the grid's state is. */
   readonly dataDir: string;
-  /** A directory that actions reach: nothing is isolated yet. */
+  /** A directory that actions reach where they have no sandbox. */
   readonly host: string;
   /** Makes a FIFO in it and gives its path. */
   fifo(name: string): Promise<string>;

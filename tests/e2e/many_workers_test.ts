@@ -17,7 +17,7 @@ import { TcpProxy } from "./_tcp_proxy.ts";
 
 type WorkerInfo = ListWorkersResponse["workers"][number];
 
-/** A grid, and a directory that its actions reach, since nothing isolates them. */
+/** A grid without a sandbox, and a directory that its actions reach. */
 interface Field {
   readonly grid: TestGrid;
   readonly path: string;
