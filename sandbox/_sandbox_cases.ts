@@ -5,6 +5,7 @@
  * @module
  */
 
+import { HOSTILE_CASES } from "./_hostile_cases.ts";
 import { kill } from "./libc.ts";
 import { Sandbox } from "./sandbox.ts";
 import type { SandboxOptions, SandboxReport, SandboxRequest, WritableLayer } from "./sandbox_options.ts";
@@ -506,4 +507,5 @@ export const SANDBOX_CASES: readonly SandboxCase[] = [
     },
     expected: [8, 4], // RESOURCE_EXHAUSTED
   },
+  ...HOSTILE_CASES,
 ];

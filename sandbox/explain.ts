@@ -89,7 +89,7 @@ function explainPart(part: ExplainedPart, options: ExplainOptions): string {
   const shown = (program: Parameters<typeof listing>[0]) => LEGEND + listing(program, { steps: true });
   switch (part) {
     case "template": {
-      const user = `The user namespace:\n\n${listing(userNamespaceProgram(arch), { steps: true })}\n`;
+      const user = `The user namespace:\n\n${listing(userNamespaceProgram(arch, root), { steps: true })}\n`;
       const template = options.template ?? exampleTemplate(root);
       return `${LEGEND}${user}The root:\n\n${listing(templateProgram(arch, template), { steps: true })}`;
     }

@@ -13,6 +13,7 @@ const TEMPLATE: TemplateShape = {
     { source: { path: "/dev/null" }, target: "/dev/null", file: true, device: true },
   ],
   base: "/tmp",
+  most: {},
 };
 
 for (const part of ["template", "zygote", "action", "interpreter"] as const satisfies ExplainedPart[]) {

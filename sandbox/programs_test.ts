@@ -11,6 +11,7 @@ import type { Arch } from "./arch.ts";
 const TEMPLATE: TemplateShape = {
   root: false,
   base: "/tmp",
+  most: { max_inotify_instances: 8 },
   directories: [{ path: "/dev", mode: 0o755 }, { path: "/usr", mode: 0o755 }],
   links: [{ path: "/bin", target: "usr/bin" }],
   files: [{ path: "/etc/hostname", content: "brokkr\n" }],
@@ -35,7 +36,8 @@ const SHAPE: SandboxShape = {
 };
 
 const PROGRAMS: Readonly<Record<string, (arch: Arch) => Program>> = {
-  user_namespace: (arch) => userNamespaceProgram(arch),
+  user_namespace_plain_user: (arch) => userNamespaceProgram(arch, false),
+  user_namespace_root: (arch) => userNamespaceProgram(arch, true),
   template_plain_user: (arch) => templateProgram(arch, TEMPLATE),
   template_root: (arch) => {
     const mounts = TEMPLATE.mounts.map((item, index) => ({ ...item, source: { fd: 20 + index } }));

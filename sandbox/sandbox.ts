@@ -107,7 +107,6 @@ export class Sandbox implements AsyncDisposable {
   readonly #free: Slot[];
   readonly #programs = new Map<string, Program>();
   readonly #filter = new Map<string, Uint8Array<ArrayBuffer>>();
-  readonly #nullFd: number;
   readonly #lastCapability: number;
   readonly #running = new Set<SandboxTree>();
   #zygote: Zygote | undefined;
@@ -121,7 +120,6 @@ export class Sandbox implements AsyncDisposable {
     this.#templates = slots.map(({ template }) => template);
     this.#privileged = slots.some(({ hostId }) => hostId !== undefined);
     this.#free = [...slots].reverse();
-    this.#nullFd = openPath("/dev/null", O_RDONLY | O_CLOEXEC);
     this.#lastCapability = Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
   }
 
@@ -180,6 +178,8 @@ export class Sandbox implements AsyncDisposable {
     }
     const fds: number[] = [];
     const own = (fd: number) => (fds.push(fd), fd);
+    // Opened anew each time: locks and flags of an open file are shared by all who have it, and outlive an action.
+    let nullFd: number | undefined;
     let cgroup: ActionCgroup | undefined;
     let tree: SandboxTree | undefined;
     try {
@@ -206,7 +206,7 @@ export class Sandbox implements AsyncDisposable {
         resultFd,
         stdoutFd,
         stderrFd,
-        request.stdin?.fd ?? this.#nullFd,
+        request.stdin?.fd ?? (nullFd = openPath("/dev/null", O_RDONLY | O_CLOEXEC)),
         slot.template.userFd,
         slot.template.mountsFd,
         ...groups,
@@ -223,6 +223,8 @@ export class Sandbox implements AsyncDisposable {
         tree.lost();
       }
       throw error;
+    } finally {
+      if (nullFd !== undefined) close(nullFd);
     }
   }
 
@@ -391,7 +393,6 @@ export class Sandbox implements AsyncDisposable {
   #dispose(): void {
     this.#zygote?.[Symbol.dispose]();
     for (const template of this.#templates) template[Symbol.dispose]();
-    close(this.#nullFd);
   }
 }
 

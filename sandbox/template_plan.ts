@@ -17,6 +17,8 @@ export interface TemplateSources {
   readonly lowersPath: string;
   /** Directory under which disk layers are made, if there are any. */
   readonly diskPath?: string;
+  /** How many such roots there are; one by default. */
+  readonly slots?: number;
 }
 
 const ETC_BINDS = [
@@ -169,7 +171,25 @@ export function templateShape(sources: TemplateSources, root: boolean): Template
     plan.mount(Deno.realPathSync(sources.diskPath), DISK_PATH, false, { owned: true, writable: true });
   }
   const { directories, links, files, mounts } = plan;
-  return { root, directories, links, files, mounts, base: base() };
+  return { root, directories, links, files, mounts, base: base(), most: most(sources.slots ?? 1, root) };
+}
+
+/**
+ * What a slot's user namespace may have. Without root its actions are the worker's user, of whom the host knows a few
+ * inotify instances: the slots share half of those. Another user namespace is never needed.
+ */
+function most(slots: number, root: boolean): TemplateShape["most"] {
+  const share = (name: string) => {
+    const limit = Number(tryRead(`/proc/sys/fs/inotify/${name}`) ?? "0");
+    return Math.max(1, Math.floor(limit / 2 / slots));
+  };
+  return {
+    max_user_namespaces: 0,
+    ...(root ? {} : {
+      max_inotify_instances: share("max_user_instances"),
+      max_inotify_watches: share("max_user_watches"),
+    }),
+  };
 }
 
 function depth(path: string): number {
@@ -186,6 +206,14 @@ function tryLstat(path: string): Deno.FileInfo | undefined {
     return Deno.lstatSync(path);
   } catch {
     return undefined; // not there, or not for this user: then it is not shown
+  }
+}
+
+function tryRead(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return undefined; // a kernel without
   }
 }
 

@@ -57,12 +57,29 @@ export interface TemplateShape {
   readonly mounts: readonly TemplateMount[];
   /** An existing directory of the host that the new root is first mounted on. */
   readonly base: string;
+  /** What the user namespace may have at most, by the names below /proc/sys/user; as far as the host lets it be set. */
+  readonly most: Readonly<Record<string, number>>;
 }
 
-/** The program that makes a user namespace, tells so on descriptor 1, and waits until descriptor 0 ends. */
-export function userNamespaceProgram(arch: Arch): Program {
+/**
+ * The program that makes a user namespace, tells so on descriptor 1, and waits until descriptor 0 ends.
+ *
+ * As root it becomes the user `$owner` first: what the kernel counts for each user (inotify instances, message queues,
+ * signals) it counts for the owner of a namespace too, and actions must not use up what root has of it.
+ */
+export function userNamespaceProgram(arch: Arch, root: boolean): Program {
   const builder = new ProgramBuilder(arch);
   enter(builder, "outer");
+  if (root) {
+    // Where only the privileged may make user namespaces they still can; without CAP_SETPCAP, where everybody may.
+    builder.call("prctl", [
+      named(linux.PR_SET_SECUREBITS, "PR_SET_SECUREBITS"),
+      named(linux.SECBIT_NO_SETUID_FIXUP, "SECBIT_NO_SETUID_FIXUP"),
+    ], { name: "prctl PR_SET_SECUREBITS", onError: "next" });
+    const owner = param("owner");
+    builder.call("setresgid", [owner, owner, owner]);
+    builder.call("setresuid", [owner, owner, owner]);
+  }
   dieWithParent(builder);
   builder.call("unshare", [named(linux.CLONE_NEWUSER, "CLONE_NEWUSER")], { name: "unshare CLONE_NEWUSER" });
   tellAndWait(builder);
@@ -116,6 +133,7 @@ function buildRoot(builder: ProgramBuilder, shape: TemplateShape): void {
   enter(builder, "init");
   builder.label("init");
   dieWithParent(builder);
+  for (const [name, value] of Object.entries(shape.most)) setMost(builder, name, value);
   // Before anything is mounted: what the new root is put on may hide them.
   shape.mounts.forEach((item, index) => copyTree(builder, item, index));
   mount(
@@ -167,6 +185,19 @@ function buildRoot(builder: ProgramBuilder, shape: TemplateShape): void {
   );
   tellAndWait(builder);
   failure(builder, "init");
+}
+
+function setMost(builder: ProgramBuilder, name: string, value: number): void {
+  const path = `/proc/sys/user/${name}`;
+  builder.call("openat", [
+    named(linux.AT_FDCWD, "AT_FDCWD"),
+    builder.string(path),
+    named(linux.O_WRONLY | linux.O_CLOEXEC, "O_WRONLY|O_CLOEXEC"),
+  ], { name: `open ${path}`, store: fieldOf(`set_${name}`, 0), onError: `after_${name}` });
+  builder.label(`set_${name}`);
+  const text = `${value}`;
+  builder.call("write", [0, builder.string(text), text.length], { name: `write ${path}`, onError: "next" });
+  builder.label(`after_${name}`);
 }
 
 function relative(path: string): string {

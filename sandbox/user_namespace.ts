@@ -32,13 +32,16 @@ function writeProc(path: string, text: string): void {
 }
 
 /**
- * A new user namespace with one user and one group.
+ * A new user namespace with one user and one group. As root it belongs to that user, too.
  *
  * @returns its descriptor, close-on-exec.
  * @throws {BrokkrError} FAILED_PRECONDITION when this host does not allow it, saying what does.
  */
 export async function makeUserNamespace(uid: IdMap, gid: IdMap, privileged: boolean): Promise<number> {
-  const image = userNamespaceProgram(currentArch()).image({ result: -1 });
+  const image = userNamespaceProgram(currentArch(), privileged).image({
+    result: -1,
+    ...(privileged ? { owner: uid.outside } : {}),
+  });
   const child = spawnImage(image, [], { stdin: "piped", stdout: "piped", stderr: "null" });
   try {
     if (!await readByte(child)) {

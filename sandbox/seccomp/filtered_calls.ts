@@ -196,13 +196,20 @@ const SOCKETS: Group = {
   ],
 };
 
-/** Room that is taken without writing: at once, however much, where nobody can look in between. */
+/**
+ * Room that is taken without writing: at once, however much, where nobody can look in between. What is taken beyond a
+ * file's end is not bounded by RLIMIT_FSIZE either and changes no size, and standard output is a file of the host's.
+ */
 function fallocate(options: SeccompOptions): Group {
+  const within = { "none (up to a limit of size)": 0, "PUNCH_HOLE|KEEP_SIZE": 3 };
   return {
     title: "Room on disk",
     rules: [{
       calls: ["fallocate"],
-      action: options.fallocate === false ? "EOPNOTSUPP" : "allow",
+      ...(options.fallocate === false ? {} : {
+        cases: [{ when: [{ arg: 1, is: within }], action: "allow" }],
+      }),
+      action: "EOPNOTSUPP",
       reason:
         "Linkers and databases size their output; a layer in memory has a limit, one on disk is only looked after",
     }],
