@@ -12,9 +12,6 @@ export interface Scratch extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Files of the worker's own that stay in a directory for the next action, emptied. */
-const KEPT_FILES: ReadonlySet<string> = new Set(["stdout", "stderr"]);
-
 const MAX_NAMES = 8;
 
 /**
@@ -39,7 +36,7 @@ export class ScratchDirectories implements AsyncDisposable {
     return new ScratchDirectories(path);
   }
 
-  /** A directory for an action, empty but for empty files for what it prints. */
+  /** An empty directory for an action. */
   take(): Scratch {
     let number = 0;
     while (this.#taken.has(number)) number++;
@@ -71,8 +68,9 @@ export class ScratchDirectories implements AsyncDisposable {
 }
 
 /**
- * Makes a directory fit for the next action: making and removing inodes is the dear part of a short action, so output
- * files are emptied and stay. False when something is in their place, or the directory is gone.
+ * Makes a directory fit for the next action. Nothing in it stays: the files that took what an action printed were the
+ * action's own, with extended attributes, times, bits of mode, room beyond their end, and whoever still has them open.
+ * False when there is more than the worker put there, or the directory is gone.
  */
 async function empty(path: string): Promise<boolean> {
   try {
@@ -80,13 +78,8 @@ async function empty(path: string): Promise<boolean> {
     const entries = Deno.readDirSync(path)[Symbol.iterator]().take(MAX_NAMES).toArray();
     if (entries.length === MAX_NAMES) return false;
     for (const { name, isFile } of entries) {
-      if (!isFile || !KEPT_FILES.has(name)) {
-        await removeTree(`${path}/${name}`);
-        continue;
-      }
-      const stat = Deno.lstatSync(`${path}/${name}`);
-      if (!stat.isFile || stat.nlink !== 1 || ((stat.mode ?? 0) & 0o777) !== 0o600) return false;
-      if (stat.size > 0) Deno.truncateSync(`${path}/${name}`);
+      if (isFile) Deno.removeSync(`${path}/${name}`);
+      else await removeTree(`${path}/${name}`);
     }
     return true;
   } catch {
