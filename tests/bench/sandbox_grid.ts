@@ -95,7 +95,7 @@ async function batch(
 export async function sandboxGrid(): Promise<Row[]> {
   await using stack = new AsyncDisposableStack();
   const sides = [await side("sandbox", [], stack), await side("plain", ["--no-sandbox"], stack)];
-  const count = rounds(200, 10);
+  const count = rounds(100, 10);
   for (let round = 0; round < rounds(16, 2); round++) {
     for (const each of round % 2 === 0 ? sides : sides.toReversed()) await batch(each, round, count);
   }

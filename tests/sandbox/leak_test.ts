@@ -23,7 +23,9 @@ function judge(text: string): void {
   console.log(
     `${runs} runs, ${perSecond.toFixed(0)} a second, control groups: ${
       cgroups ?? "none"
-    }; the worker grew by ${mib(memory.workerBytes)} MiB, the zygote by ${memory.zygoteBytes} bytes`,
+    }; the worker grew by ${mib(memory.workerBytes)} MiB, its heap by ${
+      mib(memory.heapBytes)
+    } MiB, the zygote by ${memory.zygoteBytes} bytes`,
   );
   assertEquals({ runs, problems }, { runs: RUNS, problems: [] });
   assert(memory.heapBytes < MAX_HEAP_BYTES, `the worker's heap grew by ${mib(memory.heapBytes)} MiB`);
