@@ -1,10 +1,12 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { BrokkrError, ManualClock } from "@brokkr/common";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { BrokkrError, Code, ManualClock } from "@brokkr/common";
 import { asPlainUser, NOBODY } from "./_plain_user.ts";
 import { SANDBOX_CASES, TestSandbox } from "./_sandbox_cases.ts";
 import { isAlive } from "./_process_tree.ts";
+import type { Cgroups } from "./cgroup/mod.ts";
 import { kill } from "./libc.ts";
 import { SIGKILL, SIGSTOP } from "./linux.ts";
+import type { SandboxRequest } from "./sandbox_options.ts";
 import { openDescriptors, until } from "./_testing.ts";
 
 async function whyNot(): Promise<string | undefined> {
@@ -182,5 +184,48 @@ Deno.test({
     assertEquals(test.sandbox.privileged, privileged);
     running.kill();
     (await running.done).work?.[Symbol.dispose]();
+  },
+});
+
+/** Control groups that a test makes. */
+function testGroups(create: Cgroups["create"]): Cgroups {
+  return { version: "v2", controllers: new Set(), missing: [], create, [Symbol.dispose]: () => {} };
+}
+
+Deno.test({
+  name: `Sandbox leaves no descriptor open and no slot taken by what cannot be launched${skipped}`,
+  ignore: reason !== undefined,
+  fn: async (t) => {
+    const failing: { create?: () => never } = {
+      create: () => {
+        throw new BrokkrError(Code.RESOURCE_EXHAUSTED, "No group");
+      },
+    };
+    const group = { joinFds: [], isEmpty: () => true, kill: () => {}, closeJoinFds: () => {} };
+    const usage = () => ({ oomKills: 0, pidsRefused: 0 });
+    const cgroups = testGroups(() => failing.create?.() ?? { ...group, usage, remove: () => {} });
+    await using test = await TestSandbox.open({ slots: 1, cgroups });
+    const { create } = failing;
+    failing.create = undefined;
+    await test.run("true");
+    const cases: readonly { name: string; more: Partial<SandboxRequest>; create?: () => never }[] = [
+      { name: "no control group", more: {}, create },
+      { name: "no directory for stdout", more: { stdout: { path: `${test.path}/none/out` } } },
+      { name: "no directory for stderr", more: { stderr: { path: `${test.path}/none/err` } } },
+      { name: "arguments that are too large", more: { argv: ["sh", "x".repeat(40 << 20)] } },
+      { name: "a closed descriptor for stdin", more: { stdin: { fd: 99_999 } } },
+      { name: "a limit that means nothing", more: { rlimits: { nofile: { soft: -1, hard: -1 } } } },
+    ];
+    for (const { name, more, create } of cases) {
+      await t.step(name, async () => {
+        const before = openDescriptors();
+        failing.create = create;
+        assertThrows(() => test.sandbox.launch(test.request("true", more)));
+        failing.create = undefined;
+        // The slot is given back once nothing of it can be left.
+        await until(() => openDescriptors() <= before, "all descriptors to be closed");
+        assertEquals((await test.run("exit 5")).report.exitCode, 5);
+      });
+    }
   },
 });

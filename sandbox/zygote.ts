@@ -7,7 +7,8 @@
 import { BrokkrError, Code } from "@brokkr/common";
 import { currentArch } from "./arch.ts";
 import { descendants, processState } from "./_process_tree.ts";
-import { close } from "./libc.ts";
+import { close, kill } from "./libc.ts";
+import { SIGKILL } from "./linux.ts";
 import { DescriptorMessages, socketPair, TOKEN_BYTES } from "./passing.ts";
 import { spawnImage } from "./_spawn.ts";
 import { zygoteProgram } from "./zygote_program.ts";
@@ -150,12 +151,8 @@ export class Zygote implements Disposable {
   kill(): void {
     if (this.#gone || this.#ending) return;
     this.#ending = true;
-    try {
-      this.#child.kill("SIGKILL");
-    } catch (error) {
-      // It has ended by itself, and is heard of in a moment.
-      if (!(error instanceof TypeError)) throw error;
-    }
+    // Deno's own throws when it has ended by itself and is heard of in a moment.
+    kill(this.#child.pid, SIGKILL);
   }
 
   /** Ends it, and with it all its children. */
