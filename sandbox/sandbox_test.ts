@@ -6,8 +6,9 @@ import { isAlive } from "./_process_tree.ts";
 import type { Cgroups } from "./cgroup/mod.ts";
 import { kill } from "./libc.ts";
 import { SIGKILL, SIGSTOP } from "./linux.ts";
+import { Sandbox } from "./sandbox.ts";
 import type { SandboxRequest } from "./sandbox_options.ts";
-import { openDescriptors, until } from "./_testing.ts";
+import { openDescriptors, TestDir, until } from "./_testing.ts";
 
 async function whyNot(): Promise<string | undefined> {
   try {
@@ -227,5 +228,22 @@ Deno.test({
         assertEquals((await test.run("exit 5")).report.exitCode, 5);
       });
     }
+  },
+});
+
+Deno.test({
+  name: `Sandbox.open leaves nothing open when one of many slots cannot be made${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    using dir = new TestDir();
+    const before = openDescriptors();
+    // A target that the root cannot be made with.
+    const binds = [{ source: "/usr" }, { source: "/etc/hostname", target: `/${"x".repeat(300)}` }];
+    await assertRejects(
+      () => Sandbox.open({ slots: 10, lowersPath: dir.path, binds }),
+      BrokkrError,
+      "ENAMETOOLONG",
+    );
+    assertEquals(openDescriptors(), before);
   },
 });
