@@ -11,6 +11,29 @@ import { until } from "./_testing.ts";
 const TAKE_ALL_INOTIFY = "use POSIX; $| = 1; my $nr = (POSIX::uname())[4] eq 'x86_64' ? 294 : 26; " +
   "1 while syscall($nr, 0) >= 0; print 'all'; sleep 1000";
 
+/**
+ * Puts descriptors into messages that nobody reads until no more may be: perl has no sendmsg, so that the structures are
+ * packed by hand. 253 go into a message, and ten messages into a socket's queue.
+ */
+const SEND_ALL = `
+  use POSIX; use Socket; use Errno; $| = 1;
+  my $nr = (POSIX::uname())[4] eq 'x86_64' ? 46 : 211;
+  my $control = pack('Q L L L253 x4', 16 + 4 * 253, 1, 1, (0) x 253);
+  my $byte = 'x';
+  my $vector = pack('P Q', $byte, 1);
+  my $message = pack('Q L x4 P Q P Q L x4', 0, 0, $vector, 1, $control, length $control, 0);
+  my @kept;
+  SOCKET: while (1) {
+    socketpair(my $a, my $b, AF_UNIX, SOCK_DGRAM, 0) or last;
+    push @kept, $a, $b;
+    while (syscall($nr, fileno($a), $message, 0x40) >= 0) {}
+    last SOCKET if $!{ETOOMANYREFS};
+    die "sendmsg: $!" if !$!{EAGAIN};
+  }
+  print "full";
+  sleep 1000;
+`;
+
 function canWatch(path: string): boolean {
   try {
     Deno.watchFs(path, { recursive: false }).close();
@@ -79,5 +102,23 @@ export const HOSTILE_CASES: readonly SandboxCase[] = [
     name: "takes no inotify instance of the worker's user, nor of other actions",
     sees: whileAllTaken,
     expected: [true, "one"],
+  },
+  {
+    name: "has no descriptors on their way that keep the worker from starting others",
+    sees: async (test) => {
+      const request = test.request("", { executables: ["/usr/bin/perl"], argv: ["perl", "-e", SEND_ALL] });
+      const running = test.sandbox.launch(request);
+      try {
+        await until(
+          () => Deno.readTextFileSync(`${request.out}.stdout`) !== "",
+          "descriptors to be on their way",
+        );
+        return (await test.run("exit 3")).report.exitCode;
+      } finally {
+        running.kill();
+        (await running.done).work?.[Symbol.dispose]();
+      }
+    },
+    expected: 3,
   },
 ];

@@ -417,6 +417,8 @@ const MEMLOCK_BYTES = 8 << 20;
 const MSGQUEUE_BYTES = 819_200;
 /** Enough for timers and child processes of a large build. */
 const MAX_PENDING_SIGNALS = 16_384;
+/** Part of this process's limit of open files that actions have. */
+const NOFILE_SHARE = 3 / 4;
 /** Larger than any file that can be left of an output whose size is looked at all the time. */
 const MIN_FILE_BYTES = 1 << 30;
 
@@ -439,7 +441,7 @@ function limitsOf(
     nice: both(0),
     rtprio: both(0),
     sigpending: both(MAX_PENDING_SIGNALS),
-    nofile: defaultNofile(),
+    nofile: nofileLimit(),
     fsize: both(Math.max(writable.bytes, writable.kind === "disk" ? 0 : MIN_FILE_BYTES + outputLimitBytes)),
     ...(pids === undefined || controllers.has("pids") ? {} : { nproc: both(pids + SETUP_PROCESSES) }),
     ...(memoryBytes === undefined || controllers.has("memory") ? {} : { data: both(memoryBytes) }),
@@ -462,6 +464,16 @@ function withinOwn(asked: NonNullable<SandboxRequest["rlimits"]>): NonNullable<S
     within[name] = { soft: Math.min(limit.soft, hard), hard };
   }
   return within;
+}
+
+/**
+ * Less than this process may have. Without root an action is the same user, of whom the kernel counts the descriptors that
+ * are on their way through sockets, and lets nobody send who may have fewer open: this process could start nothing then.
+ */
+function nofileLimit(): Rlimit {
+  const { soft, hard } = defaultNofile();
+  const most = Math.max(1, Math.floor(hard * NOFILE_SHARE));
+  return { soft: Math.min(soft, most), hard: most };
 }
 
 /** The PID 1 counts too, and is not the action's. */
