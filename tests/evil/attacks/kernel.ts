@@ -117,7 +117,7 @@ export const KERNEL: readonly Probes[] = [
     name: "entry32",
     why: "the 32-bit entry has other numbers: a filter by number alone lets mount through as something else",
     only: "x86_64",
-    probes: { int80: ["SIGSYS", "OK|SIGSEGV"], far_jump: ["SIGSYS", "SIGSEGV"] },
+    probes: { int80: ["SIGSYS", "OK|SIGSEGV"], far_jump: ["SIGSYS|SIGKILL", "SIGSEGV"] },
   },
   {
     name: "x32",
