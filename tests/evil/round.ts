@@ -189,7 +189,11 @@ async function assertHeld(means: Means): Promise<void> {
 }
 
 /** Attacks one worker. */
-async function attackPlace(means: Means, repeat: number, step: Step): Promise<void> {
+async function attackPlace(
+  means: Means,
+  { repeat, limitsOnly = false }: RoundOptions,
+  step: Step,
+): Promise<void> {
   const { place } = means;
   await assertHeld(means);
   const originals = async () => assertResults(await probe(means, [ORIGINALS]), tableOf([ORIGINALS]));
@@ -215,6 +219,7 @@ async function attackPlace(means: Means, repeat: number, step: Step): Promise<vo
   });
   await twice("actions side by side", () => neighbours(means));
   for (const attack of ASSAULTS) {
+    if (limitsOnly && attack.needs === undefined) continue;
     if (attack.needs !== undefined && !place.limited.has(attack.needs)) {
       await step(
         `${attack.name} (skipped: there is no control group for ${attack.needs})`,
@@ -224,8 +229,16 @@ async function attackPlace(means: Means, repeat: number, step: Step): Promise<vo
   }
 }
 
-/** Runs all attacks `repeat` times against a worker of a kind. */
-export async function evilRound(way: Way, repeat: number, step: Step): Promise<void> {
+/** How a round is run. */
+export interface RoundOptions {
+  /** How often each attack is run. */
+  readonly repeat: number;
+  /** Of the attacks that have an action of their own only those that a control group has to hold. */
+  readonly limitsOnly?: boolean;
+}
+
+/** Runs all attacks against a worker of a kind. */
+export async function evilRound(way: Way, options: RoundOptions, step: Step): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "brokkr-evil-program-" });
   try {
     const program = await compile(directory);
@@ -237,7 +250,7 @@ export async function evilRound(way: Way, repeat: number, step: Step): Promise<v
       ...Object.fromEntries(INPUT_NAMES.map((name) => [`in/${name}`, `original ${name}\n`])),
     };
     await withPlace(way, bait.secret, async (place) => {
-      await attackPlace({ place, bait, facts: bait.facts(place), files }, repeat, step);
+      await attackPlace({ place, bait, facts: bait.facts(place), files }, options, step);
     });
   } finally {
     await Deno.remove(directory, { recursive: true });
