@@ -5,25 +5,11 @@ import { connect } from "@brokkr/proto/rpc/client";
 import { noProcessOf } from "../e2e/_processes.ts";
 import type { BazelClient } from "./clients.ts";
 import { build, cacheHits, clean, openGrid, outputs, remote, testEachBazel, type TestGrid } from "./_grid.ts";
+import { Register } from "./_register.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
-
-/** A directory that actions reach by its path: nothing is isolated. */
-async function withOutside(use: (outside: string) => Promise<void>): Promise<void> {
-  const outside = await Deno.makeTempDir({ prefix: "brokkr-bazel-outside-" });
-  try {
-    await use(outside);
-  } finally {
-    await Deno.remove(outside, { recursive: true });
-  }
-}
 
 async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
-}
-
-/** How often a script ran that adds a line to a file each time. */
-async function runs(path: string): Promise<number> {
-  return (await Deno.readTextFile(path)).split("\n").length - 1;
 }
 
 /** Lines of a test's log. */
@@ -31,7 +17,7 @@ function testLog(workspace: Workspace, target: string): Promise<string> {
   return Deno.readTextFile(`${workspace.path}/bazel-testlogs/${target}/test.log`);
 }
 
-function testFiles(outside: string): Record<string, string> {
+function testFiles(register: Register): Record<string, string> {
   return {
     "BUILD": ["hangs", "fails", "flaky"].map((name) =>
       `sh_test(name = "${name}", size = "small", srcs = ["${name}.sh"]${
@@ -39,51 +25,49 @@ function testFiles(outside: string): Record<string, string> {
       })\n`
     ).join(""),
     "hangs.sh":
-      `#!/bin/sh\nexport MARK=${outside}/hangs\necho ran >> ${outside}/hangs\necho partial output\nsleep 10000 &\nsetsid sleep 10000 &\nsleep 10000\n`,
-    "fails.sh": `#!/bin/sh\necho ran >> ${outside}/fails\necho the reason of the failure\nexit 7\n`,
-    "flaky.sh":
-      `#!/bin/sh\necho ran >> ${outside}/flaky\necho try $(wc -l < ${outside}/flaky)\n[ $(wc -l < ${outside}/flaky) = 2 ]\n`,
+      `#!/bin/sh\nexport MARK=${register.path}/hangs\necho partial output\nsleep 10000 &\nsetsid sleep 10000 &\nsleep 10000\n`,
+    "fails.sh": `#!/bin/sh\n${register.entered("fails")}\necho the reason of the failure\nexit 7\n`,
+    "flaky.sh": `#!/bin/sh\n${register.entered("flaky")}\necho try $try\n[ $try = 2 ]\n`,
   };
 }
 
 async function testVerdicts(client: BazelClient, t: Deno.TestContext): Promise<void> {
-  await withOutside(async (outside) => {
-    await using workspace = await openWorkspace(client, testFiles(outside));
-    await using grid = await openGrid();
-    const test = (target: string, ...more: string[]) =>
-      workspace.bazel("test", ...remote(grid), "--test_output=errors", ...more, `//:${target}`);
+  await using register = await Register.open("fails", "flaky");
+  await using workspace = await openWorkspace(client, testFiles(register));
+  await using grid = await openGrid({ workerFlags: register.workerFlags });
+  const test = (target: string, ...more: string[]) =>
+    workspace.bazel("test", ...remote(grid), "--test_output=errors", ...more, `//:${target}`);
 
-    await t.step(
-      "a test that takes too long is a TIMEOUT with what it said so far, and is gone",
-      async () => {
-        const { code, text } = await test("hangs", "--test_timeout=5");
-        assertEquals(code, 3, text);
-        assertMatch(text, /\/\/:hangs\s+TIMEOUT in/);
-        assertStringIncludes(await testLog(workspace, "hangs"), "partial output");
-        await noProcessOf(`MARK=${outside}/hangs`);
-        await grid.idle();
-      },
-    );
-    await t.step("a test that fails tells why, and runs again when it is asked for again", async () => {
-      for (const count of [1, 2]) {
-        const { code, text } = await test("fails");
-        assertEquals(code, 3, text);
-        assertMatch(text, /\/\/:fails\s+FAILED in/);
-        assertStringIncludes(text, "the reason of the failure");
-        assertStringIncludes(await testLog(workspace, "fails"), "the reason of the failure");
-        assertEquals(await runs(`${outside}/fails`), count);
-      }
-    });
-    await t.step("a test that passes the second time is FLAKY, and both of its logs are there", async () => {
-      const { code, text } = await test("flaky");
-      assertEquals(code, 0, text);
-      assertMatch(text, /\/\/:flaky\s+FLAKY, failed in 1 out of 2/);
-      assertStringIncludes(await testLog(workspace, "flaky"), "try 2");
-      const first = await testLog(workspace, "flaky/test_attempts").catch(() => undefined) ??
-        await Deno.readTextFile(`${workspace.path}/bazel-testlogs/flaky/test_attempts/attempt_1.log`);
-      assertStringIncludes(first, "try 1");
-      assertEquals(await runs(`${outside}/flaky`), 2);
-    });
+  await t.step(
+    "a test that takes too long is a TIMEOUT with what it said so far, and is gone",
+    async () => {
+      const { code, text } = await test("hangs", "--test_timeout=5");
+      assertEquals(code, 3, text);
+      assertMatch(text, /\/\/:hangs\s+TIMEOUT in/);
+      assertStringIncludes(await testLog(workspace, "hangs"), "partial output");
+      await noProcessOf(`MARK=${register.path}/hangs`);
+      await grid.idle();
+    },
+  );
+  await t.step("a test that fails tells why, and runs again when it is asked for again", async () => {
+    for (const count of [1, 2]) {
+      const { code, text } = await test("fails");
+      assertEquals(code, 3, text);
+      assertMatch(text, /\/\/:fails\s+FAILED in/);
+      assertStringIncludes(text, "the reason of the failure");
+      assertStringIncludes(await testLog(workspace, "fails"), "the reason of the failure");
+      assertEquals(register.count("fails"), count);
+    }
+  });
+  await t.step("a test that passes the second time is FLAKY, and both of its logs are there", async () => {
+    const { code, text } = await test("flaky");
+    assertEquals(code, 0, text);
+    assertMatch(text, /\/\/:flaky\s+FLAKY, failed in 1 out of 2/);
+    assertStringIncludes(await testLog(workspace, "flaky"), "try 2");
+    const first = await testLog(workspace, "flaky/test_attempts").catch(() => undefined) ??
+      await Deno.readTextFile(`${workspace.path}/bazel-testlogs/flaky/test_attempts/attempt_1.log`);
+    assertStringIncludes(first, "try 1");
+    assertEquals(register.count("flaky"), 2);
   });
 }
 
@@ -246,13 +230,13 @@ testEachBazel("is told politely that build events have no place on the grid", as
   assertEquals(new TextDecoder().decode(await workspace.output("c.txt")), "a\nb\nc\n");
 });
 
-function slowFiles(outside: string): Record<string, string> {
+function slowFiles(register: Register): Record<string, string> {
   const quick = Array.from(
     { length: 4 },
     (_, i) => `genrule(name = "quick${i}", outs = ["quick${i}.txt"], cmd = "echo ${i} > $@")\n`,
   );
-  const slow =
-    `export MARK=${outside}/slow; cat $(SRCS) > $@; echo begun >> ${outside}/begun; if [ ! -e ${outside}/go ]; then sleep 10000; fi`;
+  const slow = `export MARK=${register.path}/slow; cat $(SRCS) > $@; ${register.entered("slow")}; ` +
+    "if [ $$try = 1 ]; then sleep 10000; fi";
   const srcs = quick.map((_, i) => `"quick${i}.txt"`).join(", ");
   return {
     "BUILD": `${
@@ -262,33 +246,34 @@ function slowFiles(outside: string): Record<string, string> {
 }
 
 testEachBazel("ends at once on Ctrl-C, and its actions soon after", async (client) => {
-  await withOutside(async (outside) => {
-    await using workspace = await openWorkspace(client, slowFiles(outside));
-    await using grid: TestGrid = await openGrid({ controlFlags: ["--unwatched-ttl=2s"] });
-    const run = workspace.start("build", ...remote(grid), "//:slow");
-    let ended = false;
-    run.result.finally(() => ended = true);
-    while (!await exists(`${outside}/begun`)) {
-      if (ended) throw new Error((await run.result).text);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    run.interrupt();
-    const { code, text } = await run.result;
-    assertEquals(code, 8, text);
-    // Its gRPC library leaves the calls of interrupted threads open: it watches until its server ends.
-    if (client.version === "2.1.0") await workspace.bazel("shutdown");
-    await grid.idle();
-    await noProcessOf(`MARK=${outside}/slow`);
-
-    await Deno.writeTextFile(`${outside}/go`, "");
-    await clean(workspace);
-    const executed = (await grid.status()).actionsExecuted;
-    const again = await build(workspace, ...remote(grid), "//:slow");
-    assertEquals(cacheHits(again), 4, again);
-    assertEquals((await grid.status()).actionsExecuted - executed, 1);
-    assertEquals(new TextDecoder().decode(await workspace.output("slow.txt")), "0\n1\n2\n3\n");
-    assertEquals(await runs(`${outside}/begun`), 2);
+  await using register = await Register.open("slow");
+  await using workspace = await openWorkspace(client, slowFiles(register));
+  await using grid: TestGrid = await openGrid({
+    controlFlags: ["--unwatched-ttl=2s"],
+    workerFlags: register.workerFlags,
   });
+  const run = workspace.start("build", ...remote(grid), "//:slow");
+  let ended = false;
+  run.result.finally(() => ended = true);
+  while (register.count("slow") === 0) {
+    if (ended) throw new Error((await run.result).text);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  run.interrupt();
+  const { code, text } = await run.result;
+  assertEquals(code, 8, text);
+  // Its gRPC library leaves the calls of interrupted threads open: it watches until its server ends.
+  if (client.version === "2.1.0") await workspace.bazel("shutdown");
+  await grid.idle();
+  await noProcessOf(`MARK=${register.path}/slow`);
+
+  await clean(workspace);
+  const executed = (await grid.status()).actionsExecuted;
+  const again = await build(workspace, ...remote(grid), "//:slow");
+  assertEquals(cacheHits(again), 4, again);
+  assertEquals((await grid.status()).actionsExecuted - executed, 1);
+  assertEquals(new TextDecoder().decode(await workspace.output("slow.txt")), "0\n1\n2\n3\n");
+  assertEquals(register.count("slow"), 2);
 });
 
 const THOUSAND = 1000;
