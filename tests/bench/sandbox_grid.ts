@@ -51,12 +51,7 @@ function groupMeter(name: string, grid: Grid): Meter | undefined {
   return {
     of: "the grid's processes and all they started",
     ms: () => Number(Deno.readTextFileSync(`${path}/cpuacct.usage`)) / 1e6,
-    // Its processes are gone by then, or on their way.
-    [Symbol.dispose]: () => {
-      try {
-        Deno.removeSync(path);
-      } catch { /* what is still in it keeps it: it is empty and costs nothing */ }
-    },
+    [Symbol.dispose]: () => Deno.removeSync(path),
   };
 }
 
@@ -71,11 +66,13 @@ interface Side {
 }
 
 async function side(name: string, flags: readonly string[], stack: AsyncDisposableStack): Promise<Side> {
+  let meter: Meter | undefined;
+  // After the grid's end: only a group without processes can be removed.
+  stack.defer(() => meter?.[Symbol.dispose]());
   const grid = stack.use(await startGrid({ slots: 4, workerFlags: flags }));
   const channel = stack.use(connect(grid.endpoint));
   await runAll(channel, await prepare(clientOf(channel), 200, `warm-${name}`));
-  const meter = groupMeter(name, grid);
-  if (meter !== undefined) stack.use(meter);
+  meter = groupMeter(name, grid);
   return { grid, channel, meter, name, groupMs: [], machineMs: [] };
 }
 
