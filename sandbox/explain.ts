@@ -46,8 +46,7 @@ and behind # what an error message calls it. "$name" is filled in for each actio
 `;
 
 const ABOUT: Readonly<Record<ExplainedPart, string>> = {
-  template:
-    "Made once for each slot, as root, or once: a user namespace, and a root that holds nothing but read-only " +
+  template: "Made once for each slot: a user namespace, and a root that holds nothing but read-only " +
     "views.",
   zygote: "Started once: it waits for programs of actions and forks a child for each.",
   action: "What a child of the zygote does for one action.",

@@ -18,7 +18,7 @@ import {
   rlimitNames,
   rlimitValue,
 } from "./launch_options.ts";
-import { close, duplicate, ftruncate, getrlimit, memfdCreate, writeAll } from "./libc.ts";
+import { close, duplicate, ftruncate, getrlimit, memfdCreate, setCloseOnExec, writeAll } from "./libc.ts";
 import { defaultNofile, outputFile } from "./launcher.ts";
 import { MFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "./linux.ts";
 import type { ParameterValue, Program } from "./program.ts";
@@ -284,9 +284,12 @@ export class Sandbox implements AsyncDisposable {
 
   /** A file is made the slot's own: an action may open its /dev/stdout anew. */
   #output(target: SandboxRequest["stdout"], { hostId }: Slot): number {
-    if ("fd" in target) return duplicate(target.fd, 3);
-    const fd = outputFile(target.path, O_CLOEXEC);
+    const fd = "fd" in target ? duplicate(target.fd, 3) : outputFile(target.path, O_CLOEXEC);
     try {
+      if ("fd" in target) {
+        setCloseOnExec(fd, true);
+        return fd;
+      }
       // A device or the like is not this sandbox's to give away.
       if (hostId !== undefined && statx(fd, "").type === "file") {
         check(libc().c.fchown(fd, hostId, hostId), "fchown", target.path);

@@ -247,3 +247,29 @@ Deno.test({
     assertEquals(openDescriptors(), before);
   },
 });
+
+/** Descriptors, standard streams aside, that a child of this process would inherit. */
+function inheritable(): number {
+  const O_CLOEXEC = 0o2000000;
+  return [...Deno.readDirSync("/proc/self/fdinfo")].filter(({ name }) => {
+    try {
+      const flags = /^flags:\s*(\d+)$/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${name}`))?.[1] ?? "";
+      return Number(name) > 2 && (parseInt(flags, 8) & O_CLOEXEC) === 0;
+    } catch {
+      return false; // the one that lists
+    }
+  }).length;
+}
+
+Deno.test({
+  name: `Sandbox has no descriptor that other processes inherit while an action runs${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    await using test = await TestSandbox.open();
+    const before = inheritable();
+    const running = test.sandbox.launch(test.request("sleep 1000", { stdout: { fd: 1 }, stderr: { fd: 2 } }));
+    assertEquals(inheritable(), before);
+    running.kill();
+    (await running.done).work?.[Symbol.dispose]();
+  },
+});
