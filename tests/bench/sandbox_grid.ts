@@ -66,13 +66,13 @@ interface Side {
 }
 
 async function side(name: string, flags: readonly string[], stack: AsyncDisposableStack): Promise<Side> {
-  let meter: Meter | undefined;
+  const late = new DisposableStack();
   // After the grid's end: only a group without processes can be removed.
-  stack.defer(() => meter?.[Symbol.dispose]());
+  stack.use(late);
   const grid = stack.use(await startGrid({ slots: 4, workerFlags: flags }));
   const channel = stack.use(connect(grid.endpoint));
   await runAll(channel, await prepare(clientOf(channel), 200, `warm-${name}`));
-  meter = groupMeter(name, grid);
+  const meter = late.use(groupMeter(name, grid));
   return { grid, channel, meter, name, groupMs: [], machineMs: [] };
 }
 
