@@ -75,7 +75,7 @@ export const ALLOWED_CALLS: readonly Group[] = [
     title: "Memory",
     rules: [
       allow("Allocators, loaders and garbage collectors; what they take is charged to the action", [
-        ...["brk", "munmap", "mremap", "mprotect", "madvise", "msync", "mincore"] as const,
+        ...["brk", "munmap", "mremap", "mprotect", "msync", "mincore"] as const,
       ]),
       allow("Cryptographic libraries keep keys out of swap, up to the resource limit", [
         ...["mlock", "mlock2", "mlockall", "munlock", "munlockall"] as const,

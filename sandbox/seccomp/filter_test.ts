@@ -191,6 +191,14 @@ const CASES: readonly [CallName, readonly (number | bigint)[], Action][] = [
   ["fsync", [3], "allow"],
   ["mmap", [0, 4096, 3, 0x22, -1, 0], "allow"],
   ["mmap", [0, 4096, 3, 0x40022, -1, 0], "ENOMEM"],
+  ["madvise", [0, 4096, 4], "allow"], // MADV_DONTNEED
+  ["madvise", [0, 4096, 12], "EINVAL"], // MADV_MERGEABLE
+  ["madvise", [0, 4096, UPPER | 12n], "EINVAL"],
+  ["fallocate", [1, 0, 0, 1], "allow"],
+  ["fallocate", [1, 3, 0, 1], "allow"], // FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+  ["fallocate", [1, 1, 0, 1], "EOPNOTSUPP"], // FALLOC_FL_KEEP_SIZE
+  ["fallocate", [1, UPPER | 1n, 0, 1], "EOPNOTSUPP"],
+  ["fallocate", [1, 0x11, 0, 1], "EOPNOTSUPP"], // FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE
   ["memfd_create", [0, 3], "allow"],
   ["memfd_create", [0, 7], "ENOMEM"],
   ["shmget", [0, 4096, 0o1600], "allow"],

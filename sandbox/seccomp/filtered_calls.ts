@@ -268,6 +268,17 @@ const FILES: Group = {
         "Every program maps memory; pages set aside as huge are the operator's and no memory limit counts them",
     },
     {
+      calls: ["madvise"],
+      cases: [{
+        when: [{ arg: 2, is: { MADV_MERGEABLE: 12 } }],
+        action: "EINVAL",
+        reason:
+          "Pages that are merged with those of others tell, by the time it takes to write them, what others hold",
+      }],
+      action: "allow",
+      reason: "Allocators and garbage collectors say what they need of their memory",
+    },
+    {
       calls: ["memfd_create"],
       cases: [{ when: [{ arg: 1, mask: 4, is: { "not MFD_HUGETLB": 0 } }], action: "allow" }],
       action: "ENOMEM",
