@@ -57,10 +57,14 @@ async function brokk(grid: Grid, cwd: string, args: readonly string[], expected:
   }
 }
 
-async function isOnPath(program: string): Promise<boolean> {
+/** Whether a program is on PATH, and where actions see it: in the sandbox they see none below /opt or in home directories. */
+async function isThere(program: string, sandbox: boolean): Promise<boolean> {
+  const { defaultBinds } = await import("@brokkr/sandbox");
+  const seen = sandbox ? defaultBinds().map(({ source }) => `${source}/`) : ["/"];
   for (const directory of (Deno.env.get("PATH") ?? "").split(":")) {
     try {
-      if (directory !== "" && (await Deno.stat(`${directory}/${program}`)).isFile) return true;
+      const path = await Deno.realPath(`${directory}/${program}`);
+      if (seen.some((root) => path.startsWith(root)) && (await Deno.stat(path)).isFile) return true;
     } catch {
       // Not in this directory.
     }
@@ -92,7 +96,7 @@ async function compile(grid: Grid, cwd: string): Promise<void> {
 
 /** The same with /bin/sh, where there is no compiler. */
 async function assemble(grid: Grid, cwd: string): Promise<void> {
-  await say("there is no gcc on this machine's PATH: /bin/sh puts a script together instead");
+  await say("there is no gcc on PATH that actions can see: /bin/sh puts a script together instead");
   await Deno.mkdir(`${cwd}/include`);
   await Deno.writeTextFile(`${cwd}/include/head.sh`, "#!/bin/sh\n");
   await Deno.writeTextFile(`${cwd}/main.sh`, `echo "${GREETING.trim()}"\n`);
@@ -107,12 +111,12 @@ async function assemble(grid: Grid, cwd: string): Promise<void> {
   );
 }
 
-async function show(grid: Grid, cwd: string): Promise<void> {
+async function show(grid: Grid, cwd: string, sandbox: boolean): Promise<void> {
   const hello = ["run", "--", "/bin/echo", "hello world"];
   await say('running /bin/echo "hello world" twice');
   await brokk(grid, cwd, hello, "hello world\n[brokk] exit=0 cache_hit=false\n");
   await brokk(grid, cwd, hello, "hello world\n[brokk] exit=0 cache_hit=true\n");
-  await (await isOnPath("gcc") ? compile : assemble)(grid, cwd);
+  await (await isThere("gcc", sandbox) ? compile : assemble)(grid, cwd);
   await say("running what came back, here");
   const here = await execute(`${cwd}/hello`, [], cwd);
   await writeOut(here.stdout);
@@ -180,7 +184,7 @@ async function main(args: readonly string[]): Promise<number> {
       workerFlags: args,
       onLog: (process, line) => logs.push(`${process}: ${line}`) > MAX_LOG_LINES && logs.shift(),
     });
-    await show(grid, `${root}/work`);
+    await show(grid, `${root}/work`, !args.includes(NO_SANDBOX));
   } catch (error) {
     failure = error;
   }

@@ -221,12 +221,29 @@ Deno.test("The demo tells of a missing compiler and goes on without", async () =
     assertEquals(code, 0, said);
     assertStringIncludes(
       said,
-      "there is no gcc on this machine's PATH: /bin/sh puts a script together instead",
+      "there is no gcc on PATH that actions can see: /bin/sh puts a script together instead",
     );
     assertStringIncludes(
       new TextDecoder().decode(stdout),
       "Hello from a program that came back from the grid\n",
     );
+  });
+});
+
+Deno.test("The demo does without a compiler that is where actions do not see it", async () => {
+  await inTempDir(async (directory) => {
+    const demo = decodeURIComponent(new URL("./demo.ts", import.meta.url).pathname);
+    await Deno.mkdir(`${directory}/bin`);
+    await Deno.writeTextFile(`${directory}/bin/gcc`, "#!/bin/sh\nexit 4\n", { mode: 0o755 });
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", demo],
+      cwd: directory,
+      env: { TMPDIR: directory, PATH: `${directory}/bin` },
+      stdin: "null",
+    }).output();
+    const said = new TextDecoder().decode(stderr);
+    assertEquals(code, 0, said);
+    assertStringIncludes(said, "there is no gcc on PATH that actions can see");
   });
 });
 
@@ -238,7 +255,8 @@ Deno.test("The demo ends with 1 and says what happened when something goes wrong
       mode: 0o755,
     });
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", demo],
+      // Where actions see it.
+      args: ["run", "-A", demo, "--no-sandbox"],
       cwd: directory,
       env: { TMPDIR: directory, PATH: `${directory}/bin` },
       stdin: "null",
