@@ -40,7 +40,7 @@ export interface WorkerSandboxConfig {
   /** Most bytes written to disks in a second; 0 for no limit. */
   readonly sandboxIoWriteBytes: number;
   /** Where what an action writes is kept unless it asks for something else. */
-  readonly sandboxLayer: LayerName;
+  readonly sandboxLayer: LayerName | "auto";
   /** Bytes of a layer in memory; 0 for half of the action's memory. */
   readonly sandboxLayerBytes: number;
   /** Files, directories and links in a layer. */
@@ -114,10 +114,11 @@ const sandboxAmounts = {
 const sandboxLayers = {
   sandboxLayer: key(
     "sandbox_layer",
-    oneOf("memory", "disk"),
-    "memory",
+    oneOf("auto", "memory", "disk"),
+    "auto",
     "Where what an action writes is kept until its outputs are collected, unless it asks for one by the platform property " +
-      "`writable-layer`. memory is faster, and charged to the action's memory.",
+      "`writable-layer`. memory is faster, and charged to the action's memory; before Linux 6.6 an action cannot replace a " +
+      "directory of its inputs there. auto: memory from Linux 6.6, disk before.",
   ),
   sandboxLayerBytes: key(
     "sandbox_layer_size",

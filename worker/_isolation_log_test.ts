@@ -5,7 +5,14 @@ import { DEFAULT_SANDBOX_SETTINGS, sandboxPolicy, type SandboxSettings } from ".
 
 function told(settings: Partial<SandboxSettings>, more: Partial<OpenedSandbox>): string[] {
   const lines: string[] = [];
-  const machine = { slots: 2, cpuMillis: 4000, memoryBytes: 2 ** 33, diskFreeBytes: 2 ** 36, platform: {} };
+  const machine = {
+    slots: 2,
+    cpuMillis: 4000,
+    memoryBytes: 2 ** 33,
+    diskFreeBytes: 2 ** 36,
+    memoryLayersWhole: true,
+    platform: {},
+  };
   logSandbox(createLogger({ write: (line) => lines.push(line) }), {
     environment: "sandbox-1",
     privileged: false,

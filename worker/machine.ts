@@ -68,6 +68,15 @@ export async function machineResources(path: string): Promise<Resources> {
   };
 }
 
+/**
+ * Whether a kernel's memory file system keeps users' extended attributes, as it does from 6.6 on. Without them an overlay
+ * over it cannot note that a directory replaces one of the inputs.
+ */
+export function hasWholeMemoryLayers(release: string): boolean {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  return Number(major) > 6 || Number(major) === 6 && Number(minor) >= 6;
+}
+
 /** The size of this machine, as the limits of actions follow from it. */
 export async function sandboxMachine(
   path: string,
@@ -80,6 +89,7 @@ export async function sandboxMachine(
     cpuMillis: navigator.hardwareConcurrency * 1000,
     memoryBytes: Deno.systemMemoryInfo().total,
     diskFreeBytes: bsize * bavail,
+    memoryLayersWhole: hasWholeMemoryLayers(Deno.osRelease()),
     platform,
   };
 }

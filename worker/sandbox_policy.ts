@@ -37,7 +37,7 @@ export interface SandboxSettings {
   /** Most bytes written to disks in a second; 0 for no limit. */
   readonly sandboxIoWriteBytes: number;
   /** Where what an action writes is kept unless it asks for something else. */
-  readonly sandboxLayer: LayerName;
+  readonly sandboxLayer: LayerName | "auto";
   /** Bytes of a layer in memory; 0 for half of the action's memory. */
   readonly sandboxLayerBytes: number;
   /** Files, directories and links in a layer. */
@@ -66,6 +66,8 @@ export interface SandboxMachine {
   readonly memoryBytes: number;
   /** What is free on the disk that holds the worker's directory, in bytes. */
   readonly diskFreeBytes: number;
+  /** Whether everything that an action can do to files it can do in a layer in memory. */
+  readonly memoryLayersWhole: boolean;
   /** Platform properties that the operator named himself: those stay plain, whatever their names. */
   readonly platform: Readonly<Record<string, readonly string[]>>;
 }
@@ -156,7 +158,7 @@ export const DEFAULT_SANDBOX_SETTINGS: SandboxSettings = {
   sandboxMaxCpuMillis: 0,
   sandboxIoReadBytes: 0,
   sandboxIoWriteBytes: 0,
-  sandboxLayer: "memory",
+  sandboxLayer: "auto",
   sandboxLayerBytes: 0,
   sandboxLayerInodes: 262_144,
   sandboxDiskBytes: 0,
@@ -196,7 +198,9 @@ export function sandboxPolicy(settings: SandboxSettings, machine: SandboxMachine
     disk: allowance(settings.sandboxDiskBytes || diskShare, settings.sandboxMaxDiskBytes),
     ioReadBytesPerSecond: settings.sandboxIoReadBytes || undefined,
     ioWriteBytesPerSecond: settings.sandboxIoWriteBytes || undefined,
-    layer: settings.sandboxLayer,
+    layer: settings.sandboxLayer === "auto"
+      ? (machine.memoryLayersWhole ? "memory" : "disk")
+      : settings.sandboxLayer,
     layerBytes: settings.sandboxLayerBytes || undefined,
     layerInodes: settings.sandboxLayerInodes,
     networks: [...new Set<NetworkName>(["none", ...settings.sandboxNetworks])],

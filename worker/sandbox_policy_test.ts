@@ -1,3 +1,4 @@
+import { hasWholeMemoryLayers } from "./machine.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { BrokkrError, Code } from "@brokkr/common";
 import { loadConfig } from "@brokkr/common/config";
@@ -27,6 +28,7 @@ const MACHINE: SandboxMachine = {
   cpuMillis: 8000,
   memoryBytes: 16 * GIB,
   diskFreeBytes: 160 * GIB,
+  memoryLayersWhole: true,
   platform: {},
 };
 
@@ -182,7 +184,7 @@ const settings: fc.Arbitrary<SandboxSettings> = fc.record({
   sandboxMaxCpuMillis: few,
   sandboxIoReadBytes: amount,
   sandboxIoWriteBytes: amount,
-  sandboxLayer: fc.constantFrom("memory", "disk"),
+  sandboxLayer: fc.constantFrom("auto", "memory", "disk"),
   sandboxLayerBytes: amount,
   sandboxLayerInodes: fc.integer({ min: 1, max: 2 ** 20 }),
   sandboxDiskBytes: amount,
@@ -197,6 +199,7 @@ const machine: fc.Arbitrary<SandboxMachine> = fc.record({
   cpuMillis: fc.integer({ min: 1, max: 128 }).map((cpus) => cpus * 1000),
   memoryBytes: fc.integer({ min: 2 ** 28, max: 2 ** 42 }),
   diskFreeBytes: fc.integer({ min: 0, max: 2 ** 44 }),
+  memoryLayersWhole: fc.boolean(),
   platform: fc.dictionary(fc.constantFrom("Pool", ...SANDBOX_PROPERTY_NAMES), fc.constant(["x"])),
 });
 const value = fc.oneof(
@@ -287,4 +290,20 @@ Deno.test("What a worker's grants cover is what its policy allows, property by p
     ),
     { numRuns: 2000 },
   );
+});
+
+Deno.test("hasWholeMemoryLayers reads the kernel's release", () => {
+  for (const release of ["6.6.0", "6.18.44-fc-v669", "7.0.0-rc1"]) {
+    assertEquals(hasWholeMemoryLayers(release), true, release);
+  }
+  for (const release of ["5.19.17", "6.1.0-56-amd64", "6.5.13", "strange"]) {
+    assertEquals(hasWholeMemoryLayers(release), false, release);
+  }
+});
+
+Deno.test("sandboxPolicy keeps what actions write on disk where layers in memory lack something, unless it is told otherwise", () => {
+  const layerOf = (sandboxLayer: "auto" | "memory" | "disk", memoryLayersWhole: boolean) =>
+    sandboxPolicy({ ...DEFAULT_SANDBOX_SETTINGS, sandboxLayer }, { ...MACHINE, memoryLayersWhole }).layer;
+  assertEquals([layerOf("auto", true), layerOf("auto", false)], ["memory", "disk"]);
+  assertEquals([layerOf("memory", false), layerOf("disk", true)], ["memory", "disk"]);
 });
