@@ -158,6 +158,21 @@ export const PROVOCATIONS: Readonly<Record<string, (place: Place) => Promise<Sai
           "--no-sandbox",
         ]),
     ),
+  "no-sandbox-here": async ({ dir }) => {
+    // A machine without user namespaces is simulated by a user namespace that may have none beneath.
+    const script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all "$@"';
+    const confine = ["-Ur", "sh", "-c", script, "sh"];
+    const able = await new Deno.Command("unshare", { args: [...confine, "true"], stderr: "null" }).output()
+      .then(({ success }) => success, () => false);
+    if (!able) return { skipped: "unshare and setpriv do not work here" };
+    const main = decodeURIComponent(new URL("worker/main.ts", ROOT).pathname);
+    const args = ["run", "-A", "--no-check", "--quiet", main, `--data-dir=${dir}/w`, "--http-listen="];
+    const { stderr } = await new Deno.Command("unshare", {
+      args: [...confine, Deno.execPath(), ...args],
+      cwd: dir,
+    }).output();
+    return new TextDecoder().decode(stderr);
+  },
   "unknown-key": async ({ dir }) => {
     await Deno.writeTextFile(`${dir}/brokkr.toml`, '[control]\nlease_tll = "30s"\n');
     return await said("control", [], { cwd: dir });
