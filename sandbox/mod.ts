@@ -41,6 +41,7 @@ export {
   type Rlimit,
 } from "./launch_options.ts";
 export { Launcher, type LauncherOptions, type LauncherProbe, probeLauncher } from "./launcher.ts";
+export { MemoryOutput } from "./memory_output.ts";
 export { type FreeSpace } from "./mount_calls.ts";
 export { removeTree } from "./remove_tree.ts";
 export { type ExitReport, type FailedStep, type RunningProcess } from "./runner_process.ts";

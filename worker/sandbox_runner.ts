@@ -7,13 +7,14 @@
 import { BrokkrError, type Clock, Code, systemClock } from "@brokkr/common";
 import { humanSize } from "@brokkr/common/units";
 import type { Init, SandboxTerms } from "@brokkr/proto";
-import type {
-  Controller,
-  FailedStep,
-  SandboxedProcess,
-  SandboxReport,
-  SandboxRequest,
-  WritableLayer,
+import {
+  type Controller,
+  type FailedStep,
+  MemoryOutput,
+  type SandboxedProcess,
+  type SandboxReport,
+  type SandboxRequest,
+  type WritableLayer,
 } from "@brokkr/sandbox";
 import { programCandidates, shownPath } from "./program_lookup.ts";
 import {
@@ -77,6 +78,8 @@ export class SandboxRunner implements Runner {
       throw new BrokkrError(Code.INTERNAL, "The sandbox takes layers of inputs, not a directory");
     }
     const { network, limits, aslr, rdtsc } = action;
+    using stdout = new MemoryOutput("stdout");
+    using stderr = new MemoryOutput("stderr");
     const launch = () =>
       this.#options.sandbox.launch({
         ...(request.name === undefined ? {} : { name: request.name }),
@@ -84,8 +87,8 @@ export class SandboxRunner implements Runner {
         argv: command.argv,
         env: command.env,
         cwd: command.workingDirectory,
-        stdout: { path: request.stdoutPath },
-        stderr: { path: request.stderrPath },
+        stdout,
+        stderr,
         outputLimitBytes: request.outputLimitBytes,
         lowers: inputs.lowers,
         writable: writableLayer(action, scratchPath),
@@ -98,6 +101,8 @@ export class SandboxRunner implements Runner {
     const clock = this.#options.clock ?? systemClock;
     const { report, ...watched } = await watch(launch, request, clock, discard);
     try {
+      if (stdout.sizeBytes > 0) await stdout.saveTo(request.stdoutPath);
+      if (stderr.sizeBytes > 0) await stderr.saveTo(request.stderrPath);
       return { ...watched, ...this.#outcome(command, executables, action, report) };
     } catch (error) {
       discard(report);

@@ -16,7 +16,7 @@ const SUITE: readonly SuiteEntry[] = [
   { files: ["sandbox/sandbox_test.ts"], as: "root", timeLimitSeconds: 240 },
   { files: ["sandbox/sandbox_test.ts"], as: "user", timeLimitSeconds: 240 },
   // Its workers run as root and as a plain user; of the attacks those that meet control groups.
-  { files: ["tests/evil"], as: "root", filter: "No attack succeeds", timeLimitSeconds: 400 },
+  { files: ["tests/evil"], as: "root", filter: "No attack succeeds", timeLimitSeconds: 600 },
 ];
 
 /** A release line such as 6.1 or 6.12; default the newest that apt's sources name. */
