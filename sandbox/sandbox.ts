@@ -6,7 +6,6 @@
 
 import { asBrokkrError, BrokkrError, type Clock, Code, invalidArgument, systemClock } from "@brokkr/common";
 import { check, libc } from "./_libc.ts";
-import type { RlimitName } from "./action_program.ts";
 import { currentArch } from "./arch.ts";
 import type { ActionCgroup, Controller } from "./cgroup/mod.ts";
 import { openPath, statx } from "./file_calls.ts";
@@ -14,12 +13,11 @@ import {
   DEFAULT_OUTPUT_LIMIT_BYTES,
   environmentStrings,
   refuseNul,
-  type Rlimit,
   rlimitNames,
   rlimitValue,
 } from "./launch_options.ts";
-import { close, duplicate, ftruncate, getrlimit, memfdCreate, setCloseOnExec, writeAll } from "./libc.ts";
-import { defaultNofile, outputFile } from "./launcher.ts";
+import { close, duplicate, ftruncate, memfdCreate, setCloseOnExec, writeAll } from "./libc.ts";
+import { outputFile } from "./launcher.ts";
 import { MFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "./linux.ts";
 import type { ParameterValue, Program } from "./program.ts";
 import { RESULT_BYTES } from "./result_page.ts";
@@ -38,6 +36,7 @@ import {
   type SandboxShape,
   SCRATCH_PATH,
 } from "./sandbox_program.ts";
+import { groupLimits, limitsOf } from "./_sandbox_limits.ts";
 import { type HandedOver, SandboxTree } from "./sandbox_tree.ts";
 import { seccompFilter } from "./seccomp/mod.ts";
 import { makeTemplate, type Template, type TemplateOptions } from "./template.ts";
@@ -51,8 +50,6 @@ export const MAX_SLOTS = 4096;
 const MAX_MOUNT_OPTIONS = 4095;
 /** Bytes of a sock_filter. */
 const FILTER_INSTRUCTION_BYTES = 8;
-/** The outer process and the PID 1, which are not the action's. */
-const SETUP_PROCESSES = 2;
 /** No control group, nothing controlled. */
 const NO_CONTROLLERS: ReadonlySet<Controller> = new Set();
 /** Longest part of a control group's name that a request chooses. */
@@ -146,6 +143,13 @@ export class Sandbox implements AsyncDisposable {
       // Now, and not on the event loop of a worker that has begun: the first takes some ten milliseconds.
       for (const fallocate of [true, false]) sandbox.#filterFor(true, fallocate);
       sandbox.#zygote = new Zygote();
+      try {
+        await sandbox.#prove();
+      } catch (error) {
+        made.length = 0; // they are the sandbox's to let go
+        await sandbox.close();
+        throw error;
+      }
       return sandbox;
     } catch (error) {
       for (const { template } of made) template[Symbol.dispose]();
@@ -226,6 +230,27 @@ export class Sandbox implements AsyncDisposable {
     } finally {
       if (nullFd !== undefined) close(nullFd);
     }
+  }
+
+  /** Runs an action up to its program, and shows by that that every step before works here. */
+  async #prove(): Promise<void> {
+    const nowhere = { path: "/dev/null" };
+    const { failedStep, work } = await this.launch({
+      executables: ["/"],
+      argv: [""],
+      env: [],
+      cwd: "",
+      stdout: nowhere,
+      stderr: nowhere,
+      lowers: [this.#lowersPath],
+      writable: { kind: "memory", bytes: 1 << 20, inodes: 100 },
+    }).done;
+    work?.[Symbol.dispose]();
+    if (failedStep?.isExec) return;
+    throw new BrokkrError(
+      Code.FAILED_PRECONDITION,
+      `No action can be isolated on this machine: ${failedStep?.message ?? "one was ended before it began"}`,
+    );
   }
 
   #groupNumber = 0;
@@ -413,75 +438,6 @@ function privilegedBase({ uidBase = DEFAULT_UID_BASE, slots }: SandboxOptions): 
     }
   }
   return uidBase;
-}
-
-/** Linux's own defaults. */
-const MEMLOCK_BYTES = 8 << 20;
-const MSGQUEUE_BYTES = 819_200;
-/** Enough for timers and child processes of a large build. */
-const MAX_PENDING_SIGNALS = 16_384;
-/** Part of this process's limit of open files that actions have. */
-const NOFILE_SHARE = 3 / 4;
-/** Larger than any file that can be left of an output whose size is looked at all the time. */
-const MIN_FILE_BYTES = 1 << 30;
-
-/**
- * Resource limits. Where no control group limits processes or memory they stand in as far as they can: processes are
- * counted for the slot's user namespace, memory for each process alone.
- */
-function limitsOf(
-  { writable, limits = {}, outputLimitBytes = DEFAULT_OUTPUT_LIMIT_BYTES, rlimits }: SandboxRequest,
-  controllers: ReadonlySet<Controller>,
-): NonNullable<SandboxRequest["rlimits"]> {
-  const both = (value: number): Rlimit => ({ soft: value, hard: value });
-  const { pids, memoryBytes } = limits;
-  const limitsAsked = {
-    // Not 0: a host that pipes core dumps to a program of its own runs that for 0 too, and leaves it for 1 (core(5)).
-    core: both(1),
-    // Nothing handed down from how the worker was started; these are counted for each user, and the kernel's to pay.
-    memlock: both(MEMLOCK_BYTES),
-    msgqueue: both(MSGQUEUE_BYTES),
-    nice: both(0),
-    rtprio: both(0),
-    sigpending: both(MAX_PENDING_SIGNALS),
-    nofile: nofileLimit(),
-    fsize: both(Math.max(writable.bytes, writable.kind === "disk" ? 0 : MIN_FILE_BYTES + outputLimitBytes)),
-    ...(pids === undefined || controllers.has("pids") ? {} : { nproc: both(pids + SETUP_PROCESSES) }),
-    ...(memoryBytes === undefined || controllers.has("memory") ? {} : { data: both(memoryBytes) }),
-    ...rlimits,
-  };
-  return withinOwn(limitsAsked);
-}
-
-const ownLimits = new Map<RlimitName, Rlimit>();
-
-/** What this process may hand down: raising a hard limit takes a privilege that not even every root has. */
-function withinOwn(asked: NonNullable<SandboxRequest["rlimits"]>): NonNullable<SandboxRequest["rlimits"]> {
-  const within: Partial<Record<RlimitName, Rlimit>> = {};
-  for (const name of rlimitNames(asked)) {
-    const limit = asked[name];
-    if (limit === undefined) continue;
-    let own = ownLimits.get(name);
-    if (own === undefined) ownLimits.set(name, own = getrlimit(name));
-    const hard = Math.min(limit.hard, own.hard);
-    within[name] = { soft: Math.min(limit.soft, hard), hard };
-  }
-  return within;
-}
-
-/**
- * Less than this process may have. Without root an action is the same user, of whom the kernel counts the descriptors that
- * are on their way through sockets, and lets nobody send who may have fewer open: this process could start nothing then.
- */
-function nofileLimit(): Rlimit {
-  const { soft, hard } = defaultNofile();
-  const most = Math.max(1, Math.floor(hard * NOFILE_SHARE));
-  return { soft: Math.min(soft, most), hard: most };
-}
-
-/** The PID 1 counts too, and is not the action's. */
-function groupLimits({ limits = {} }: SandboxRequest): NonNullable<SandboxRequest["limits"]> {
-  return limits.pids === undefined ? limits : { ...limits, pids: limits.pids + 1 };
 }
 
 function whole(value: number): number {

@@ -4,8 +4,9 @@ import { asPlainUser, NOBODY } from "./_plain_user.ts";
 import { SANDBOX_CASES, TestSandbox } from "./_sandbox_cases.ts";
 import { isAlive } from "./_process_tree.ts";
 import type { Cgroups } from "./cgroup/mod.ts";
-import { kill } from "./libc.ts";
-import { SIGKILL, SIGSTOP } from "./linux.ts";
+import { openPath } from "./file_calls.ts";
+import { close, kill } from "./libc.ts";
+import { O_CLOEXEC, O_RDONLY, SIGKILL, SIGSTOP } from "./linux.ts";
 import { Sandbox } from "./sandbox.ts";
 import type { SandboxRequest } from "./sandbox_options.ts";
 import { openDescriptors, TestDir, until } from "./_testing.ts";
@@ -197,17 +198,14 @@ Deno.test({
   name: `Sandbox leaves no descriptor open and no slot taken by what cannot be launched${skipped}`,
   ignore: reason !== undefined,
   fn: async (t) => {
-    const failing: { create?: () => never } = {
-      create: () => {
-        throw new BrokkrError(Code.RESOURCE_EXHAUSTED, "No group");
-      },
+    const create = () => {
+      throw new BrokkrError(Code.RESOURCE_EXHAUSTED, "No group");
     };
+    const failing: { create?: () => never } = {};
     const group = { joinFds: [], isEmpty: () => true, kill: () => {}, closeJoinFds: () => {} };
     const usage = () => ({ oomKills: 0, pidsRefused: 0 });
     const cgroups = testGroups(() => failing.create?.() ?? { ...group, usage, remove: () => {} });
     await using test = await TestSandbox.open({ slots: 1, cgroups });
-    const { create } = failing;
-    failing.create = undefined;
     await test.run("true");
     const cases: readonly { name: string; more: Partial<SandboxRequest>; create?: () => never }[] = [
       { name: "no control group", more: {}, create },
@@ -271,5 +269,22 @@ Deno.test({
     assertEquals(inheritable(), before);
     running.kill();
     (await running.done).work?.[Symbol.dispose]();
+  },
+});
+
+Deno.test({
+  name: `Sandbox.open shows that an action can be run, and says which step this machine refuses${skipped}`,
+  ignore: reason !== undefined,
+  fn: async () => {
+    const before = openDescriptors();
+    // It is not open for writing, so that nobody can join a group by it.
+    const fd = openPath("/dev/null", O_RDONLY | O_CLOEXEC);
+    const group = { joinFds: [fd], isEmpty: () => true, kill: () => {}, closeJoinFds: () => {} };
+    const usage = () => ({ oomKills: 0, pidsRefused: 0 });
+    const cgroups = testGroups(() => ({ ...group, usage, remove: () => {} }));
+    const open = () => TestSandbox.open({ slots: 2, cgroups });
+    await assertRejects(open, BrokkrError, "'join control group 0' failed: EBADF");
+    close(fd);
+    await until(() => openDescriptors() <= before, "all descriptors to be closed");
   },
 });

@@ -318,7 +318,7 @@ function askedFor(policy: SandboxPolicy, platform: readonly WantedProperty[]): P
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { actionSandbox, DEFAULT_SANDBOX_SETTINGS, sandboxPolicy } from "@brokkr/worker";
- * const machine = { slots: 2, cpuMillis: 2000, memoryBytes: 2 ** 33, diskFreeBytes: 2 ** 36, platform: {} };
+ * const machine = { slots: 2, cpuMillis: 2000, memoryBytes: 2 ** 33, diskFreeBytes: 2 ** 36, memoryLayersWhole: true, platform: {} };
  * const policy = sandboxPolicy(DEFAULT_SANDBOX_SETTINGS, machine);
  * const { network, limits } = actionSandbox(policy, [{ name: "network", value: "loopback" }, {
  *   name: "memory",
