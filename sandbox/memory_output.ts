@@ -10,6 +10,8 @@ import { MFD_CLOEXEC, O_APPEND, O_CLOEXEC, O_WRONLY } from "./linux.ts";
 
 /** Everybody may write it: an action opens its /dev/stdout anew, as another user than who made it. */
 const MODE = 0o666;
+/** What is kept is the worker's alone. */
+const KEPT_MODE = 0o600;
 
 /**
  * A file in memory that takes the output of one action. Most print nothing, and making and removing a file on disk costs
@@ -52,6 +54,8 @@ export class MemoryOutput implements Disposable {
 
   /** Copies it to a file, which is made or replaced; other threads do that. */
   async saveTo(path: string): Promise<void> {
+    // Whoever wrote it may have closed it to its owner, and what is copied keeps the mode.
+    fchmod(this.fd, KEPT_MODE);
     await Deno.copyFile(`/proc/self/fd/${this.fd}`, path);
   }
 
