@@ -219,7 +219,7 @@ async function attackPlace(
   });
   await twice("actions side by side", () => neighbours(means));
   for (const attack of ASSAULTS) {
-    if (limitsOnly && attack.needs === undefined) continue;
+    if (limitsOnly && (attack.needs === undefined || ALIKE.has(attack.name))) continue;
     if (attack.needs !== undefined && !place.limited.has(attack.needs)) {
       await step(
         `${attack.name} (skipped: there is no control group for ${attack.needs})`,
@@ -228,6 +228,15 @@ async function attackPlace(
     } else await twice(attack.name, () => assault(means, attack));
   }
 }
+
+/** Attacks that a control group holds for the same reason as others; where time is short those others will do. */
+const ALIKE: ReadonlySet<string> = new Set([
+  "memory processes",
+  "memory shared",
+  "memory sysv",
+  "memory tables",
+  "memory pipes",
+]);
 
 /** How a round is run. */
 export interface RoundOptions {

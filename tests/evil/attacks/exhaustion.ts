@@ -55,7 +55,15 @@ export const EXHAUSTION: readonly Assault[] = [
   },
   memory("memory_malloc", "100 GB are promised, and taken page by page"),
   memory("memory_processes", "many small processes instead of a large one"),
-  memory("memory_memfd", "a file without a name and without a file system whose size is limited"),
+  {
+    name: "memory memfd",
+    why: "a file without a name and without a file system whose size is limited",
+    attacks: ["memory_memfd"],
+    needs: "memory",
+    // With a layer on disk no file may be larger than that, and the attack ends before memory does.
+    ends: { status: "OK", exitCode: "0|137" },
+    probes: { "memory_memfd.attack": "SIGXFSZ|SIGKILL|ENOMEM|EFBIG" },
+  },
   memory("memory_shared", "memory that belongs to no single process"),
   memory("memory_sysv", "memory that outlives all processes"),
   memory("memory_sockets", "the kernel's own memory, for what nobody reads"),
