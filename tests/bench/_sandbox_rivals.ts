@@ -4,13 +4,20 @@
  * bubblewrap gets the cheapest set-up that isolates alike: every namespace, read-only /usr, /proc, five device nodes, a
  * limited tmpfs on /tmp, the input directory writable on /work (its version has no overlay), no capabilities, a new
  * session, its death with its parent, an empty environment, the same filter of system calls, and the same control groups
- * with the same limits. It is started from the same Deno with its output going straight to files. Its process number is
+ * with the same limits. It is started from the same Deno, the output of both going straight to files in memory. Its process number is
  * written into the groups as soon as it is known, which costs it no further process; it starts without waiting for that.
  *
  * @module
  */
 
-import { type Cgroups, openCgroups, Sandbox, type SandboxRequest, seccompFilter } from "@brokkr/sandbox";
+import {
+  type Cgroups,
+  MemoryOutput,
+  openCgroups,
+  Sandbox,
+  type SandboxRequest,
+  seccompFilter,
+} from "@brokkr/sandbox";
 
 /** Something that starts programs. */
 export interface Rival {
@@ -39,7 +46,6 @@ export interface Arena extends AsyncDisposable {
 const LIMITS = { memoryBytes: 2 * 2 ** 30, pids: 512 } as const;
 const LAYER = { kind: "memory", bytes: 2 ** 30, inodes: 100_000 } as const;
 const O_RDONLY = 0;
-const O_WRONLY_CREAT_TRUNC = 0o1101;
 
 const LIBC = {
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
@@ -62,15 +68,11 @@ function openInheritable(libc: Libc, path: string, flags: number): number {
   return fd;
 }
 
-/** Starts a command whose standard output and error are files, which Deno.Command has no way to say. */
-function spawnToFiles(libc: Libc, command: Deno.Command, stdout: string, stderr: string): Deno.ChildProcess {
+/** Starts a command whose standard output and error are such descriptors, which Deno.Command has no way to say. */
+function spawnTo(libc: Libc, command: Deno.Command, outputs: readonly MemoryOutput[]): Deno.ChildProcess {
   const mine = [1, 2].map((fd) => libc.fcntl(fd, 1030, /* F_DUPFD_CLOEXEC */ 3));
   try {
-    [stdout, stderr].forEach((path, index) => {
-      const fd = openInheritable(libc, path, O_WRONLY_CREAT_TRUNC);
-      libc.dup3(fd, index + 1, 0);
-      libc.close(fd);
-    });
+    outputs.forEach(({ fd }, index) => libc.dup3(fd, index + 1, 0));
     return command.spawn();
   } finally {
     mine.forEach((fd, index) => {
@@ -115,7 +117,7 @@ function bwrapRival(libc: Libc, path: string, cgroups: Cgroups | undefined): Riv
   Deno.writeFileSync(filter, seccompFilter(Deno.build.arch, { aslr: true }));
   const fixed = bwrapArguments(`${path}/lowers/input`);
   let count = 0;
-  const start = (argv: readonly string[], out: string) => {
+  const start = (argv: readonly string[], outputs: readonly MemoryOutput[]) => {
     // It reads its filter to the end of the file, so each needs a descriptor of its own.
     const filterFd = openInheritable(libc, filter, O_RDONLY);
     try {
@@ -126,7 +128,7 @@ function bwrapRival(libc: Libc, path: string, cgroups: Cgroups | undefined): Riv
         stdout: "inherit",
         stderr: "inherit",
       });
-      return spawnToFiles(libc, command, `${out}.stdout`, `${out}.stderr`);
+      return spawnTo(libc, command, outputs);
     } finally {
       libc.close(filterFd);
     }
@@ -135,9 +137,10 @@ function bwrapRival(libc: Libc, path: string, cgroups: Cgroups | undefined): Riv
     name: "bwrap",
     launch: async (argv) => {
       const number = ++count;
-      const out = `${path}/out/bwrap-${number}`;
+      using stdout = new MemoryOutput("stdout");
+      using stderr = new MemoryOutput("stderr");
       const group = cgroups?.create(`bwrap-${number}`, LIMITS);
-      const child = start(argv, out);
+      const child = start(argv, [stdout, stderr]);
       if (group !== undefined) {
         const pid = cString(String(child.pid)).subarray(0, -1);
         for (const fd of group.joinFds) writeFd(fd, pid);
@@ -151,7 +154,7 @@ function bwrapRival(libc: Libc, path: string, cgroups: Cgroups | undefined): Riv
         group.remove();
       }
       if (code !== 0) {
-        throw new Error(`bwrap ended with ${code}: ${Deno.readTextFileSync(`${out}.stderr`)}`);
+        throw new Error(`bwrap ended with ${code}: ${Deno.readTextFileSync(`/proc/self/fd/${stderr.fd}`)}`);
       }
       return undefined;
     },
@@ -170,18 +173,18 @@ function writeFd(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 function sandboxRival(sandbox: Sandbox, path: string, more: Partial<SandboxRequest>): Rival {
-  let count = 0;
   return {
     name: "sandbox",
     launch: async (argv) => {
-      const out = `${path}/out/sandbox-${++count}`;
+      using stdout = new MemoryOutput("stdout");
+      using stderr = new MemoryOutput("stderr");
       const { exitCode, failedStep, work, userMs, systemMs } = await sandbox.launch({
         executables: [argv[0]],
         argv,
         env: [["PATH", "/usr/bin:/bin"]],
         cwd: "",
-        stdout: { path: `${out}.stdout` },
-        stderr: { path: `${out}.stderr` },
+        stdout,
+        stderr,
         lowers: [`${path}/lowers/input`],
         writable: LAYER,
         limits: LIMITS,
@@ -191,7 +194,7 @@ function sandboxRival(sandbox: Sandbox, path: string, more: Partial<SandboxReque
       if (exitCode !== 0) {
         throw new Error(
           `The sandbox ended with ${exitCode}: ${
-            failedStep?.message ?? Deno.readTextFileSync(`${out}.stderr`)
+            failedStep?.message ?? Deno.readTextFileSync(`/proc/self/fd/${stderr.fd}`)
           }`,
         );
       }
