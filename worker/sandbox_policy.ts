@@ -6,6 +6,7 @@
  */
 
 import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
+import type { WorkerSandboxConfig } from "@brokkr/common/config";
 import {
   formatAmount,
   isSandboxProperty,
@@ -19,42 +20,7 @@ import {
 } from "@brokkr/common/sandbox_properties";
 
 /** What the operator set up: keys of `[worker]`, each 0 where it is to follow from the machine. */
-export interface SandboxSettings {
-  /** Most memory of an action, in bytes; 0 for its slot's share of the machine. */
-  readonly sandboxMemoryBytes: number;
-  /** Most memory that an action may ask for; 0 for no more than it gets unasked. */
-  readonly sandboxMaxMemoryBytes: number;
-  /** Most processes and threads of an action. */
-  readonly sandboxPids: number;
-  /** Most that an action may ask for; 0 for no more than it gets unasked. */
-  readonly sandboxMaxPids: number;
-  /** Processor time of an action, in thousandths of a processor; 0 for no limit. */
-  readonly sandboxCpuMillis: number;
-  /** Most that an action may ask for; 0 for what it gets unasked, or the machine's processors. */
-  readonly sandboxMaxCpuMillis: number;
-  /** Most bytes read from disks in a second; 0 for no limit. */
-  readonly sandboxIoReadBytes: number;
-  /** Most bytes written to disks in a second; 0 for no limit. */
-  readonly sandboxIoWriteBytes: number;
-  /** Where what an action writes is kept unless it asks for something else. */
-  readonly sandboxLayer: LayerName | "auto";
-  /** Bytes of a layer in memory; 0 for half of the action's memory. */
-  readonly sandboxLayerBytes: number;
-  /** Files, directories and links in a layer. */
-  readonly sandboxLayerInodes: number;
-  /** Bytes of a layer on disk; 0 for a slot's share of half of what was free at start. */
-  readonly sandboxDiskBytes: number;
-  /** Most that an action may ask for; 0 for no more than it gets unasked. */
-  readonly sandboxMaxDiskBytes: number;
-  /** Networks that an action may ask for. */
-  readonly sandboxNetworks: readonly NetworkName[];
-  /** Switches that an action may turn off. */
-  readonly sandboxSwitches: readonly ("aslr" | "rdtsc")[];
-  /** Whether an action may have the dynamic linker load and trace what it names. */
-  readonly sandboxAllowPreload: boolean;
-  /** Properties that ask something of the sandbox; others are plain ones. */
-  readonly sandboxProperties: readonly SandboxPropertyName[];
-}
+export type SandboxSettings = Omit<WorkerSandboxConfig, "sandbox" | "sandboxBinds" | "sandboxUidBase">;
 
 /** What the settings are worked out for. */
 export interface SandboxMachine {
