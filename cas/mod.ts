@@ -12,4 +12,5 @@ export * from "./metadata/memory_metadata_store.ts";
 export * from "./metadata_store.ts";
 export * from "./resource_name.ts";
 export * from "./store/memory_store.ts";
+export * from "./store_keeper.ts";
 export * from "./tree/mod.ts";

@@ -20,11 +20,13 @@ import {
 } from "./_config_kinds.ts";
 import { key, type SectionSpec } from "./_config_spec.ts";
 import { sandboxKeys, type WorkerSandboxConfig } from "./_config_sandbox_keys.ts";
+import { type StoreConfig, storeKeys } from "./_config_store_keys.ts";
 import type { LogLevel } from "./log.ts";
 import { DEFAULT_ENDPOINT } from "./units.ts";
 
 export type { Properties } from "./_config_kinds.ts";
 export type { WorkerSandboxConfig } from "./_config_sandbox_keys.ts";
+export type { StoreConfig } from "./_config_store_keys.ts";
 export type { KeySpec, SectionSpec } from "./_config_spec.ts";
 
 /** `[client]`: how commands and the SDK reach a grid. */
@@ -46,7 +48,7 @@ export interface ClientConfig {
 }
 
 /** `[control]`: the control plane. */
-export interface ControlConfig {
+export interface ControlConfig extends StoreConfig {
   /** Directory of all its state; absolute. */
   readonly dataDir: string;
   /** gRPC address, `host:port`. */
@@ -65,8 +67,6 @@ export interface ControlConfig {
   readonly memoryBudgetBytes: number;
   /** Largest blob taken, in bytes. */
   readonly maxBlobSizeBytes: number;
-  /** Bytes the store may take on disk; 0 for no limit but the disk's. */
-  readonly casMaxSizeBytes: number;
   /** How long a lease lives without a heartbeat, in milliseconds. */
   readonly leaseTtlMs: number;
   /** How often workers send heartbeats, in milliseconds. */
@@ -270,12 +270,7 @@ const control: SectionSpec<ControlConfig> = {
       "what finds no room waits, and is refused with RESOURCE_EXHAUSTED when it has waited long enough.",
   ),
   maxBlobSizeBytes: key("max_blob_size", size({ min: "4MiB" }), "16GiB", "Larger blobs are refused."),
-  casMaxSizeBytes: key(
-    "cas_max_size",
-    size(),
-    "0B",
-    "What the store may take on disk; 0B for as much as the disk gives.",
-  ),
+  ...storeKeys,
   leaseTtlMs: key(
     "lease_ttl",
     duration({ min: "1s", max: "1h" }),

@@ -30,6 +30,7 @@ export type {
   LogConfig,
   Properties,
   Sections,
+  StoreConfig,
   UpConfig,
   WorkerConfig,
   WorkerSandboxConfig,

@@ -77,6 +77,20 @@ export interface ControlOptions {
   readonly maxBlobSizeBytes?: number;
   /** Bytes the store may take; 0, the default, for no limit but the disk's (or the memory budget's). */
   readonly casMaxSizeBytes?: number;
+  /** Blobs the store may hold; 0, the default, for no limit but its size. */
+  readonly casMaxBlobs?: number;
+  /** How long blobs are kept that a client was told to be there, in milliseconds; 3 hours by default. */
+  readonly casPromiseMs?: number;
+  /** How fast the scrubber reads what is stored, in bytes a second; 0, the default, for not at all. */
+  readonly casScrubBytesPerSecond?: number;
+  /** Which reads are compared with the digest; `first` by default. */
+  readonly casVerifyReads?: "first" | "always";
+  /** How long a result is kept that nobody asks for, in milliseconds; 30 days by default. */
+  readonly acTtlMs?: number;
+  /** Address of the HTTP cache; `""`, the default, for none. */
+  readonly httpCacheListen?: string;
+  /** Whether what is stored under /ac/ of the HTTP cache must be a complete ActionResult; it must by default. */
+  readonly httpCacheValidateAc?: boolean;
   /** How long a lease lives without a heartbeat, in milliseconds; 30 s by default. */
   readonly leaseTtlMs?: number;
   /** How often workers send heartbeats, in milliseconds; 5 s by default. */
