@@ -20,6 +20,12 @@ export interface DigestBatch {
   readonly sizes: Float64Array;
 }
 
+/** How {@linkcode BlobStore.missing} looks. */
+export interface MissingOptions {
+  /** Only looks: what is there is neither kept for it nor counts as used. For who looks at everything now and then. */
+  readonly peek?: boolean;
+}
+
 /** Which part of a blob to read. */
 export interface ReadRange {
   /** First byte; 0 by default. */
@@ -119,9 +125,13 @@ export interface BlobStore extends AsyncDisposable {
   readonly uploads: UploadStore;
   /**
    * Indices into `batch` of the blobs that are not there, in order. Exact: what is not listed can be read, and is kept
-   * for a build's length. A blob whose size differs from what the store holds counts as missing.
+   * for a build's length unless `peek` is set. A blob whose size differs from what the store holds counts as missing.
    */
-  missing(scope: Scope, batch: DigestBatch): Uint32Array | Promise<Uint32Array>;
+  missing(
+    scope: Scope,
+    batch: DigestBatch,
+    options?: MissingOptions,
+  ): Uint32Array | Promise<Uint32Array>;
   /**
    * A whole blob. For blobs that fit a message; larger ones are read as streams.
    *

@@ -52,7 +52,7 @@ class TableStore extends MemoryBlobStore {
   }
 
   override pin(_scope: unknown, batch: DigestBatch, durationMs: number): Promise<void> {
-    this.table.pin(batch, Date.now() + durationMs);
+    this.table.pin(batch, { usedS: 0, untilMs: Date.now() + durationMs });
     return Promise.resolve();
   }
 

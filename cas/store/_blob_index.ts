@@ -3,7 +3,8 @@
  * only copy: it is behind the log by as much as has not been flushed, and is caught up, or made anew, from segments and
  * files when the store opens. So it is written lazily, and nothing waits for it.
  *
- * Keys: byte 1, digest function, hash; values: segment, offset / 8 (32-bit each), size (float64), little-endian. Under
+ * Keys: byte 1, digest function, hash; values: segment, offset / 8 (32-bit each), size (float64), last use (32-bit; not
+ * in values of format 1), little-endian. Under
  * byte 0 the store's id and the log position.
  *
  * @module
@@ -34,12 +35,13 @@ const RETRY_DELAY_MS = 5000;
 /** Changes kept while flushing fails; beyond, the index stays behind until the store is opened again. */
 const MAX_WAITING = 500_000;
 
-function encodeLocation(location: BlobLocation): Uint8Array {
-  const value = new Uint8Array(16);
+function encodeLocation(location: BlobLocation, usedS: number): Uint8Array {
+  const value = new Uint8Array(20);
   const view = new DataView(value.buffer);
   view.setUint32(0, location.segment, true);
   view.setUint32(4, location.offset / RECORD_ALIGN, true);
   view.setFloat64(8, location.sizeBytes, true);
+  view.setUint32(16, usedS, true);
   return value;
 }
 
@@ -120,23 +122,26 @@ export class BlobIndex {
   }
 
   /** Hands every entry to `onEntry`, giving way in between; the hash is a view. */
-  async load(onEntry: (fnValue: number, hash: Uint8Array, location: BlobLocation) => void): Promise<void> {
+  async load(
+    onEntry: (fnValue: number, hash: Uint8Array, location: BlobLocation, usedS: number) => void,
+  ): Promise<void> {
     for await (const slice of this.#env.entries(Uint8Array.of(BLOB))) {
       for (const { key, value } of slice) {
-        if (key.length < 18 || value.length !== 16) continue;
-        const view = new DataView(value.buffer, value.byteOffset, 16);
+        if (key.length < 18 || (value.length !== 16 && value.length !== 20)) continue;
+        const view = new DataView(value.buffer, value.byteOffset, value.length);
+        const usedS = value.length === 16 ? 0 : view.getUint32(16, true);
         onEntry(key[1], key.subarray(2), {
           segment: view.getUint32(0, true),
           offset: view.getUint32(4, true) * RECORD_ALIGN,
           sizeBytes: view.getFloat64(8, true),
-        });
+        }, usedS);
       }
     }
   }
 
-  /** Notes where a blob lies. */
-  put(fnValue: number, hash: Uint8Array, location: BlobLocation): void {
-    this.#change({ op: "put", key: blobKey(fnValue, hash), value: encodeLocation(location) });
+  /** Notes where a blob lies, and when it was used last. */
+  put(fnValue: number, hash: Uint8Array, location: BlobLocation, usedS: number): void {
+    this.#change({ op: "put", key: blobKey(fnValue, hash), value: encodeLocation(location, usedS) });
   }
 
   /** Notes that a blob is gone. */

@@ -7,12 +7,32 @@
 import type { Random } from "@brokkr/common";
 import type { DigestBatch } from "../blob_store.ts";
 import type { Digest, DigestFunction } from "../digest.ts";
-import { type BlobLocation, FILE_SEGMENT, MembershipTable } from "./membership_table.ts";
+import { recordBytes } from "./_record.ts";
+import {
+  type BlobLocation,
+  FILE_SEGMENT,
+  MembershipTable,
+  type TableEntry,
+  type Touch,
+} from "./membership_table.ts";
+
+/** What of a segment is not garbage. */
+export interface SegmentUse {
+  /** Bytes of records that are located there. */
+  readonly bytes: number;
+  /** How many. */
+  readonly records: number;
+}
+
+const UNUSED: SegmentUse = { bytes: 0, records: 0 };
 
 /** The catalog of one store. */
 export class Catalog {
   readonly #tables = new Map<DigestFunction, MembershipTable>();
   readonly #seed: Uint8Array;
+  readonly #segments = new Map<number, { bytes: number; records: number }>();
+  /** Told of uses that the index should know of: seldom for one blob. The hash is a view. */
+  onUse: (fn: DigestFunction, hash: Uint8Array, location: BlobLocation, usedS: number) => void = () => {};
   #bytes = 0;
   #files = 0;
   #fileBytes = 0;
@@ -44,9 +64,14 @@ export class Catalog {
     return this.#fileBytes;
   }
 
-  /** Where a blob lies, whatever its size. */
-  find(fn: DigestFunction, hash: string): BlobLocation | undefined {
-    return this.#tables.get(fn)?.find(hash);
+  /** What of a segment is in use. */
+  segmentUse(segment: number): SegmentUse {
+    return this.#segments.get(segment) ?? UNUSED;
+  }
+
+  /** Where a blob lies, whatever its size. With `touch` that counts as a use. */
+  find(fn: DigestFunction, hash: string, touch?: Touch): BlobLocation | undefined {
+    return this.#tables.get(fn)?.find(hash, touch);
   }
 
   /** As {@linkcode Catalog.find}, for raw hash bytes. */
@@ -54,20 +79,44 @@ export class Catalog {
     return this.#tables.get(fn)?.findRaw(hash);
   }
 
-  /** Where a blob of exactly this size lies. */
-  locate(digest: Digest): BlobLocation | undefined {
-    const location = this.find(digest.fn, digest.hash);
+  /** All that is known of a blob. */
+  entry(fn: DigestFunction, hash: Uint8Array): TableEntry | undefined {
+    return this.#tables.get(fn)?.entry(hash);
+  }
+
+  /** Where a blob of exactly this size lies. With `touch` that counts as a use. */
+  locate(digest: Digest, touch?: Touch): BlobLocation | undefined {
+    const location = this.find(digest.fn, digest.hash, touch);
     return location?.sizeBytes === digest.sizeBytes ? location : undefined;
   }
 
-  /** Indices of what is not there. */
-  missing(batch: DigestBatch): Uint32Array {
-    return this.#table(batch.fn).missing(batch);
+  /** Indices of what is not there. With `touch` that is a use of what is there, and pins it. */
+  missing(batch: DigestBatch, touch?: Touch): Uint32Array {
+    return this.#table(batch.fn).missing(batch, touch);
   }
 
-  /** Pins what is there. */
-  pin(batch: DigestBatch, untilMs: number): void {
-    this.#table(batch.fn).pin(batch, untilMs);
+  /** Pins what is there, and counts as a use. */
+  pin(batch: DigestBatch, touch: Touch): void {
+    this.#table(batch.fn).pin(batch, touch);
+  }
+
+  /** Ends pins. */
+  unpin(batch: DigestBatch): void {
+    this.#table(batch.fn).unpin(batch);
+  }
+
+  /** The parts of the catalog, each small enough to be visited within one turn of the event loop. */
+  *parts(): Generator<(visit: (fn: DigestFunction, entry: TableEntry) => boolean | void) => void> {
+    for (const [fn, table] of [...this.#tables]) {
+      for (let part = 0; part < table.shards; part++) {
+        yield (visit) =>
+          table.visit(part, (entry) => {
+            if (visit(fn, entry) !== true) return false;
+            this.#count(fn, entry, -1);
+            return true;
+          });
+      }
+    }
   }
 
   /** Until when a blob is pinned, 0 when it is not. */
@@ -75,33 +124,47 @@ export class Catalog {
     return this.#table(digest.fn).pinnedUntilMs(digest.hash);
   }
 
-  /** Sets where a blob lies. */
-  set(fn: DigestFunction, hash: Uint8Array, location: BlobLocation): void {
-    const before = this.#table(fn).set(hash, location.segment, location.offset, location.sizeBytes);
-    if (before !== undefined) this.#count(before, -1);
-    this.#count(location, 1);
+  /** Sets where a blob lies, used last at `usedS` unless it was used later. */
+  set(fn: DigestFunction, hash: Uint8Array, location: BlobLocation, usedS = 0): void {
+    const before = this.#table(fn).set(hash, location.segment, location.offset, location.sizeBytes, usedS);
+    if (before !== undefined) this.#count(fn, before, -1);
+    this.#count(fn, location, 1);
   }
 
   /** Drops a blob. */
   delete(fn: DigestFunction, hash: Uint8Array): BlobLocation | undefined {
     const before = this.#tables.get(fn)?.deleteRaw(hash);
-    if (before !== undefined) this.#count(before, -1);
+    if (before !== undefined) this.#count(fn, before, -1);
     return before;
   }
 
   #table(fn: DigestFunction): MembershipTable {
     let table = this.#tables.get(fn);
     if (table === undefined) {
-      table = new MembershipTable(fn.hashBytes, this.#seed);
+      table = new MembershipTable(
+        fn.hashBytes,
+        this.#seed,
+        (hash, location, usedS) => this.onUse(fn, hash, location, usedS),
+      );
       this.#tables.set(fn, table);
     }
     return table;
   }
 
-  #count(location: BlobLocation, sign: 1 | -1): void {
-    this.#bytes += sign * location.sizeBytes;
-    if (location.segment !== FILE_SEGMENT) return;
-    this.#files += sign;
-    this.#fileBytes += sign * location.sizeBytes;
+  #count(fn: DigestFunction, { segment, sizeBytes }: BlobLocation, sign: 1 | -1): void {
+    this.#bytes += sign * sizeBytes;
+    if (segment === FILE_SEGMENT) {
+      this.#files += sign;
+      this.#fileBytes += sign * sizeBytes;
+      return;
+    }
+    let use = this.#segments.get(segment);
+    if (use === undefined) {
+      use = { bytes: 0, records: 0 };
+      this.#segments.set(segment, use);
+    }
+    use.bytes += sign * recordBytes(fn.hashBytes, sizeBytes);
+    use.records += sign;
+    if (use.records === 0) this.#segments.delete(segment);
   }
 }

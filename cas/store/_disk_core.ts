@@ -11,6 +11,7 @@ import type {
   BlobStoreStat,
   BlobWriter,
   DigestBatch,
+  MissingOptions,
   ReadRange,
   UploadStore,
 } from "../blob_store.ts";
@@ -27,7 +28,8 @@ import { missingPart } from "./_presence.ts";
 import { storeError } from "./_store_error.ts";
 import { sweepFiles } from "./_sweep.ts";
 import type { SettledOptions } from "./disk_store_options.ts";
-import { FILE_SEGMENT } from "./membership_table.ts";
+import { FILE_SEGMENT, type Touch } from "./membership_table.ts";
+import { StoreTime } from "./_store_time.ts";
 
 /** Most bytes of one group. */
 const GROUP_BYTES = 4 << 20;
@@ -60,6 +62,7 @@ export class DiskCore implements BlobStore {
   readonly #state: Recovered;
   readonly #log: SegmentLog;
   readonly #reader: BlobReader;
+  readonly #time: StoreTime;
   readonly #desk: WriterDesk;
   /** Operations that change a blob, by its key: one at a time for each. */
   readonly #busy = new Map<string, Promise<void>>();
@@ -73,7 +76,9 @@ export class DiskCore implements BlobStore {
     this.#dir = dir;
     this.#state = state;
     this.#options = options;
+    this.#time = new StoreTime(options.clock);
     const { metrics } = options;
+    state.catalog.onUse = (fn, hash, location, usedS) => state.index.put(fn.value, hash, location, usedS);
     const groups = metrics.histogram(
       "brokkr_cas_sync_seconds",
       "How long writing and syncing a group of small blobs took",
@@ -136,9 +141,10 @@ export class DiskCore implements BlobStore {
     return this.#uploads;
   }
 
-  missing(_scope: Scope, batch: DigestBatch): Uint32Array {
+  missing(_scope: Scope, batch: DigestBatch, options: MissingOptions = {}): Uint32Array {
     this.#checkOpen();
-    return this.#state.catalog.missing(batch);
+    const touch = options.peek === true ? undefined : this.#touch(this.#options.promiseMs);
+    return this.#state.catalog.missing(batch, touch);
   }
 
   async get(_scope: Scope, digest: Digest): Promise<Uint8Array> {
@@ -201,7 +207,7 @@ export class DiskCore implements BlobStore {
   async pin(_scope: Scope, batch: DigestBatch, durationMs: number): Promise<void> {
     this.#checkOpen();
     checkBatch(batch);
-    this.#state.catalog.pin(batch, this.#options.clock.monotonicMs() + durationMs);
+    this.#state.catalog.pin(batch, this.#touch(durationMs));
   }
 
   async delete(_scope: Scope, digest: Digest): Promise<boolean> {
@@ -300,6 +306,14 @@ export class DiskCore implements BlobStore {
     return this.#log.diskBytes + this.#state.catalog.fileBytes + this.#uploads.diskBytes;
   }
 
+  /** A use now, with a pin for so long. */
+  #touch(pinMs = 0): Touch {
+    return {
+      usedS: this.#time.now(),
+      untilMs: pinMs === 0 ? 0 : this.#options.clock.monotonicMs() + pinMs,
+    };
+  }
+
   #checkOpen(): void {
     if (this.#closed) throw new BrokkrError(Code.UNAVAILABLE, `The blob store in ${this.#dir} is closed`);
   }
@@ -364,13 +378,15 @@ export class DiskCore implements BlobStore {
   /** Makes the records of a durable group visible. */
   #onCommitted(records: readonly Committed[], position: LogPosition): void {
     const { catalog, index } = this.#state;
+    const nowS = this.#time.now();
     for (const { record, segment, offset } of records) {
       const fn = digestFunctionByValue(record.fnValue);
       if (fn === undefined) continue;
       if (record.kind === RecordKind.BLOB) {
         const location = { segment, offset, sizeBytes: record.sizeBytes };
-        catalog.set(fn, record.hash, location);
-        index.put(record.fnValue, record.hash, location);
+        const usedS = record.usedS ?? nowS;
+        catalog.set(fn, record.hash, location, usedS);
+        index.put(record.fnValue, record.hash, location, usedS);
       } else {
         const before = catalog.delete(fn, record.hash);
         if (before !== undefined) this.#reader.forget(before);
@@ -388,8 +404,9 @@ export class DiskCore implements BlobStore {
       await blobs.keep(path, digest.fn, digest.hash);
       const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes: digest.sizeBytes };
       const hash = Uint8Array.fromHex(digest.hash);
-      catalog.set(digest.fn, hash, location);
-      index.put(digest.fn.value, hash, location);
+      const usedS = this.#time.now();
+      catalog.set(digest.fn, hash, location, usedS);
+      index.put(digest.fn.value, hash, location, usedS);
     });
   }
 

@@ -57,6 +57,8 @@ export interface Record {
   readonly sizeBytes: number;
   /** Its bytes; none in a tombstone. */
   readonly data: Uint8Array;
+  /** When the blob was used last, in seconds of store time, where that is not now. Not written. */
+  readonly usedS?: number;
 }
 
 /** Length of a record on disk. */

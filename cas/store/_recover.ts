@@ -23,6 +23,7 @@ import { FileBlobs } from "./_file_blobs.ts";
 import { type Record, RecordKind, SALT_BYTES } from "./_record.ts";
 import { replaySegment } from "./_replay.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
+import { StoreTime } from "./_store_time.ts";
 import { SEGMENT_HEADER_BYTES, segmentHeaderFault, segmentIdOf, segmentName } from "./_segment_header.ts";
 import { type FileLayer, readFully, readText, replaceText } from "./file_layer.ts";
 import { type BlobLocation, FILE_SEGMENT } from "./membership_table.ts";
@@ -80,8 +81,9 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const vanished = await loadIndex(options, index, catalog, segments);
     const from = index.position;
     const salt = Uint8Array.fromHex(id).subarray(0, SALT_BYTES);
-    await replay({ options, index, catalog, segments, salt }, from);
-    if (clean !== cleanText(from)) await scanFiles(blobs, index, catalog, vanished);
+    const usedS = new StoreTime(clock).now();
+    await replay({ options, index, catalog, segments, salt, usedS }, from);
+    if (clean !== cleanText(from)) await scanFiles(blobs, index, catalog, vanished, usedS);
     await files.remove(`${dir}/${names.loading}`);
     await index.flush();
     log.info("Opened the blob store", {
@@ -199,7 +201,7 @@ async function loadIndex(
   const sizes = new Map(segments.map((info) => [info.id, info.sizeBytes]));
   const files = new Set<string>();
   let dropped = 0;
-  await index.load((fnValue, hash, location) => {
+  await index.load((fnValue, hash, location, usedS) => {
     const fn = digestFunctionByValue(fnValue);
     if (fn === undefined || fn.hashBytes !== hash.length) return;
     const isFile = location.segment === FILE_SEGMENT;
@@ -209,7 +211,7 @@ async function loadIndex(
       return;
     }
     if (isFile) files.add(`${fnValue}:${hash.toHex()}`);
-    catalog.set(fn, hash, location);
+    catalog.set(fn, hash, location, usedS);
   });
   if (dropped > 0) log.error("Blobs are gone with their segments", { blobs: dropped });
   return files;
@@ -221,6 +223,8 @@ interface Replay {
   readonly catalog: Catalog;
   readonly segments: SegmentInfo[];
   readonly salt: Uint8Array;
+  /** When what is found counts as used last. */
+  readonly usedS: number;
 }
 
 /** Reads the log from where the index left off, cuts a torn tail, and makes what was read durable. */
@@ -255,12 +259,12 @@ async function replay(state: Replay, from: LogPosition): Promise<void> {
   }
 }
 
-function applyRecord({ index, catalog }: Replay, record: Record, location: BlobLocation): void {
+function applyRecord({ index, catalog, usedS }: Replay, record: Record, location: BlobLocation): void {
   const fn = digestFunctionByValue(record.fnValue);
   if (fn === undefined || fn.hashBytes !== record.hash.length) return;
   if (record.kind === RecordKind.BLOB) {
-    catalog.set(fn, record.hash, location);
-    index.put(record.fnValue, record.hash, location);
+    catalog.set(fn, record.hash, location, usedS);
+    index.put(record.fnValue, record.hash, location, usedS);
     return;
   }
   // A tombstone speaks of the records before it, never of a file.
@@ -275,14 +279,15 @@ async function scanFiles(
   index: BlobIndex,
   catalog: Catalog,
   known: Set<string>,
+  usedS: number,
 ): Promise<void> {
   await blobs.scan((fn: DigestFunction, hash, sizeBytes) => {
     known.delete(`${fn.value}:${hash.toHex()}`);
     const found = catalog.findRaw(fn, hash);
     if (found !== undefined && (found.segment !== FILE_SEGMENT || found.sizeBytes === sizeBytes)) return;
     const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes };
-    catalog.set(fn, hash, location);
-    index.put(fn.value, hash, location);
+    catalog.set(fn, hash, location, usedS);
+    index.put(fn.value, hash, location, usedS);
   });
   for (const key of known) {
     const [value, hex] = key.split(":");

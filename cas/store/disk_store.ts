@@ -19,6 +19,7 @@ import type {
   BlobStoreStat,
   BlobWriter,
   DigestBatch,
+  MissingOptions,
   ReadRange,
   UploadId,
   UploadStore,
@@ -111,8 +112,8 @@ class DiskBlobStore implements BlobStore {
     return this.#uploads;
   }
 
-  missing(scope: Scope, batch: DigestBatch): Uint32Array {
-    return this.#live().missing(scope, batch);
+  missing(scope: Scope, batch: DigestBatch, options?: MissingOptions): Uint32Array {
+    return this.#live().missing(scope, batch, options);
   }
 
   get(scope: Scope, digest: Digest): Promise<Uint8Array> {

@@ -39,6 +39,10 @@ export interface DiskBlobStoreOptions {
   readonly maxBlobBytes?: number;
   /** Most bytes it takes on disk; no limit but the disk's by default. */
   readonly maxBytes?: number;
+  /** Most blobs it holds; no limit but its size by default. */
+  readonly maxBlobs?: number;
+  /** How long blobs are kept that somebody was told to be there, in milliseconds; 3 hours by default. */
+  readonly promiseMs?: number;
   /** Left free on the disk for what must be written even when blobs find no room; 32 MiB by default, 0 for none. */
   readonly headroomBytes?: number;
   /** A segment that would grow beyond this is followed by another; 256 MiB by default. */
@@ -68,6 +72,8 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     log: options.log ?? noLog,
     maxBlobBytes: Math.min(options.maxBlobBytes ?? 2 ** 34, MAX_TABLE_SIZE),
     maxBytes: options.maxBytes ?? Infinity,
+    maxBlobs: options.maxBlobs ?? Infinity,
+    promiseMs: options.promiseMs ?? 3 * 3_600_000,
     headroomBytes: options.headroomBytes ?? 32 << 20,
     segmentBytes: options.segmentBytes ?? 256 << 20,
     cacheBytes: options.cacheBytes ?? 64 << 20,

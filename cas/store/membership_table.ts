@@ -1,5 +1,6 @@
 /**
- * The exact set of blobs a store holds, in memory: where each lies, how large it is, and until when it is pinned.
+ * The exact set of blobs a store holds, in memory: where each lies, how large it is, when it was used last, and until when
+ * it is pinned.
  *
  * Open addressing in typed arrays, so that ten million blobs are no objects for the garbage collector. The table is 256
  * shards that grow one by one, so that no insertion waits for the whole of it to move. A slot holds a number of an entry
@@ -34,9 +35,13 @@ export const RECORD_ALIGN = 8;
 const PIN_TICK_MS = 16_000;
 const PIN_BITS = 21;
 const PIN_MAX = (1 << PIN_BITS) - 1;
+/** A use is worth telling the index about when it lies in another period than the one before: 2^14 s, some 4.5 hours. */
+const USE_PERIOD_BITS = 14;
 /** Largest blob whose size fits an entry: 2^43 - 1 bytes. */
 export const MAX_TABLE_SIZE = 2 ** 43 - 1;
 
+/** Words of an entry beside its hash: segment, offset, size, rest of the size and pin, last use. */
+const VALUE_WORDS = 5;
 const SHARD_COUNT = 256;
 const INDEX_BITS = 20;
 const INDEX_MASK = (1 << INDEX_BITS) - 1;
@@ -50,6 +55,31 @@ const UNSURE = -2;
 /** Keys looked up in one pass of a batch. */
 const PASS = 1024;
 
+/** A look that counts as a use, and may promise more. */
+export interface Touch {
+  /** Now, in seconds of store time (see `_store_time.ts`). */
+  readonly usedS: number;
+  /** Until when what is found is pinned, in milliseconds on the caller's clock; 0 for not at all. */
+  readonly untilMs: number;
+}
+
+/** One blob, as {@linkcode MembershipTable.visit} shows it. Valid during the call. */
+export interface TableEntry extends BlobLocation {
+  /** When it was used last, in seconds of store time. */
+  usedS: number;
+  /** Until when it is pinned, in milliseconds; 0 when it is not. */
+  pinnedUntilMs: number;
+  /** Its raw hash; a view. */
+  readonly hash: Uint8Array;
+}
+
+/** Told of a blob that was used in another period than the last time: its raw hash (a view), and where it lies. */
+export type OnUse = (hash: Uint8Array, location: BlobLocation, usedS: number) => void;
+
+function tickOf(untilMs: number): number {
+  return Math.min(PIN_MAX, Math.max(0, Math.ceil(untilMs / PIN_TICK_MS)));
+}
+
 class Shard {
   slots = new Uint32Array(16);
   entries: Uint32Array;
@@ -59,6 +89,48 @@ class Shard {
     this.entries = new Uint32Array(8 * stride);
   }
 }
+
+function locationAt(entries: Uint32Array, at: number): BlobLocation {
+  return {
+    segment: entries[at],
+    offset: entries[at + 1] * RECORD_ALIGN,
+    sizeBytes: entries[at + 2] + (entries[at + 3] >>> PIN_BITS) * TWO_32,
+  };
+}
+
+/** An entry as the table moves it along: the view of its hash is made only when it is asked for. */
+class Cursor implements TableEntry {
+  segment = 0;
+  offset = 0;
+  sizeBytes = 0;
+  usedS = 0;
+  pinnedUntilMs = 0;
+  #entries: Uint32Array = NO_ENTRIES;
+  #base = 0;
+  readonly #keyWords: number;
+
+  constructor(keyWords: number) {
+    this.#keyWords = keyWords;
+  }
+
+  get hash(): Uint8Array {
+    return new Uint8Array(this.#entries.buffer, this.#base * 4, this.#keyWords * 4);
+  }
+
+  /** Shows the entry whose hash begins at word `base`. */
+  show(entries: Uint32Array, base: number): void {
+    const at = base + this.#keyWords;
+    this.segment = entries[at];
+    this.offset = entries[at + 1] * RECORD_ALIGN;
+    this.sizeBytes = entries[at + 2] + (entries[at + 3] >>> PIN_BITS) * TWO_32;
+    this.pinnedUntilMs = (entries[at + 3] & PIN_MAX) * PIN_TICK_MS;
+    this.usedS = entries[at + 4];
+    this.#entries = entries;
+    this.#base = base;
+  }
+}
+
+const NO_ENTRIES = new Uint32Array(0);
 
 /** Whether the key at `base` of `a` is the one at `at` of `b`; written out for 32 bytes, which nearly all have. */
 function sameKey(a: Uint32Array, base: number, b: Uint32Array, at: number, words: number): boolean {
@@ -90,16 +162,21 @@ export class MembershipTable {
   readonly #key: Uint32Array;
   readonly #keyBytes: Uint8Array;
   readonly #guesses = new Int32Array(PASS);
+  readonly #onUse: OnUse;
+  #usedS = 0;
+  #untilTick = 0;
+  #touching = false;
   #size = 0;
 
   /** A table of hashes of `hashBytes` (a multiple of 4, at least 16); `seed` is at least 8 secret bytes. */
-  constructor(hashBytes: number, seed: Uint8Array) {
+  constructor(hashBytes: number, seed: Uint8Array, onUse: OnUse = () => {}) {
     if (hashBytes % 4 !== 0 || hashBytes < 16 || seed.length < 8) {
       throw new BrokkrError(Code.INTERNAL, `A membership table cannot hold hashes of ${hashBytes} bytes`);
     }
     this.#hashBytes = hashBytes;
     this.#keyWords = hashBytes / 4;
-    this.#stride = this.#keyWords + 4;
+    this.#stride = this.#keyWords + VALUE_WORDS;
+    this.#onUse = onUse;
     const view = new DataView(seed.buffer, seed.byteOffset, seed.byteLength);
     this.#seedA = view.getUint32(0) | 0;
     this.#seedB = view.getUint32(4) | 0;
@@ -113,10 +190,44 @@ export class MembershipTable {
     return this.#size;
   }
 
-  /** Where the blob with this hash lies, or undefined. */
-  find(hash: string): BlobLocation | undefined {
+  /** Parts of the table that {@linkcode MembershipTable.visit} goes through one at a time. */
+  get shards(): number {
+    return SHARD_COUNT;
+  }
+
+  /** Where the blob with this hash lies, or undefined. With `touch` that counts as a use. */
+  find(hash: string, touch?: Touch): BlobLocation | undefined {
     this.#keyBytes.setFromHex(hash);
-    return this.#findKey();
+    return this.#findKey(touch);
+  }
+
+  /** All that is known of the blob with these raw hash bytes; the entry is the caller's. */
+  entry(hash: Uint8Array): TableEntry | undefined {
+    this.#keyBytes.set(hash);
+    const h = this.#mix(this.#key, 0);
+    const shard = this.#shards[h >>> 24];
+    const slot = this.#slotOf(shard, h, this.#key, 0);
+    if (slot < 0) return undefined;
+    const base = ((shard.slots[slot] & INDEX_MASK) - 1) * this.#stride;
+    const cursor = new Cursor(this.#keyWords);
+    cursor.show(shard.entries, base);
+    return { ...cursor, hash: cursor.hash.slice() };
+  }
+
+  /**
+   * Shows each blob of one part of the table; blobs for which `visit` says so are dropped. Nothing else may change the
+   * table during the call.
+   */
+  visit(part: number, visit: (entry: TableEntry) => boolean | void): void {
+    const shard = this.#shards[part];
+    const entry = new Cursor(this.#keyWords);
+    // Backwards, since dropping one moves the last into its place.
+    for (let index = shard.count - 1; index >= 0; index--) {
+      entry.show(shard.entries, index * this.#stride);
+      if (visit(entry) !== true) continue;
+      this.#keyBytes.set(entry.hash);
+      this.#deleteKey();
+    }
   }
 
   /** As {@linkcode MembershipTable.find}, for raw hash bytes. */
@@ -125,8 +236,17 @@ export class MembershipTable {
     return this.#findKey();
   }
 
-  /** Sets where the blob with these raw hash bytes lies; returns where it lay before, if anywhere. */
-  set(hash: Uint8Array, segment: number, offset: number, sizeBytes: number): BlobLocation | undefined {
+  /**
+   * Sets where the blob with these raw hash bytes lies; returns where it lay before, if anywhere. Its last use is `usedS`
+   * or what was noted before, whichever is later; a pin stays.
+   */
+  set(
+    hash: Uint8Array,
+    segment: number,
+    offset: number,
+    sizeBytes: number,
+    usedS = 0,
+  ): BlobLocation | undefined {
     if (!(sizeBytes >= 0 && sizeBytes <= MAX_TABLE_SIZE) || offset % RECORD_ALIGN !== 0) {
       throw new BrokkrError(Code.INTERNAL, `Cannot keep a blob of ${sizeBytes} bytes at offset ${offset}`);
     }
@@ -138,12 +258,14 @@ export class MembershipTable {
       const at = ((shard.slots[found] & INDEX_MASK) - 1) * this.#stride + this.#keyWords;
       const before = this.#locationAt(shard, at);
       this.#writeValue(shard, at, segment, offset, sizeBytes);
+      if (shard.entries[at + 4] < usedS) shard.entries[at + 4] = usedS;
       return before;
     }
     const index = this.#newEntry(shard);
     shard.entries.set(this.#key, index * this.#stride);
     const at = index * this.#stride + this.#keyWords;
     shard.entries[at + 3] = 0;
+    shard.entries[at + 4] = usedS;
     this.#writeValue(shard, at, segment, offset, sizeBytes);
     this.#link(shard, h, this.#fingerprint(this.#key, 0), index);
     this.#size++;
@@ -162,9 +284,15 @@ export class MembershipTable {
     return this.#deleteKey();
   }
 
-  /** Indices into `batch` of what is not here with the size given; the empty blob counts as here. */
-  missing(batch: DigestBatch): Uint32Array {
+  /**
+   * Indices into `batch` of what is not here with the size given; the empty blob counts as here. With `touch` that is a
+   * use of what is here, and pins it.
+   */
+  missing(batch: DigestBatch, touch?: Touch): Uint32Array {
     const keys = this.#wordsOf(batch);
+    this.#touching = touch !== undefined;
+    this.#usedS = touch?.usedS ?? 0;
+    this.#untilTick = tickOf(touch?.untilMs ?? 0);
     const missing = new Uint32Array(batch.length);
     let count = 0;
     for (let start = 0; start < batch.length; start += PASS) {
@@ -222,7 +350,10 @@ export class MembershipTable {
         const base = ((guess & INDEX_MASK) - 1) * stride;
         if (sameKey(entries, base, keys, at, words)) {
           const value = base + words;
-          if (entries[value + 2] + (entries[value + 3] >>> PIN_BITS) * TWO_32 === sizes[i]) continue;
+          if (entries[value + 2] + (entries[value + 3] >>> PIN_BITS) * TWO_32 === sizes[i]) {
+            if (this.#touching) this.#touchAt(entries, value);
+            continue;
+          }
         } else if (this.#holds(keys, at, sizes[i])) {
           continue;
         }
@@ -240,21 +371,48 @@ export class MembershipTable {
     const slot = this.#slotOf(shard, h, keys, at);
     if (slot < 0) return false;
     const value = ((shard.slots[slot] & INDEX_MASK) - 1) * this.#stride + this.#keyWords;
-    return this.#locationAt(shard, value).sizeBytes === size;
+    if (this.#locationAt(shard, value).sizeBytes !== size) return false;
+    if (this.#touching) this.#touchAt(shard.entries, value);
+    return true;
   }
 
-  /** Pins what is here of a batch until `untilMs`, on the clock of the caller. A longer pin stays. */
-  pin(batch: DigestBatch, untilMs: number): void {
+  /** Notes a use of the blob whose value lies at `at`, and pins it, as the fields say. */
+  #touchAt(entries: Uint32Array, at: number): void {
+    const word = entries[at + 3];
+    if ((word & PIN_MAX) < this.#untilTick) entries[at + 3] = ((word & ~PIN_MAX) | this.#untilTick) >>> 0;
+    const before = entries[at + 4];
+    const usedS = this.#usedS;
+    if (before >= usedS) return;
+    entries[at + 4] = usedS;
+    if (before >>> USE_PERIOD_BITS === usedS >>> USE_PERIOD_BITS) return;
+    const hash = new Uint8Array(entries.buffer, (at - this.#keyWords) * 4, this.#hashBytes);
+    this.#onUse(hash, locationAt(entries, at), usedS);
+  }
+
+  /** Pins what is here of a batch, whatever its size, and notes the use. A longer pin stays. */
+  pin(batch: DigestBatch, touch: Touch): void {
     const keys = this.#wordsOf(batch);
-    const tick = Math.min(PIN_MAX, Math.max(0, Math.ceil(untilMs / PIN_TICK_MS)));
+    this.#usedS = touch.usedS;
+    this.#untilTick = tickOf(touch.untilMs);
+    for (let i = 0; i < batch.length; i++) {
+      const h = this.#mix(keys, i * this.#keyWords);
+      const shard = this.#shards[h >>> 24];
+      const slot = this.#slotOf(shard, h, keys, i * this.#keyWords);
+      if (slot < 0) continue;
+      this.#touchAt(shard.entries, ((shard.slots[slot] & INDEX_MASK) - 1) * this.#stride + this.#keyWords);
+    }
+  }
+
+  /** Ends the pins of what is here of a batch. */
+  unpin(batch: DigestBatch): void {
+    const keys = this.#wordsOf(batch);
     for (let i = 0; i < batch.length; i++) {
       const h = this.#mix(keys, i * this.#keyWords);
       const shard = this.#shards[h >>> 24];
       const slot = this.#slotOf(shard, h, keys, i * this.#keyWords);
       if (slot < 0) continue;
       const at = ((shard.slots[slot] & INDEX_MASK) - 1) * this.#stride + this.#keyWords + 3;
-      const word = shard.entries[at];
-      if ((word & PIN_MAX) < tick) shard.entries[at] = ((word & ~PIN_MAX) | tick) >>> 0;
+      shard.entries[at] = (shard.entries[at] & ~PIN_MAX) >>> 0;
     }
   }
 
@@ -304,21 +462,22 @@ export class MembershipTable {
     }
   }
 
-  #findKey(): BlobLocation | undefined {
+  #findKey(touch?: Touch): BlobLocation | undefined {
     const h = this.#mix(this.#key, 0);
     const shard = this.#shards[h >>> 24];
     const slot = this.#slotOf(shard, h, this.#key, 0);
     if (slot < 0) return undefined;
-    return this.#locationAt(shard, ((shard.slots[slot] & INDEX_MASK) - 1) * this.#stride + this.#keyWords);
+    const at = ((shard.slots[slot] & INDEX_MASK) - 1) * this.#stride + this.#keyWords;
+    if (touch !== undefined) {
+      this.#usedS = touch.usedS;
+      this.#untilTick = tickOf(touch.untilMs);
+      this.#touchAt(shard.entries, at);
+    }
+    return locationAt(shard.entries, at);
   }
 
   #locationAt(shard: Shard, at: number): BlobLocation {
-    const { entries } = shard;
-    return {
-      segment: entries[at],
-      offset: entries[at + 1] * RECORD_ALIGN,
-      sizeBytes: entries[at + 2] + (entries[at + 3] >>> PIN_BITS) * TWO_32,
-    };
+    return locationAt(shard.entries, at);
   }
 
   #writeValue(shard: Shard, at: number, segment: number, offset: number, sizeBytes: number): void {

@@ -115,11 +115,11 @@ Deno.test("MembershipTable keeps the longer of two pins, and pins survive a new 
   const digest = digestOf(SHA256, new Uint8Array(9));
   const hash = Uint8Array.fromHex(digest.hash);
   const batch = batchOf(SHA256, [digest]);
-  table.pin(batch, 100_000);
+  table.pin(batch, { usedS: 5, untilMs: 100_000 });
   assertEquals(table.pinnedUntilMs(digest.hash), 0);
   table.set(hash, 1, 8, 2 ** 33 + 9);
-  table.pin(batch, 100_000);
-  table.pin(batch, 10);
+  table.pin(batch, { usedS: 5, untilMs: 100_000 });
+  table.pin(batch, { usedS: 4, untilMs: 10 });
   assert(table.pinnedUntilMs(digest.hash) >= 100_000);
   table.set(hash, 2, 16, 2 ** 33 + 9);
   assert(table.pinnedUntilMs(digest.hash) >= 100_000);
