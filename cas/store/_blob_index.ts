@@ -12,7 +12,7 @@
 
 import type { Clock, Logger, TimerHandle } from "@brokkr/common";
 import type { MetadataChange } from "../metadata_store.ts";
-import { LmdbEnv } from "../metadata/lmdb_env.ts";
+import type { IndexEnv, OpenIndexEnv } from "./_index_env.ts";
 import { nextTurn } from "./_turn.ts";
 import { type BlobLocation, RECORD_ALIGN } from "./membership_table.ts";
 import type { LogPosition } from "./_segment_log.ts";
@@ -55,7 +55,7 @@ function blobKey(fnValue: number, hash: Uint8Array): Uint8Array {
 
 /** The index of one store. */
 export class BlobIndex {
-  readonly #env: LmdbEnv;
+  readonly #env: IndexEnv;
   readonly #clock: Clock;
   readonly #log: Logger;
   #waiting: MetadataChange[] = [];
@@ -65,7 +65,7 @@ export class BlobIndex {
   #flushing: Promise<void> | undefined;
   #behind = false;
 
-  private constructor(env: LmdbEnv, position: LogPosition, clock: Clock, log: Logger) {
+  private constructor(env: IndexEnv, position: LogPosition, clock: Clock, log: Logger) {
     this.#env = env;
     this.#position = position;
     this.#flushedPosition = position;
@@ -78,8 +78,14 @@ export class BlobIndex {
    *
    * @throws {BrokkrError} DATA_LOSS when it is damaged.
    */
-  static async open(dir: string, id: string, clock: Clock, log: Logger): Promise<BlobIndex | undefined> {
-    const env = LmdbEnv.open(dir);
+  static async open(
+    dir: string,
+    id: string,
+    clock: Clock,
+    log: Logger,
+    openEnv: OpenIndexEnv,
+  ): Promise<BlobIndex | undefined> {
+    const env = openEnv(dir);
     try {
       const found = env.get(ID_KEY);
       const position = env.get(POSITION_KEY);
@@ -101,8 +107,14 @@ export class BlobIndex {
   }
 
   /** Makes an empty index in `dir`, which must hold none. */
-  static async create(dir: string, id: string, clock: Clock, log: Logger): Promise<BlobIndex> {
-    const env = LmdbEnv.open(dir);
+  static async create(
+    dir: string,
+    id: string,
+    clock: Clock,
+    log: Logger,
+    openEnv: OpenIndexEnv,
+  ): Promise<BlobIndex> {
+    const env = openEnv(dir);
     const index = new BlobIndex(env, { segment: 0, offset: 0 }, clock, log);
     await env.apply([
       { op: "put", key: ID_KEY, value: new TextEncoder().encode(id) },

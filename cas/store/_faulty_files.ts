@@ -90,6 +90,11 @@ export class FaultyFiles implements FileLayer {
     return await this.#inner.makeDirectory(path);
   }
 
+  async makeDirectories(path: string): Promise<void> {
+    this.check("makeDirectory", path);
+    await this.#inner.makeDirectories(path);
+  }
+
   async rename(from: string, to: string): Promise<void> {
     this.check("rename", to);
     await this.#inner.rename(from, to);
@@ -98,6 +103,11 @@ export class FaultyFiles implements FileLayer {
   async remove(path: string): Promise<boolean> {
     this.check("remove", path);
     return await this.#inner.remove(path);
+  }
+
+  async removeTree(path: string): Promise<void> {
+    this.check("remove", path);
+    await this.#inner.removeTree(path);
   }
 
   async list(path: string) {

@@ -22,6 +22,7 @@ import { Catalog } from "./_catalog.ts";
 import { FileBlobs } from "./_file_blobs.ts";
 import { type Record, RecordKind, SALT_BYTES } from "./_record.ts";
 import { replaySegment } from "./_replay.ts";
+import type { OpenIndexEnv } from "./_index_env.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import { StoreTime } from "./_store_time.ts";
 import { SEGMENT_HEADER_BYTES, segmentHeaderFault, segmentIdOf, segmentName } from "./_segment_header.ts";
@@ -38,6 +39,7 @@ export interface RecoverOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly openIndex: OpenIndexEnv;
 }
 
 /** What recovery found. */
@@ -76,7 +78,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   if (left > 0) log.info("Removed what unfinished writers left", { files: left });
   const segments = await findSegments(options);
   const catalog = new Catalog(random);
-  const index = await openIndex(options, id, segments);
+  const index = await fittingIndex(options, id, segments);
   try {
     const vanished = await loadIndex(options, index, catalog, segments);
     const from = index.position;
@@ -102,7 +104,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
 /** The id of the store; makes the directory when it is new. */
 async function openFormat({ dir, files, random }: RecoverOptions): Promise<string> {
   if (await files.size(dir) === undefined) {
-    await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+    await files.makeDirectories(dir);
     await files.syncDirectory(`${dir}/..`);
   }
   const text = await readText(files, `${dir}/${names.format}`);
@@ -159,15 +161,15 @@ async function findSegments({ dir, files, log }: RecoverOptions): Promise<Segmen
 }
 
 /** The index, a new one when there is none that fits the segments. */
-async function openIndex(options: RecoverOptions, id: string, segments: readonly SegmentInfo[]) {
-  const { dir, files, clock, log } = options;
+async function fittingIndex(options: RecoverOptions, id: string, segments: readonly SegmentInfo[]) {
+  const { dir, files, clock, log, openIndex } = options;
   const path = `${dir}/index`;
   const attempts = Number(await readText(files, `${dir}/${names.loading}`) ?? "0") || 0;
   await replaceText(files, dir, names.loading, `${attempts + 1}\n`);
   // LMDB ends the process when it meets a damaged page, so after two loads that never ended the index is not trusted.
   if (attempts < 2 && await files.size(`${path}/data.mdb`) !== undefined) {
     try {
-      const index = await BlobIndex.open(path, id, clock, log);
+      const index = await BlobIndex.open(path, id, clock, log, openIndex);
       if (index !== undefined) {
         if (fits(index.position, segments)) return index;
         await index.close();
@@ -177,12 +179,8 @@ async function openIndex(options: RecoverOptions, id: string, segments: readonly
     }
   }
   log.info("Making the blob index anew from segments and files", { path });
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return await BlobIndex.create(path, id, clock, log);
+  await files.removeTree(path);
+  return await BlobIndex.create(path, id, clock, log, openIndex);
 }
 
 function fits(position: LogPosition, segments: readonly SegmentInfo[]): boolean {

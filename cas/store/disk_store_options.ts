@@ -16,7 +16,9 @@ import {
   systemRandom,
 } from "@brokkr/common";
 import type { UploadLimits } from "../blob_store.ts";
+import { LmdbEnv } from "../metadata/lmdb_env.ts";
 import { settleUploadLimits } from "./_kept_uploads.ts";
+import type { OpenIndexEnv } from "./_index_env.ts";
 import { type FileLayer, systemFiles } from "./file_layer.ts";
 import { MAX_TABLE_SIZE } from "./membership_table.ts";
 
@@ -55,6 +57,8 @@ export interface DiskBlobStoreOptions {
   readonly onHealth?: (reason: string | undefined) => void;
   /** The file system; the machine's by default. */
   readonly files?: FileLayer;
+  /** Opens the database of the index; LMDB by default. */
+  readonly openIndex?: OpenIndexEnv;
 }
 
 /** Options with their defaults filled in. */
@@ -80,5 +84,6 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     uploads: settleUploadLimits(options.uploads),
     onHealth: options.onHealth ?? (() => {}),
     files: options.files ?? systemFiles,
+    openIndex: options.openIndex ?? LmdbEnv.open,
   };
 }

@@ -42,10 +42,14 @@ export interface FileLayer {
   open(path: string, mode: OpenMode): Promise<StoreFile>;
   /** Makes a directory; false when it is there already. */
   makeDirectory(path: string): Promise<boolean>;
+  /** Makes a directory and those above it, as far as they are not there. */
+  makeDirectories(path: string): Promise<void>;
   /** Renames a file, replacing what is there. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file; false when there is none. */
   remove(path: string): Promise<boolean>;
+  /** Removes a file, or a directory with all that is in it, if it is there. */
+  removeTree(path: string): Promise<void>;
   /** Entries of a directory; none when it is not there. */
   list(path: string): Promise<FileEntry[]>;
   /** Length of a file in bytes, or undefined when there is none. */
@@ -145,6 +149,7 @@ export const systemFiles: FileLayer = {
       throw error;
     }
   },
+  makeDirectories: (path) => Deno.mkdir(path, { recursive: true, mode: 0o700 }),
   rename: (from, to) => Deno.rename(from, to),
   async remove(path) {
     try {
@@ -153,6 +158,13 @@ export const systemFiles: FileLayer = {
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return false;
       throw error;
+    }
+  },
+  async removeTree(path) {
+    try {
+      await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   },
   async list(path) {
