@@ -327,13 +327,21 @@ def case_a_small_message_that_unfolds_to_a_large_one(grid):
     """A quarter of a million bytes that would be 256 MiB."""
     bomb = gzip.compress(bytes(256 << 20), 6)
     assert len(bomb) < 500_000, len(bomb)
-    with Connection(grid) as connection:
-        for path in [UPDATE, WRITE]:
-            stream = connection.open(path, ("grpc-encoding", "gzip"))
-            body = message(bomb, 1)
-            connection.send(*(frame(DATA, 0, stream, body[at:at + 16_384]) for at in range(0, len(body), 16_384)))
-            connection.send(frame(DATA, END_STREAM, stream))
-            assert connection.finish(stream).status == "8", connection.answers[stream].headers
+    with Connection(grid) as crowd:
+        for crowded in [False, True]:
+            # With so many that might upload, none may send all of it unasked.
+            for _ in range(256 if crowded else 0):
+                crowd.open(FIND)
+            crowd.ping()
+            for path in [UPDATE, WRITE]:
+                with Connection(grid) as connection:
+                    while crowded and connection.initial_window >= len(bomb):
+                        connection.ping()
+                    stream = connection.open(path, ("grpc-encoding", "gzip"))
+                    body = message(bomb, 1)
+                    connection.upload(stream, *(body[at:at + 16_384] for at in range(0, len(body), 16_384)))
+                    answer = connection.finish(stream)
+                    assert answer.status == "8", (path, crowded, answer.headers, answer.reset)
 
 
 def case_calls_that_end_in_the_middle_of_a_message(grid):

@@ -45,6 +45,8 @@ class Answer:
         self.frames = []
         self.ended = False
         self.reset = None
+        self.sent = 0
+        self.granted = 0
 
     @property
     def body(self):
@@ -87,6 +89,7 @@ class Connection:
         self.answers = {}
         self.pongs = {}
         self.gone = None
+        self.initial_window = 65_535
         self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", settings(**settled))
         # Until the server's settings have come, its windows are HTTP/2's defaults.
         self.ping()
@@ -119,6 +122,18 @@ class Connection:
         self.send(frame(HEADERS, END_HEADERS, stream, self.encoded(path, *more)))
         return stream
 
+    def upload(self, stream, *payloads):
+        """Sends all of a request, no faster than the stream's window allows: it is smaller while others upload much."""
+        answer = self.answers[stream]
+        for payload in payloads:
+            while answer.sent + len(payload) > self.initial_window + answer.granted and not answer.ended:
+                assert self.read_frame() is not None, "The server closed the connection"
+            if answer.ended:
+                return
+            answer.sent += len(payload)
+            self.send(frame(DATA, 0, stream, payload))
+        self.send(frame(DATA, END_STREAM, stream))
+
     def call(self, path, request, *more):
         """A call from its first byte to its last."""
         stream = self.open(path, *more)
@@ -143,6 +158,9 @@ class Connection:
 
     def _take(self, kind, flags, stream, payload):
         if kind == SETTINGS and not flags & ACK:
+            for key, value in struct.iter_unpack(">HI", payload):
+                if key == INITIAL_WINDOW_SIZE:
+                    self.initial_window = value
             self.send(frame(SETTINGS, ACK))
         elif kind == PING and flags & ACK:
             self.pongs[payload] = self.pongs.get(payload, 0) + 1
@@ -158,6 +176,8 @@ class Connection:
             answer.headers.update(self._decoder.decode(payload))
         elif kind == DATA:
             answer.frames.append(payload)
+        elif kind == WINDOW_UPDATE:
+            answer.granted += struct.unpack(">I", payload)[0]
         elif kind == RST_STREAM:
             answer.reset = struct.unpack(">I", payload)[0]
             answer.ended = True
