@@ -262,6 +262,134 @@ export const ActionReference = (() => {
  ActionReference.make = () => ({ instanceName: "", digestFunction: 0 });
  return ActionReference;
 })();
+export const AgeClass = (() => {
+ const AgeClass = {};
+ AgeClass.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.upTo != null)
+   Duration.encode(message.upTo, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.count != null)
+   BlobCount.encode(message.count, writer.uint32(18).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ AgeClass.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || AgeClass.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.upTo = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.upTo);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.count = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.count);
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ AgeClass.make = () => ({});
+ return AgeClass;
+})();
+export const BlobCount = (() => {
+ const BlobCount = {};
+ BlobCount.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.blobs != null && (typeof message.blobs === "object" ? message.blobs.low || message.blobs.high : message.blobs !== 0))
+   writer.uint32(8).int64(message.blobs);
+  if (message.bytes != null && (typeof message.bytes === "object" ? message.bytes.low || message.bytes.high : message.bytes !== 0))
+   writer.uint32(16).int64(message.bytes);
+  return writer;
+ };
+ BlobCount.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || BlobCount.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 0)
+      break;
+     message.blobs = reader.int64();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.bytes = reader.int64();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ BlobCount.make = () => ({ blobs: 0, bytes: 0 });
+ return BlobCount;
+})();
 export const Cancel = (() => {
  const Cancel = {};
  Cancel.encode = function (message, writer, _depth) {
@@ -325,6 +453,235 @@ export const Cancel = (() => {
  };
  Cancel.make = () => ({ leaseId: "", reason: "" });
  return Cancel;
+})();
+export const ClosureBlob = (() => {
+ const ClosureBlob = {};
+ ClosureBlob.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.digest != null)
+   Digest.encode(message.digest, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.role != null && message.role !== 0)
+   writer.uint32(16).int32(message.role);
+  return writer;
+ };
+ ClosureBlob.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || ClosureBlob.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.role = reader.int32();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ ClosureBlob.make = () => ({ role: 0 });
+ return ClosureBlob;
+})();
+export const CollectStoreRequest = (() => {
+ const CollectStoreRequest = {};
+ // Virtual OneOf for proto3 optional field
+ CollectStoreRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.targetBytes != null)
+   writer.uint32(8).int64(message.targetBytes);
+  if (message.dryRun != null && message.dryRun !== false)
+   writer.uint32(16).bool(message.dryRun);
+  return writer;
+ };
+ CollectStoreRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || CollectStoreRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 0)
+      break;
+     message.targetBytes = reader.int64();
+     message._targetBytes = "targetBytes";
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.dryRun = reader.bool();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ CollectStoreRequest.make = () => ({ dryRun: false });
+ return CollectStoreRequest;
+})();
+export const CollectStoreResponse = (() => {
+ const CollectStoreResponse = {};
+ CollectStoreResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.gone != null)
+   BlobCount.encode(message.gone, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.freedBytes != null && (typeof message.freedBytes === "object" ? message.freedBytes.low || message.freedBytes.high : message.freedBytes !== 0))
+   writer.uint32(16).int64(message.freedBytes);
+  if (message.copiedBytes != null && (typeof message.copiedBytes === "object" ? message.copiedBytes.low || message.copiedBytes.high : message.copiedBytes !== 0))
+   writer.uint32(24).int64(message.copiedBytes);
+  if (message.diskBytes != null && (typeof message.diskBytes === "object" ? message.diskBytes.low || message.diskBytes.high : message.diskBytes !== 0))
+   writer.uint32(32).int64(message.diskBytes);
+  if (message.shortfall != null && message.shortfall !== "")
+   writer.uint32(42).string(message.shortfall);
+  if (message.ages != null && message.ages.length)
+   for (let i = 0; i < message.ages.length; ++i)
+    AgeClass.encode(message.ages[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ CollectStoreResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || CollectStoreResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.gone = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.gone);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.freedBytes = reader.int64();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.copiedBytes = reader.int64();
+     continue;
+    }
+   case 4: {
+     if (wireType !== 0)
+      break;
+     message.diskBytes = reader.int64();
+     continue;
+    }
+   case 5: {
+     if (wireType !== 2)
+      break;
+     message.shortfall = reader.string();
+     continue;
+    }
+   case 6: {
+     if (wireType !== 2)
+      break;
+     if (!(message.ages && message.ages.length))
+      message.ages = [];
+     message.ages.push(AgeClass.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ CollectStoreResponse.make = () => ({ freedBytes: 0, copiedBytes: 0, diskBytes: 0, shortfall: "", ages: $none });
+ return CollectStoreResponse;
 })();
 export const ControlMessage = (() => {
  const ControlMessage = {};
@@ -423,6 +780,94 @@ export const ControlMessage = (() => {
  };
  ControlMessage.make = () => ({});
  return ControlMessage;
+})();
+export const DamagedBlob = (() => {
+ const DamagedBlob = {};
+ DamagedBlob.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.digest != null)
+   Digest.encode(message.digest, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.digestFunction != null && message.digestFunction !== 0)
+   writer.uint32(16).int32(message.digestFunction);
+  if (message.where != null && message.where !== "")
+   writer.uint32(26).string(message.where);
+  if (message.problem != null && message.problem !== "")
+   writer.uint32(34).string(message.problem);
+  if (message.outcome != null && message.outcome !== 0)
+   writer.uint32(40).int32(message.outcome);
+  return writer;
+ };
+ DamagedBlob.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || DamagedBlob.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.digestFunction = reader.int32();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 2)
+      break;
+     message.where = reader.string();
+     continue;
+    }
+   case 4: {
+     if (wireType !== 2)
+      break;
+     message.problem = reader.string();
+     continue;
+    }
+   case 5: {
+     if (wireType !== 0)
+      break;
+     message.outcome = reader.int32();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ DamagedBlob.make = () => ({ digestFunction: 0, where: "", problem: "", outcome: 0 });
+ return DamagedBlob;
 })();
 export const DigestFilterUpdate = (() => {
  const DigestFilterUpdate = {};
@@ -704,6 +1149,70 @@ export const DrainWorkerResponse = (() => {
  DrainWorkerResponse.make = () => ({ leases: 0 });
  return DrainWorkerResponse;
 })();
+export const FunctionUsage = (() => {
+ const FunctionUsage = {};
+ FunctionUsage.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.digestFunction != null && message.digestFunction !== 0)
+   writer.uint32(8).int32(message.digestFunction);
+  if (message.count != null)
+   BlobCount.encode(message.count, writer.uint32(18).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ FunctionUsage.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || FunctionUsage.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 0)
+      break;
+     message.digestFunction = reader.int32();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.count = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.count);
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ FunctionUsage.make = () => ({ digestFunction: 0 });
+ return FunctionUsage;
+})();
 export const GetActionRequest = (() => {
  const GetActionRequest = {};
  GetActionRequest.encode = function (message, writer, _depth) {
@@ -850,6 +1359,193 @@ export const GetActionResponse = (() => {
  };
  GetActionResponse.make = () => ({ records: $none });
  return GetActionResponse;
+})();
+export const GetClosureRequest = (() => {
+ const GetClosureRequest = {};
+ GetClosureRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.instanceName != null && message.instanceName !== "")
+   writer.uint32(10).string(message.instanceName);
+  if (message.actionDigest != null)
+   Digest.encode(message.actionDigest, writer.uint32(18).fork(), _depth + 1).ldelim();
+  if (message.digestFunction != null && message.digestFunction !== 0)
+   writer.uint32(24).int32(message.digestFunction);
+  if (message.withoutInputs != null && message.withoutInputs !== false)
+   writer.uint32(32).bool(message.withoutInputs);
+  return writer;
+ };
+ GetClosureRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || GetClosureRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.instanceName = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.digestFunction = reader.int32();
+     continue;
+    }
+   case 4: {
+     if (wireType !== 0)
+      break;
+     message.withoutInputs = reader.bool();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ GetClosureRequest.make = () => ({ instanceName: "", digestFunction: 0, withoutInputs: false });
+ return GetClosureRequest;
+})();
+export const GetClosureResponse = (() => {
+ const GetClosureResponse = {};
+ // Virtual OneOf for proto3 optional field
+ GetClosureResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.blobs != null && message.blobs.length)
+   for (let i = 0; i < message.blobs.length; ++i)
+    ClosureBlob.encode(message.blobs[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.missing != null && message.missing.length)
+   for (let i = 0; i < message.missing.length; ++i)
+    Digest.encode(message.missing[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+  if (message.missingCount != null && (typeof message.missingCount === "object" ? message.missingCount.low || message.missingCount.high : message.missingCount !== 0))
+   writer.uint32(24).int64(message.missingCount);
+  if (message.actionResult != null)
+   writer.uint32(34).blob(message.actionResult);
+  if (message.notes != null && message.notes.length)
+   for (let i = 0; i < message.notes.length; ++i)
+    writer.uint32(42).string(message.notes[i]);
+  if (message.count != null)
+   BlobCount.encode(message.count, writer.uint32(50).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ GetClosureResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || GetClosureResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     if (!(message.blobs && message.blobs.length))
+      message.blobs = [];
+     message.blobs.push(ClosureBlob.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     if (!(message.missing && message.missing.length))
+      message.missing = [];
+     message.missing.push(Digest.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.missingCount = reader.int64();
+     continue;
+    }
+   case 4: {
+     if (wireType !== 2)
+      break;
+     message.actionResult = reader.view();
+     message._actionResult = "actionResult";
+     continue;
+    }
+   case 5: {
+     if (wireType !== 2)
+      break;
+     if (!(message.notes && message.notes.length))
+      message.notes = [];
+     message.notes.push(reader.string());
+     continue;
+    }
+   case 6: {
+     if (wireType !== 2)
+      break;
+     message.count = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.count);
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ GetClosureResponse.make = () => ({ blobs: $none, missing: $none, missingCount: 0, notes: $none });
+ return GetClosureResponse;
 })();
 export const GetStatusRequest = (() => {
  const GetStatusRequest = {};
@@ -1088,6 +1784,243 @@ export const GetStatusResponse = (() => {
  };
  GetStatusResponse.make = () => ({ softwareVersion: "", bootEpoch: 0, ready: false, waitingFor: $emptyMap, queued: 0, running: 0, workers: 0, slots: 0, residentBytes: 0, actionsExecuted: 0, actionsCached: 0, warnings: $none });
  return GetStatusResponse;
+})();
+export const GetStoreUsageRequest = (() => {
+ const GetStoreUsageRequest = {};
+ GetStoreUsageRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  return writer;
+ };
+ GetStoreUsageRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || GetStoreUsageRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   reader.skip(tag, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ GetStoreUsageRequest.make = () => ({});
+ return GetStoreUsageRequest;
+})();
+export const GetStoreUsageResponse = (() => {
+ const GetStoreUsageResponse = {};
+ // Virtual OneOf for proto3 optional field
+ // Virtual OneOf for proto3 optional field
+ GetStoreUsageResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.blobs != null)
+   BlobCount.encode(message.blobs, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.diskBytes != null && (typeof message.diskBytes === "object" ? message.diskBytes.low || message.diskBytes.high : message.diskBytes !== 0))
+   writer.uint32(16).int64(message.diskBytes);
+  if (message.maxBytes != null)
+   writer.uint32(24).int64(message.maxBytes);
+  if (message.maxBlobs != null)
+   writer.uint32(32).int64(message.maxBlobs);
+  if (message.freeBytes != null && (typeof message.freeBytes === "object" ? message.freeBytes.low || message.freeBytes.high : message.freeBytes !== 0))
+   writer.uint32(40).int64(message.freeBytes);
+  if (message.garbageBytes != null && (typeof message.garbageBytes === "object" ? message.garbageBytes.low || message.garbageBytes.high : message.garbageBytes !== 0))
+   writer.uint32(48).int64(message.garbageBytes);
+  if (message.sizes != null && message.sizes.length)
+   for (let i = 0; i < message.sizes.length; ++i)
+    SizeClass.encode(message.sizes[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+  if (message.ages != null && message.ages.length)
+   for (let i = 0; i < message.ages.length; ++i)
+    AgeClass.encode(message.ages[i], writer.uint32(66).fork(), _depth + 1).ldelim();
+  if (message.functions != null && message.functions.length)
+   for (let i = 0; i < message.functions.length; ++i)
+    FunctionUsage.encode(message.functions[i], writer.uint32(74).fork(), _depth + 1).ldelim();
+  if (message.instances != null && message.instances.length)
+   for (let i = 0; i < message.instances.length; ++i)
+    InstanceUsage.encode(message.instances[i], writer.uint32(82).fork(), _depth + 1).ldelim();
+  if (message.promised != null)
+   BlobCount.encode(message.promised, writer.uint32(90).fork(), _depth + 1).ldelim();
+  if (message.pinned != null)
+   BlobCount.encode(message.pinned, writer.uint32(98).fork(), _depth + 1).ldelim();
+  if (message.evicted != null)
+   BlobCount.encode(message.evicted, writer.uint32(106).fork(), _depth + 1).ldelim();
+  if (message.brokenPromises != null)
+   BlobCount.encode(message.brokenPromises, writer.uint32(114).fork(), _depth + 1).ldelim();
+  if (message.retention != null)
+   Duration.encode(message.retention, writer.uint32(122).fork(), _depth + 1).ldelim();
+  if (message.warning != null && message.warning !== "")
+   writer.uint32(130).string(message.warning);
+  return writer;
+ };
+ GetStoreUsageResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || GetStoreUsageResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.blobs = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.blobs);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.diskBytes = reader.int64();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.maxBytes = reader.int64();
+     message._maxBytes = "maxBytes";
+     continue;
+    }
+   case 4: {
+     if (wireType !== 0)
+      break;
+     message.maxBlobs = reader.int64();
+     message._maxBlobs = "maxBlobs";
+     continue;
+    }
+   case 5: {
+     if (wireType !== 0)
+      break;
+     message.freeBytes = reader.int64();
+     continue;
+    }
+   case 6: {
+     if (wireType !== 0)
+      break;
+     message.garbageBytes = reader.int64();
+     continue;
+    }
+   case 7: {
+     if (wireType !== 2)
+      break;
+     if (!(message.sizes && message.sizes.length))
+      message.sizes = [];
+     message.sizes.push(SizeClass.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 8: {
+     if (wireType !== 2)
+      break;
+     if (!(message.ages && message.ages.length))
+      message.ages = [];
+     message.ages.push(AgeClass.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 9: {
+     if (wireType !== 2)
+      break;
+     if (!(message.functions && message.functions.length))
+      message.functions = [];
+     message.functions.push(FunctionUsage.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 10: {
+     if (wireType !== 2)
+      break;
+     if (!(message.instances && message.instances.length))
+      message.instances = [];
+     message.instances.push(InstanceUsage.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 11: {
+     if (wireType !== 2)
+      break;
+     message.promised = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.promised);
+     continue;
+    }
+   case 12: {
+     if (wireType !== 2)
+      break;
+     message.pinned = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.pinned);
+     continue;
+    }
+   case 13: {
+     if (wireType !== 2)
+      break;
+     message.evicted = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.evicted);
+     continue;
+    }
+   case 14: {
+     if (wireType !== 2)
+      break;
+     message.brokenPromises = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.brokenPromises);
+     continue;
+    }
+   case 15: {
+     if (wireType !== 2)
+      break;
+     message.retention = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.retention);
+     continue;
+    }
+   case 16: {
+     if (wireType !== 2)
+      break;
+     message.warning = reader.string();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ GetStoreUsageResponse.make = () => ({ diskBytes: 0, freeBytes: 0, garbageBytes: 0, sizes: $none, ages: $none, functions: $none, instances: $none, warning: "" });
+ return GetStoreUsageResponse;
 })();
 export const Goodbye = (() => {
  const Goodbye = {};
@@ -1381,6 +2314,78 @@ export const Hello = (() => {
  Hello.make = () => ({ protocolVersion: 0, minProtocolVersion: 0, features: $none, workerId: "", slots: 0, environment: "", liveLeases: $none, softwareVersion: "", leaving: false, sandboxGrants: $none });
  return Hello;
 })();
+export const InstanceUsage = (() => {
+ const InstanceUsage = {};
+ InstanceUsage.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.instanceName != null && message.instanceName !== "")
+   writer.uint32(10).string(message.instanceName);
+  if (message.results != null && (typeof message.results === "object" ? message.results.low || message.results.high : message.results !== 0))
+   writer.uint32(16).int64(message.results);
+  if (message.bytes != null && (typeof message.bytes === "object" ? message.bytes.low || message.bytes.high : message.bytes !== 0))
+   writer.uint32(24).int64(message.bytes);
+  return writer;
+ };
+ InstanceUsage.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || InstanceUsage.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.instanceName = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.results = reader.int64();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.bytes = reader.int64();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ InstanceUsage.make = () => ({ instanceName: "", results: 0, bytes: 0 });
+ return InstanceUsage;
+})();
 export const Lease = (() => {
  const Lease = {};
  Lease.encode = function (message, writer, _depth) {
@@ -1620,6 +2625,110 @@ export const LeaseResult = (() => {
  };
  LeaseResult.make = () => ({ leaseId: "", outcome: 0, actionResult: $noBytes, message: "" });
  return LeaseResult;
+})();
+export const ListPinsRequest = (() => {
+ const ListPinsRequest = {};
+ ListPinsRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  return writer;
+ };
+ ListPinsRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || ListPinsRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   reader.skip(tag, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ ListPinsRequest.make = () => ({});
+ return ListPinsRequest;
+})();
+export const ListPinsResponse = (() => {
+ const ListPinsResponse = {};
+ ListPinsResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.pins != null && message.pins.length)
+   for (let i = 0; i < message.pins.length; ++i)
+    Pin.encode(message.pins[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ ListPinsResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || ListPinsResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     if (!(message.pins && message.pins.length))
+      message.pins = [];
+     message.pins.push(Pin.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ ListPinsResponse.make = () => ({ pins: $none });
+ return ListPinsResponse;
 })();
 export const ListWorkersRequest = (() => {
  const ListWorkersRequest = {};
@@ -1876,6 +2985,311 @@ export const Phase = (() => {
  };
  Phase.make = () => ({ name: "" });
  return Phase;
+})();
+export const Pin = (() => {
+ const Pin = {};
+ Pin.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.name != null && message.name !== "")
+   writer.uint32(10).string(message.name);
+  if (message.instanceName != null && message.instanceName !== "")
+   writer.uint32(18).string(message.instanceName);
+  if (message.digestFunction != null && message.digestFunction !== 0)
+   writer.uint32(24).int32(message.digestFunction);
+  if (message.actionDigest != null)
+   Digest.encode(message.actionDigest, writer.uint32(34).fork(), _depth + 1).ldelim();
+  if (message.count != null)
+   BlobCount.encode(message.count, writer.uint32(42).fork(), _depth + 1).ldelim();
+  if (message.created != null)
+   Timestamp.encode(message.created, writer.uint32(50).fork(), _depth + 1).ldelim();
+  if (message.until != null)
+   Timestamp.encode(message.until, writer.uint32(58).fork(), _depth + 1).ldelim();
+  if (message.problem != null && message.problem !== "")
+   writer.uint32(66).string(message.problem);
+  return writer;
+ };
+ Pin.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || Pin.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.name = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.instanceName = reader.string();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.digestFunction = reader.int32();
+     continue;
+    }
+   case 4: {
+     if (wireType !== 2)
+      break;
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
+     continue;
+    }
+   case 5: {
+     if (wireType !== 2)
+      break;
+     message.count = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.count);
+     continue;
+    }
+   case 6: {
+     if (wireType !== 2)
+      break;
+     message.created = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.created);
+     continue;
+    }
+   case 7: {
+     if (wireType !== 2)
+      break;
+     message.until = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.until);
+     continue;
+    }
+   case 8: {
+     if (wireType !== 2)
+      break;
+     message.problem = reader.string();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ Pin.make = () => ({ name: "", instanceName: "", digestFunction: 0, problem: "" });
+ return Pin;
+})();
+export const PinBlobsRequest = (() => {
+ const PinBlobsRequest = {};
+ PinBlobsRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.instanceName != null && message.instanceName !== "")
+   writer.uint32(10).string(message.instanceName);
+  if (message.digestFunction != null && message.digestFunction !== 0)
+   writer.uint32(16).int32(message.digestFunction);
+  if (message.actionDigest != null)
+   Digest.encode(message.actionDigest, writer.uint32(26).fork(), _depth + 1).ldelim();
+  if (message.blobDigests != null && message.blobDigests.length)
+   for (let i = 0; i < message.blobDigests.length; ++i)
+    Digest.encode(message.blobDigests[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+  if (message.duration != null)
+   Duration.encode(message.duration, writer.uint32(42).fork(), _depth + 1).ldelim();
+  if (message.name != null && message.name !== "")
+   writer.uint32(50).string(message.name);
+  if (message.withoutInputs != null && message.withoutInputs !== false)
+   writer.uint32(56).bool(message.withoutInputs);
+  return writer;
+ };
+ PinBlobsRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || PinBlobsRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.instanceName = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.digestFunction = reader.int32();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 2)
+      break;
+     message.actionDigest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.actionDigest);
+     continue;
+    }
+   case 4: {
+     if (wireType !== 2)
+      break;
+     if (!(message.blobDigests && message.blobDigests.length))
+      message.blobDigests = [];
+     message.blobDigests.push(Digest.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 5: {
+     if (wireType !== 2)
+      break;
+     message.duration = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.duration);
+     continue;
+    }
+   case 6: {
+     if (wireType !== 2)
+      break;
+     message.name = reader.string();
+     continue;
+    }
+   case 7: {
+     if (wireType !== 0)
+      break;
+     message.withoutInputs = reader.bool();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ PinBlobsRequest.make = () => ({ instanceName: "", digestFunction: 0, blobDigests: $none, name: "", withoutInputs: false });
+ return PinBlobsRequest;
+})();
+export const PinBlobsResponse = (() => {
+ const PinBlobsResponse = {};
+ PinBlobsResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.pin != null)
+   Pin.encode(message.pin, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.missing != null && message.missing.length)
+   for (let i = 0; i < message.missing.length; ++i)
+    Digest.encode(message.missing[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+  if (message.missingCount != null && (typeof message.missingCount === "object" ? message.missingCount.low || message.missingCount.high : message.missingCount !== 0))
+   writer.uint32(24).int64(message.missingCount);
+  if (message.notes != null && message.notes.length)
+   for (let i = 0; i < message.notes.length; ++i)
+    writer.uint32(34).string(message.notes[i]);
+  return writer;
+ };
+ PinBlobsResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || PinBlobsResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.pin = Pin.decode(reader, reader.length(), undefined, _depth + 1, message.pin);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     if (!(message.missing && message.missing.length))
+      message.missing = [];
+     message.missing.push(Digest.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 3: {
+     if (wireType !== 0)
+      break;
+     message.missingCount = reader.int64();
+     continue;
+    }
+   case 4: {
+     if (wireType !== 2)
+      break;
+     if (!(message.notes && message.notes.length))
+      message.notes = [];
+     message.notes.push(reader.string());
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ PinBlobsResponse.make = () => ({ missing: $none, missingCount: 0, notes: $none });
+ return PinBlobsResponse;
 })();
 export const ResourceUsage = (() => {
  const ResourceUsage = {};
@@ -2529,6 +3943,72 @@ export const SandboxTerms = (() => {
  SandboxTerms.make = () => ({ network: "", writableLayer: "", writableLayerBytes: 0, writableLayerInodes: 0, writableLayerExceeded: false, aslrOff: false, rdtscOff: false });
  return SandboxTerms;
 })();
+export const SizeClass = (() => {
+ const SizeClass = {};
+ // Virtual OneOf for proto3 optional field
+ SizeClass.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.upToBytes != null)
+   writer.uint32(8).int64(message.upToBytes);
+  if (message.count != null)
+   BlobCount.encode(message.count, writer.uint32(18).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ SizeClass.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || SizeClass.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 0)
+      break;
+     message.upToBytes = reader.int64();
+     message._upToBytes = "upToBytes";
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.count = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.count);
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ SizeClass.make = () => ({});
+ return SizeClass;
+})();
 export const StageUpdate = (() => {
  const StageUpdate = {};
  StageUpdate.encode = function (message, writer, _depth) {
@@ -2614,6 +4094,12 @@ export const StoreStat = (() => {
    writer.uint32(48).int64(message.actionResults);
   if (message.freeBytes != null && (typeof message.freeBytes === "object" ? message.freeBytes.low || message.freeBytes.high : message.freeBytes !== 0))
    writer.uint32(56).int64(message.freeBytes);
+  if (message.maxBytes != null && (typeof message.maxBytes === "object" ? message.maxBytes.low || message.maxBytes.high : message.maxBytes !== 0))
+   writer.uint32(64).int64(message.maxBytes);
+  if (message.maxBlobs != null && (typeof message.maxBlobs === "object" ? message.maxBlobs.low || message.maxBlobs.high : message.maxBlobs !== 0))
+   writer.uint32(72).int64(message.maxBlobs);
+  if (message.warning != null && message.warning !== "")
+   writer.uint32(82).string(message.warning);
   return writer;
  };
  StoreStat.decode = function (reader, length, _end, _depth, _target) {
@@ -2682,6 +4168,24 @@ export const StoreStat = (() => {
      message.freeBytes = reader.int64();
      continue;
     }
+   case 8: {
+     if (wireType !== 0)
+      break;
+     message.maxBytes = reader.int64();
+     continue;
+    }
+   case 9: {
+     if (wireType !== 0)
+      break;
+     message.maxBlobs = reader.int64();
+     continue;
+    }
+   case 10: {
+     if (wireType !== 2)
+      break;
+     message.warning = reader.string();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -2694,8 +4198,275 @@ export const StoreStat = (() => {
    throw Error("missing end group");
   return message;
  };
- StoreStat.make = () => ({ blobs: 0, bytes: 0, diskBytes: 0, segments: 0, files: 0, actionResults: 0, freeBytes: 0 });
+ StoreStat.make = () => ({ blobs: 0, bytes: 0, diskBytes: 0, segments: 0, files: 0, actionResults: 0, freeBytes: 0, maxBytes: 0, maxBlobs: 0, warning: "" });
  return StoreStat;
+})();
+export const UnpinBlobsRequest = (() => {
+ const UnpinBlobsRequest = {};
+ UnpinBlobsRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.instanceName != null && message.instanceName !== "")
+   writer.uint32(10).string(message.instanceName);
+  if (message.name != null && message.name !== "")
+   writer.uint32(18).string(message.name);
+  return writer;
+ };
+ UnpinBlobsRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || UnpinBlobsRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.instanceName = reader.string();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.name = reader.string();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ UnpinBlobsRequest.make = () => ({ instanceName: "", name: "" });
+ return UnpinBlobsRequest;
+})();
+export const UnpinBlobsResponse = (() => {
+ const UnpinBlobsResponse = {};
+ UnpinBlobsResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.pin != null)
+   Pin.encode(message.pin, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.keptFor != null)
+   Duration.encode(message.keptFor, writer.uint32(18).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ UnpinBlobsResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || UnpinBlobsResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.pin = Pin.decode(reader, reader.length(), undefined, _depth + 1, message.pin);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.keptFor = Duration.decode(reader, reader.length(), undefined, _depth + 1, message.keptFor);
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ UnpinBlobsResponse.make = () => ({});
+ return UnpinBlobsResponse;
+})();
+export const VerifyStoreRequest = (() => {
+ const VerifyStoreRequest = {};
+ VerifyStoreRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.bytesPerSecond != null && (typeof message.bytesPerSecond === "object" ? message.bytesPerSecond.low || message.bytesPerSecond.high : message.bytesPerSecond !== 0))
+   writer.uint32(8).int64(message.bytesPerSecond);
+  return writer;
+ };
+ VerifyStoreRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || VerifyStoreRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 0)
+      break;
+     message.bytesPerSecond = reader.int64();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ VerifyStoreRequest.make = () => ({ bytesPerSecond: 0 });
+ return VerifyStoreRequest;
+})();
+export const VerifyStoreResponse = (() => {
+ const VerifyStoreResponse = {};
+ VerifyStoreResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.read != null)
+   BlobCount.encode(message.read, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.totalBytes != null && (typeof message.totalBytes === "object" ? message.totalBytes.low || message.totalBytes.high : message.totalBytes !== 0))
+   writer.uint32(16).int64(message.totalBytes);
+  if (message.damaged != null && message.damaged.length)
+   for (let i = 0; i < message.damaged.length; ++i)
+    DamagedBlob.encode(message.damaged[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+  if (message.done != null && message.done !== false)
+   writer.uint32(32).bool(message.done);
+  return writer;
+ };
+ VerifyStoreResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || VerifyStoreResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.read = BlobCount.decode(reader, reader.length(), undefined, _depth + 1, message.read);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.totalBytes = reader.int64();
+     continue;
+    }
+   case 3: {
+     if (wireType !== 2)
+      break;
+     if (!(message.damaged && message.damaged.length))
+      message.damaged = [];
+     message.damaged.push(DamagedBlob.decode(reader, reader.length(), undefined, _depth + 1));
+     continue;
+    }
+   case 4: {
+     if (wireType !== 0)
+      break;
+     message.done = reader.bool();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ VerifyStoreResponse.make = () => ({ totalBytes: 0, damaged: $none, done: false });
+ return VerifyStoreResponse;
 })();
 export const Welcome = (() => {
  const Welcome = {};
@@ -2787,6 +4558,158 @@ export const Welcome = (() => {
  };
  Welcome.make = () => ({ protocolVersion: 0, features: $none, bootEpoch: 0 });
  return Welcome;
+})();
+export const WhyGoneRequest = (() => {
+ const WhyGoneRequest = {};
+ WhyGoneRequest.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.digest != null)
+   Digest.encode(message.digest, writer.uint32(10).fork(), _depth + 1).ldelim();
+  if (message.digestFunction != null && message.digestFunction !== 0)
+   writer.uint32(16).int32(message.digestFunction);
+  return writer;
+ };
+ WhyGoneRequest.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || WhyGoneRequest.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 2)
+      break;
+     message.digest = Digest.decode(reader, reader.length(), undefined, _depth + 1, message.digest);
+     continue;
+    }
+   case 2: {
+     if (wireType !== 0)
+      break;
+     message.digestFunction = reader.int32();
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ WhyGoneRequest.make = () => ({ digestFunction: 0 });
+ return WhyGoneRequest;
+})();
+export const WhyGoneResponse = (() => {
+ const WhyGoneResponse = {};
+ WhyGoneResponse.encode = function (message, writer, _depth) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  if (message.present != null && message.present !== false)
+   writer.uint32(8).bool(message.present);
+  if (message.gone != null)
+   Timestamp.encode(message.gone, writer.uint32(18).fork(), _depth + 1).ldelim();
+  if (message.used != null)
+   Timestamp.encode(message.used, writer.uint32(26).fork(), _depth + 1).ldelim();
+  if (message.reason != null && message.reason !== 0)
+   writer.uint32(32).int32(message.reason);
+  if (message.logSince != null)
+   Timestamp.encode(message.logSince, writer.uint32(42).fork(), _depth + 1).ldelim();
+  return writer;
+ };
+ WhyGoneResponse.decode = function (reader, length, _end, _depth, _target) {
+  if (_depth === undefined)
+   _depth = 0;
+  if (_depth > $depthLimit)
+   throw Error("max depth exceeded");
+  let end, message, value;
+  if (length === undefined)
+   end = reader.end;
+  else {
+   end = reader.pos + length;
+   if (end > reader.end)
+    throw RangeError("index out of range");
+   length = reader.end;
+   reader.end = end;
+  }
+  message = _target || WhyGoneResponse.make();
+  while (reader.pos < end) {
+   let tag = reader.tag();
+   if (tag === _end) {
+    _end = undefined;
+    break;
+   }
+   let wireType = tag & 7;
+   switch (tag >>>= 3) {
+   case 1: {
+     if (wireType !== 0)
+      break;
+     message.present = reader.bool();
+     continue;
+    }
+   case 2: {
+     if (wireType !== 2)
+      break;
+     message.gone = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.gone);
+     continue;
+    }
+   case 3: {
+     if (wireType !== 2)
+      break;
+     message.used = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.used);
+     continue;
+    }
+   case 4: {
+     if (wireType !== 0)
+      break;
+     message.reason = reader.int32();
+     continue;
+    }
+   case 5: {
+     if (wireType !== 2)
+      break;
+     message.logSince = Timestamp.decode(reader, reader.length(), undefined, _depth + 1, message.logSince);
+     continue;
+    }
+   }
+   reader.skip((tag << 3 | wireType) >>> 0, _depth);
+  }
+  if (length !== undefined) {
+   if (reader.pos !== end)
+    throw RangeError("index out of range");
+   reader.end = length;
+  }
+  if (_end !== undefined)
+   throw Error("missing end group");
+  return message;
+ };
+ WhyGoneResponse.make = () => ({ present: false, reason: 0 });
+ return WhyGoneResponse;
 })();
 export const WorkerInfo = (() => {
  const WorkerInfo = {};

@@ -2,6 +2,38 @@
 import * as statics from "./codecs.js";
 import { type Codec, type Init, messageCodec } from "../codec.ts";
 
+/** Values of brokkr.v1.ClosureBlob.Role. */
+export const ClosureBlob_Role = {
+  /** UNKNOWN, 0 on the wire. */
+  UNKNOWN: 0,
+  /** ACTION, 1 on the wire. */
+  ACTION: 1,
+  /** COMMAND, 2 on the wire. */
+  COMMAND: 2,
+  /** A directory of the input tree. */
+  DIRECTORY: 3,
+  /** INPUT, 4 on the wire. */
+  INPUT: 4,
+  /** A file, tree or stream that the result names. */
+  OUTPUT: 5,
+} as const;
+
+/** A value of ClosureBlob_Role. Any number can come in: peers may know values that this version does not. */
+export type ClosureBlob_Role = number;
+
+/** Values of brokkr.v1.DamagedBlob.Outcome. */
+export const DamagedBlob_Outcome = {
+  /** Still there, and wrong. */
+  LEFT: 0,
+  /** Set aside, and missing to clients. */
+  QUARANTINED: 1,
+  /** Fetched again from another store. */
+  REPAIRED: 2,
+} as const;
+
+/** A value of DamagedBlob_Outcome. Any number can come in: peers may know values that this version does not. */
+export type DamagedBlob_Outcome = number;
+
 /** Values of brokkr.v1.LeaseResult.Outcome. */
 export const LeaseResult_Outcome = {
   /** OUTCOME_UNSPECIFIED, 0 on the wire. */
@@ -33,6 +65,25 @@ export const StageUpdate_Stage = {
 
 /** A value of StageUpdate_Stage. Any number can come in: peers may know values that this version does not. */
 export type StageUpdate_Stage = number;
+
+/** Values of brokkr.v1.WhyGoneResponse.Reason. */
+export const WhyGoneResponse_Reason = {
+  /** The log knows nothing of it. */
+  NOT_REMEMBERED: 0,
+  /** The store was at its limit. */
+  EVICTED: 1,
+  /** The store was at its limit, and held nothing that was promised less lately. */
+  PROMISE_BROKEN: 2,
+  /** Somebody deleted it. */
+  DELETED: 3,
+  /** It was not what it should be any more. */
+  DAMAGED: 4,
+  /** An operator made room. */
+  COLLECTED: 5,
+} as const;
+
+/** A value of WhyGoneResponse_Reason. Any number can come in: peers may know values that this version does not. */
+export type WhyGoneResponse_Reason = number;
 
 /** What cut a blob into chunks. */
 export const ChunkingFunction = {
@@ -201,6 +252,28 @@ export interface ActionReference {
 /** Encodes and decodes brokkr.v1.ActionReference. */
 export const ActionReferenceCodec: Codec<ActionReference, Init<ActionReference>> = messageCodec<ActionReference>("brokkr.v1.ActionReference", statics.ActionReference);
 
+/** The message brokkr.v1.AgeClass. */
+export interface AgeClass {
+  /** Longest time since the last use; absent in the last. */
+  upTo?: Duration;
+  /** Field 2. */
+  count?: BlobCount;
+}
+
+/** Encodes and decodes brokkr.v1.AgeClass. */
+export const AgeClassCodec: Codec<AgeClass, Init<AgeClass>> = messageCodec<AgeClass>("brokkr.v1.AgeClass", statics.AgeClass);
+
+/** The message brokkr.v1.BlobCount. */
+export interface BlobCount {
+  /** Field 1. */
+  blobs: number;
+  /** Field 2. */
+  bytes: number;
+}
+
+/** Encodes and decodes brokkr.v1.BlobCount. */
+export const BlobCountCodec: Codec<BlobCount, Init<BlobCount>> = messageCodec<BlobCount>("brokkr.v1.BlobCount", statics.BlobCount);
+
 /** Stop an action and forget its lease. */
 export interface Cancel {
   /** Field 1. */
@@ -211,6 +284,47 @@ export interface Cancel {
 
 /** Encodes and decodes brokkr.v1.Cancel. */
 export const CancelCodec: Codec<Cancel, Init<Cancel>> = messageCodec<Cancel>("brokkr.v1.Cancel", statics.Cancel);
+
+/** The message brokkr.v1.ClosureBlob. */
+export interface ClosureBlob {
+  /** Field 1. */
+  digest?: Digest;
+  /** Field 2. */
+  role: ClosureBlob_Role;
+}
+
+/** Encodes and decodes brokkr.v1.ClosureBlob. */
+export const ClosureBlobCodec: Codec<ClosureBlob, Init<ClosureBlob>> = messageCodec<ClosureBlob>("brokkr.v1.ClosureBlob", statics.ClosureBlob);
+
+/** The message brokkr.v1.CollectStoreRequest. */
+export interface CollectStoreRequest {
+  /** Bytes on disk to come down to; absent to free garbage only. */
+  targetBytes?: number;
+  /** Only tell what would go. */
+  dryRun: boolean;
+}
+
+/** Encodes and decodes brokkr.v1.CollectStoreRequest. */
+export const CollectStoreRequestCodec: Codec<CollectStoreRequest, Init<CollectStoreRequest>> = messageCodec<CollectStoreRequest>("brokkr.v1.CollectStoreRequest", statics.CollectStoreRequest);
+
+/** The message brokkr.v1.CollectStoreResponse. */
+export interface CollectStoreResponse {
+  /** What went, or would go. */
+  gone?: BlobCount;
+  /** Bytes the store takes less on disk. */
+  freedBytes: number;
+  /** Bytes copied to free those. */
+  copiedBytes: number;
+  /** What it takes on disk afterwards. */
+  diskBytes: number;
+  /** Why it is not less; empty when the target was reached. */
+  shortfall: string;
+  /** What went by time since its last use; empty where that was not counted. */
+  ages: readonly AgeClass[];
+}
+
+/** Encodes and decodes brokkr.v1.CollectStoreResponse. */
+export const CollectStoreResponseCodec: Codec<CollectStoreResponse, Init<CollectStoreResponse>> = messageCodec<CollectStoreResponse>("brokkr.v1.CollectStoreResponse", statics.CollectStoreResponse);
 
 /** The message brokkr.v1.ControlMessage. */
 export interface ControlMessage {
@@ -230,6 +344,23 @@ export interface ControlMessage {
 
 /** Encodes and decodes brokkr.v1.ControlMessage. */
 export const ControlMessageCodec: Codec<ControlMessage, Init<ControlMessage>> = messageCodec<ControlMessage>("brokkr.v1.ControlMessage", statics.ControlMessage);
+
+/** The message brokkr.v1.DamagedBlob. */
+export interface DamagedBlob {
+  /** Absent where its record does not even say that. */
+  digest?: Digest;
+  /** Field 2. */
+  digestFunction: DigestFunction;
+  /** File in the store, and the offset in a segment. */
+  where: string;
+  /** Field 4. */
+  problem: string;
+  /** Field 5. */
+  outcome: DamagedBlob_Outcome;
+}
+
+/** Encodes and decodes brokkr.v1.DamagedBlob. */
+export const DamagedBlobCodec: Codec<DamagedBlob, Init<DamagedBlob>> = messageCodec<DamagedBlob>("brokkr.v1.DamagedBlob", statics.DamagedBlob);
 
 /** Changes to a Bloom filter over the digests in a worker's cache. */
 export interface DigestFilterUpdate {
@@ -279,6 +410,17 @@ export interface DrainWorkerResponse {
 /** Encodes and decodes brokkr.v1.DrainWorkerResponse. */
 export const DrainWorkerResponseCodec: Codec<DrainWorkerResponse, Init<DrainWorkerResponse>> = messageCodec<DrainWorkerResponse>("brokkr.v1.DrainWorkerResponse", statics.DrainWorkerResponse);
 
+/** The message brokkr.v1.FunctionUsage. */
+export interface FunctionUsage {
+  /** Field 1. */
+  digestFunction: DigestFunction;
+  /** Field 2. */
+  count?: BlobCount;
+}
+
+/** Encodes and decodes brokkr.v1.FunctionUsage. */
+export const FunctionUsageCodec: Codec<FunctionUsage, Init<FunctionUsage>> = messageCodec<FunctionUsage>("brokkr.v1.FunctionUsage", statics.FunctionUsage);
+
 /** The message brokkr.v1.GetActionRequest. */
 export interface GetActionRequest {
   /** Field 1. */
@@ -307,6 +449,40 @@ export interface GetActionResponse {
 
 /** Encodes and decodes brokkr.v1.GetActionResponse. */
 export const GetActionResponseCodec: Codec<GetActionResponse, Init<GetActionResponse>> = messageCodec<GetActionResponse>("brokkr.v1.GetActionResponse", statics.GetActionResponse);
+
+/** The message brokkr.v1.GetClosureRequest. */
+export interface GetClosureRequest {
+  /** Field 1. */
+  instanceName: string;
+  /** Field 2. */
+  actionDigest?: Digest;
+  /** Field 3. */
+  digestFunction: DigestFunction;
+  /** Only the result and what it names. */
+  withoutInputs: boolean;
+}
+
+/** Encodes and decodes brokkr.v1.GetClosureRequest. */
+export const GetClosureRequestCodec: Codec<GetClosureRequest, Init<GetClosureRequest>> = messageCodec<GetClosureRequest>("brokkr.v1.GetClosureRequest", statics.GetClosureRequest);
+
+/** The first message has everything but the blobs that follow in it and the others. */
+export interface GetClosureResponse {
+  /** In order of their hashes, each once; the empty blob is left out, since it is always there. */
+  blobs: readonly ClosureBlob[];
+  /** What belongs to it and is not there; at most 100 of them. */
+  missing: readonly Digest[];
+  /** How many those are. */
+  missingCount: number;
+  /** The encoded ActionResult as it is cached; absent when there is none that is complete. */
+  actionResult?: Uint8Array;
+  /** What else there is to say, such as that the action has no result. */
+  notes: readonly string[];
+  /** All blobs. */
+  count?: BlobCount;
+}
+
+/** Encodes and decodes brokkr.v1.GetClosureResponse. */
+export const GetClosureResponseCodec: Codec<GetClosureResponse, Init<GetClosureResponse>> = messageCodec<GetClosureResponse>("brokkr.v1.GetClosureResponse", statics.GetClosureResponse);
 
 /** The message brokkr.v1.GetStatusRequest. */
 export interface GetStatusRequest {
@@ -349,6 +525,52 @@ export interface GetStatusResponse {
 
 /** Encodes and decodes brokkr.v1.GetStatusResponse. */
 export const GetStatusResponseCodec: Codec<GetStatusResponse, Init<GetStatusResponse>> = messageCodec<GetStatusResponse>("brokkr.v1.GetStatusResponse", statics.GetStatusResponse);
+
+/** The message brokkr.v1.GetStoreUsageRequest. */
+export interface GetStoreUsageRequest {
+}
+
+/** Encodes and decodes brokkr.v1.GetStoreUsageRequest. */
+export const GetStoreUsageRequestCodec: Codec<GetStoreUsageRequest, Init<GetStoreUsageRequest>> = messageCodec<GetStoreUsageRequest>("brokkr.v1.GetStoreUsageRequest", statics.GetStoreUsageRequest);
+
+/** The message brokkr.v1.GetStoreUsageResponse. */
+export interface GetStoreUsageResponse {
+  /** All blobs. */
+  blobs?: BlobCount;
+  /** Bytes on disk, with headers and garbage. */
+  diskBytes: number;
+  /** Most bytes it may take on disk; absent where only the disk limits it. */
+  maxBytes?: number;
+  /** Most blobs it may hold. */
+  maxBlobs?: number;
+  /** Free bytes on the store's file system. */
+  freeBytes: number;
+  /** Bytes on disk that belong to no blob any more. */
+  garbageBytes: number;
+  /** By size, smallest first. */
+  sizes: readonly SizeClass[];
+  /** By time since the last use, latest first. */
+  ages: readonly AgeClass[];
+  /** Field 9. */
+  functions: readonly FunctionUsage[];
+  /** Action results, by instance. */
+  instances: readonly InstanceUsage[];
+  /** What clients were told to be there, and is kept for it. */
+  promised?: BlobCount;
+  /** What is pinned for longer than promises last. */
+  pinned?: BlobCount;
+  /** Since the process started. */
+  evicted?: BlobCount;
+  /** Field 14. */
+  brokenPromises?: BlobCount;
+  /** How long the most recently used of what was evicted last had not been used; absent before the first eviction. */
+  retention?: Duration;
+  /** What the operator should know; empty when all is well. */
+  warning: string;
+}
+
+/** Encodes and decodes brokkr.v1.GetStoreUsageResponse. */
+export const GetStoreUsageResponseCodec: Codec<GetStoreUsageResponse, Init<GetStoreUsageResponse>> = messageCodec<GetStoreUsageResponse>("brokkr.v1.GetStoreUsageResponse", statics.GetStoreUsageResponse);
 
 /**
  * The worker is about to end: it takes no more leases, finishes those it has, as far as there is time, and gives back
@@ -414,6 +636,19 @@ export interface Hello {
 /** Encodes and decodes brokkr.v1.Hello. */
 export const HelloCodec: Codec<Hello, Init<Hello>> = messageCodec<Hello>("brokkr.v1.Hello", statics.Hello);
 
+/** The message brokkr.v1.InstanceUsage. */
+export interface InstanceUsage {
+  /** Field 1. */
+  instanceName: string;
+  /** Action results kept, and the bytes they take themselves: what they name counts with the blobs. */
+  results: number;
+  /** Field 3. */
+  bytes: number;
+}
+
+/** Encodes and decodes brokkr.v1.InstanceUsage. */
+export const InstanceUsageCodec: Codec<InstanceUsage, Init<InstanceUsage>> = messageCodec<InstanceUsage>("brokkr.v1.InstanceUsage", statics.InstanceUsage);
+
 /** One action for one worker. The lease id carries the fencing token. */
 export interface Lease {
   /** "<boot epoch>.<counter>". */
@@ -467,6 +702,22 @@ export interface LeaseResult {
 /** Encodes and decodes brokkr.v1.LeaseResult. */
 export const LeaseResultCodec: Codec<LeaseResult, Init<LeaseResult>> = messageCodec<LeaseResult>("brokkr.v1.LeaseResult", statics.LeaseResult);
 
+/** The message brokkr.v1.ListPinsRequest. */
+export interface ListPinsRequest {
+}
+
+/** Encodes and decodes brokkr.v1.ListPinsRequest. */
+export const ListPinsRequestCodec: Codec<ListPinsRequest, Init<ListPinsRequest>> = messageCodec<ListPinsRequest>("brokkr.v1.ListPinsRequest", statics.ListPinsRequest);
+
+/** The message brokkr.v1.ListPinsResponse. */
+export interface ListPinsResponse {
+  /** In order of their names. */
+  pins: readonly Pin[];
+}
+
+/** Encodes and decodes brokkr.v1.ListPinsResponse. */
+export const ListPinsResponseCodec: Codec<ListPinsResponse, Init<ListPinsResponse>> = messageCodec<ListPinsResponse>("brokkr.v1.ListPinsResponse", statics.ListPinsResponse);
+
 /** The message brokkr.v1.ListWorkersRequest. */
 export interface ListWorkersRequest {
 }
@@ -510,6 +761,65 @@ export interface Phase {
 
 /** Encodes and decodes brokkr.v1.Phase. */
 export const PhaseCodec: Codec<Phase, Init<Phase>> = messageCodec<Phase>("brokkr.v1.Phase", statics.Phase);
+
+/** The message brokkr.v1.Pin. */
+export interface Pin {
+  /** Field 1. */
+  name: string;
+  /** Field 2. */
+  instanceName: string;
+  /** Field 3. */
+  digestFunction: DigestFunction;
+  /** The action; absent where single blobs are pinned. */
+  actionDigest?: Digest;
+  /** Field 5. */
+  count?: BlobCount;
+  /** Field 6. */
+  created?: Timestamp;
+  /** Field 7. */
+  until?: Timestamp;
+  /** Why the store does not keep it, although it should; empty when all is well. */
+  problem: string;
+}
+
+/** Encodes and decodes brokkr.v1.Pin. */
+export const PinCodec: Codec<Pin, Init<Pin>> = messageCodec<Pin>("brokkr.v1.Pin", statics.Pin);
+
+/** The message brokkr.v1.PinBlobsRequest. */
+export interface PinBlobsRequest {
+  /** Field 1. */
+  instanceName: string;
+  /** Field 2. */
+  digestFunction: DigestFunction;
+  /** Either an action, to pin with all that belongs to it... */
+  actionDigest?: Digest;
+  /** ...or these blobs. */
+  blobDigests: readonly Digest[];
+  /** How long; at most 366 days. */
+  duration?: Duration;
+  /** Names the pin; the digest of the action, or of the first blob, by default. A pin of the same name is replaced. */
+  name: string;
+  /** Of an action pin only the result and what it names. */
+  withoutInputs: boolean;
+}
+
+/** Encodes and decodes brokkr.v1.PinBlobsRequest. */
+export const PinBlobsRequestCodec: Codec<PinBlobsRequest, Init<PinBlobsRequest>> = messageCodec<PinBlobsRequest>("brokkr.v1.PinBlobsRequest", statics.PinBlobsRequest);
+
+/** The message brokkr.v1.PinBlobsResponse. */
+export interface PinBlobsResponse {
+  /** Field 1. */
+  pin?: Pin;
+  /** What belongs to the action and is not there, so that it could not be pinned; at most 100 of them. */
+  missing: readonly Digest[];
+  /** How many those are. */
+  missingCount: number;
+  /** What else there is to say, such as that the action has no result. */
+  notes: readonly string[];
+}
+
+/** Encodes and decodes brokkr.v1.PinBlobsResponse. */
+export const PinBlobsResponseCodec: Codec<PinBlobsResponse, Init<PinBlobsResponse>> = messageCodec<PinBlobsResponse>("brokkr.v1.PinBlobsResponse", statics.PinBlobsResponse);
 
 /** What an action used. Travels in ExecutedActionMetadata.auxiliary_metadata. */
 export interface ResourceUsage {
@@ -637,6 +947,17 @@ export interface SandboxTerms {
 /** Encodes and decodes brokkr.v1.SandboxTerms. */
 export const SandboxTermsCodec: Codec<SandboxTerms, Init<SandboxTerms>> = messageCodec<SandboxTerms>("brokkr.v1.SandboxTerms", statics.SandboxTerms);
 
+/** The message brokkr.v1.SizeClass. */
+export interface SizeClass {
+  /** Largest size of the class; absent in the last. */
+  upToBytes?: number;
+  /** Field 2. */
+  count?: BlobCount;
+}
+
+/** Encodes and decodes brokkr.v1.SizeClass. */
+export const SizeClassCodec: Codec<SizeClass, Init<SizeClass>> = messageCodec<SizeClass>("brokkr.v1.SizeClass", statics.SizeClass);
+
 /** Where an action is. Sent when the stage begins. */
 export interface StageUpdate {
   /** Field 1. */
@@ -664,10 +985,62 @@ export interface StoreStat {
   actionResults: number;
   /** Free bytes on the store's file system. */
   freeBytes: number;
+  /** Most bytes it may take on disk, and most blobs it may hold; 0 where only the disk limits it, or it is not known yet. */
+  maxBytes: number;
+  /** Field 9. */
+  maxBlobs: number;
+  /** What the operator should know of the store, such as that it is too small; empty when all is well. */
+  warning: string;
 }
 
 /** Encodes and decodes brokkr.v1.StoreStat. */
 export const StoreStatCodec: Codec<StoreStat, Init<StoreStat>> = messageCodec<StoreStat>("brokkr.v1.StoreStat", statics.StoreStat);
+
+/** The message brokkr.v1.UnpinBlobsRequest. */
+export interface UnpinBlobsRequest {
+  /** Field 1. */
+  instanceName: string;
+  /** Field 2. */
+  name: string;
+}
+
+/** Encodes and decodes brokkr.v1.UnpinBlobsRequest. */
+export const UnpinBlobsRequestCodec: Codec<UnpinBlobsRequest, Init<UnpinBlobsRequest>> = messageCodec<UnpinBlobsRequest>("brokkr.v1.UnpinBlobsRequest", statics.UnpinBlobsRequest);
+
+/** The message brokkr.v1.UnpinBlobsResponse. */
+export interface UnpinBlobsResponse {
+  /** Field 1. */
+  pin?: Pin;
+  /** How long the store still keeps what was pinned. */
+  keptFor?: Duration;
+}
+
+/** Encodes and decodes brokkr.v1.UnpinBlobsResponse. */
+export const UnpinBlobsResponseCodec: Codec<UnpinBlobsResponse, Init<UnpinBlobsResponse>> = messageCodec<UnpinBlobsResponse>("brokkr.v1.UnpinBlobsResponse", statics.UnpinBlobsResponse);
+
+/** The message brokkr.v1.VerifyStoreRequest. */
+export interface VerifyStoreRequest {
+  /** Most bytes to read a second; 0 for as fast as it goes. */
+  bytesPerSecond: number;
+}
+
+/** Encodes and decodes brokkr.v1.VerifyStoreRequest. */
+export const VerifyStoreRequestCodec: Codec<VerifyStoreRequest, Init<VerifyStoreRequest>> = messageCodec<VerifyStoreRequest>("brokkr.v1.VerifyStoreRequest", statics.VerifyStoreRequest);
+
+/** Sent now and then, and at the end. */
+export interface VerifyStoreResponse {
+  /** Read so far. */
+  read?: BlobCount;
+  /** Bytes there are to read, about. */
+  totalBytes: number;
+  /** Found since the last message. */
+  damaged: readonly DamagedBlob[];
+  /** True in the last message of a walk that came to its end. */
+  done: boolean;
+}
+
+/** Encodes and decodes brokkr.v1.VerifyStoreResponse. */
+export const VerifyStoreResponseCodec: Codec<VerifyStoreResponse, Init<VerifyStoreResponse>> = messageCodec<VerifyStoreResponse>("brokkr.v1.VerifyStoreResponse", statics.VerifyStoreResponse);
 
 /** Answer to Hello. */
 export interface Welcome {
@@ -685,6 +1058,34 @@ export interface Welcome {
 
 /** Encodes and decodes brokkr.v1.Welcome. */
 export const WelcomeCodec: Codec<Welcome, Init<Welcome>> = messageCodec<Welcome>("brokkr.v1.Welcome", statics.Welcome);
+
+/** The message brokkr.v1.WhyGoneRequest. */
+export interface WhyGoneRequest {
+  /** Field 1. */
+  digest?: Digest;
+  /** Field 2. */
+  digestFunction: DigestFunction;
+}
+
+/** Encodes and decodes brokkr.v1.WhyGoneRequest. */
+export const WhyGoneRequestCodec: Codec<WhyGoneRequest, Init<WhyGoneRequest>> = messageCodec<WhyGoneRequest>("brokkr.v1.WhyGoneRequest", statics.WhyGoneRequest);
+
+/** The message brokkr.v1.WhyGoneResponse. */
+export interface WhyGoneResponse {
+  /** It is there. */
+  present: boolean;
+  /** It went: when, when it was used last (absent when that is not known), and why. */
+  gone?: Timestamp;
+  /** Field 3. */
+  used?: Timestamp;
+  /** Field 4. */
+  reason: WhyGoneResponse_Reason;
+  /** How far back the log goes; absent when that is not known. */
+  logSince?: Timestamp;
+}
+
+/** Encodes and decodes brokkr.v1.WhyGoneResponse. */
+export const WhyGoneResponseCodec: Codec<WhyGoneResponse, Init<WhyGoneResponse>> = messageCodec<WhyGoneResponse>("brokkr.v1.WhyGoneResponse", statics.WhyGoneResponse);
 
 /** The message brokkr.v1.WorkerInfo. */
 export interface WorkerInfo {

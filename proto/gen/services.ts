@@ -17,12 +17,48 @@ export const Admin: {
   readonly drainWorker: Method<m.DrainWorkerRequest, m.DrainWorkerResponse, Init<m.DrainWorkerRequest>, Init<m.DrainWorkerResponse>>;
   /** Gives a drained worker leases again. NOT_FOUND for a worker that is neither listed nor drained. */
   readonly resumeWorker: Method<m.ResumeWorkerRequest, m.ResumeWorkerResponse, Init<m.ResumeWorkerRequest>, Init<m.ResumeWorkerResponse>>;
+  /** What the store holds, counted blob by blob. Calls at the same time share one count. */
+  readonly getStoreUsage: Method<m.GetStoreUsageRequest, m.GetStoreUsageResponse, Init<m.GetStoreUsageRequest>, Init<m.GetStoreUsageResponse>>;
+  /**
+   * Reads all that is stored and compares it with its digests; ending the call ends the walk. RESOURCE_EXHAUSTED while
+   * another walk is under way.
+   */
+  readonly verifyStore: Method<m.VerifyStoreRequest, m.VerifyStoreResponse, Init<m.VerifyStoreRequest>, Init<m.VerifyStoreResponse>>;
+  /**
+   * Frees garbage and, down to a target, what was not used for longest; never what is promised or pinned.
+   * RESOURCE_EXHAUSTED while another collection is under way.
+   */
+  readonly collectStore: Method<m.CollectStoreRequest, m.CollectStoreResponse, Init<m.CollectStoreRequest>, Init<m.CollectStoreResponse>>;
+  /**
+   * Keeps an action's closure, or single blobs, from eviction. RESOURCE_EXHAUSTED when explicit pins would take more than
+   * their share of the store.
+   */
+  readonly pinBlobs: Method<m.PinBlobsRequest, m.PinBlobsResponse, Init<m.PinBlobsRequest>, Init<m.PinBlobsResponse>>;
+  /** Ends a pin. NOT_FOUND when there is none of that name. */
+  readonly unpinBlobs: Method<m.UnpinBlobsRequest, m.UnpinBlobsResponse, Init<m.UnpinBlobsRequest>, Init<m.UnpinBlobsResponse>>;
+  /** Every pin that holds. */
+  readonly listPins: Method<m.ListPinsRequest, m.ListPinsResponse, Init<m.ListPinsRequest>, Init<m.ListPinsResponse>>;
+  /** When and why a blob went, as far as the log remembers. */
+  readonly whyGone: Method<m.WhyGoneRequest, m.WhyGoneResponse, Init<m.WhyGoneRequest>, Init<m.WhyGoneResponse>>;
+  /**
+   * Everything that belongs to an action: its messages, its inputs, its result and what that names. Works on stores in
+   * memory, too.
+   */
+  readonly getClosure: Method<m.GetClosureRequest, m.GetClosureResponse, Init<m.GetClosureRequest>, Init<m.GetClosureResponse>>;
 } = {
   getStatus: method("brokkr.v1.Admin", "GetStatus", "unary", m.GetStatusRequestCodec, m.GetStatusResponseCodec),
   listWorkers: method("brokkr.v1.Admin", "ListWorkers", "unary", m.ListWorkersRequestCodec, m.ListWorkersResponseCodec),
   getAction: method("brokkr.v1.Admin", "GetAction", "unary", m.GetActionRequestCodec, m.GetActionResponseCodec),
   drainWorker: method("brokkr.v1.Admin", "DrainWorker", "unary", m.DrainWorkerRequestCodec, m.DrainWorkerResponseCodec),
   resumeWorker: method("brokkr.v1.Admin", "ResumeWorker", "unary", m.ResumeWorkerRequestCodec, m.ResumeWorkerResponseCodec),
+  getStoreUsage: method("brokkr.v1.Admin", "GetStoreUsage", "unary", m.GetStoreUsageRequestCodec, m.GetStoreUsageResponseCodec),
+  verifyStore: method("brokkr.v1.Admin", "VerifyStore", "serverStream", m.VerifyStoreRequestCodec, m.VerifyStoreResponseCodec),
+  collectStore: method("brokkr.v1.Admin", "CollectStore", "unary", m.CollectStoreRequestCodec, m.CollectStoreResponseCodec),
+  pinBlobs: method("brokkr.v1.Admin", "PinBlobs", "unary", m.PinBlobsRequestCodec, m.PinBlobsResponseCodec),
+  unpinBlobs: method("brokkr.v1.Admin", "UnpinBlobs", "unary", m.UnpinBlobsRequestCodec, m.UnpinBlobsResponseCodec),
+  listPins: method("brokkr.v1.Admin", "ListPins", "unary", m.ListPinsRequestCodec, m.ListPinsResponseCodec),
+  whyGone: method("brokkr.v1.Admin", "WhyGone", "unary", m.WhyGoneRequestCodec, m.WhyGoneResponseCodec),
+  getClosure: method("brokkr.v1.Admin", "GetClosure", "serverStream", m.GetClosureRequestCodec, m.GetClosureResponseCodec),
 };
 
 /** The service brokkr.v1.Workers. */
