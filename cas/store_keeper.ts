@@ -68,6 +68,8 @@ export interface Collected extends BlobCount {
   readonly diskBytes: number;
   /** Why it is not less; undefined when the target was reached. */
   readonly shortfall: string | undefined;
+  /** What went by time since its last use, latest first; left out where nobody counted. */
+  readonly ages?: readonly AgeClass[];
 }
 
 /** Why a blob is gone. */
@@ -126,6 +128,8 @@ export interface StoreKeeper {
   ): AsyncIterable<VerifyProgress>;
   /** When and why a blob went, as far as the log remembers. */
   whyGone(digest: Digest): Promise<GoneBlob | undefined>;
+  /** How far back that log goes, in milliseconds of wall time; left out where nobody can tell. */
+  logSinceMs?(): Promise<number | undefined>;
   /** Increases whenever blobs went: who keeps what names blobs may look again. */
   readonly departures: number;
 }
