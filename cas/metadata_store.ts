@@ -18,6 +18,8 @@ export interface MetadataRange {
   readonly after?: Uint8Array;
   /** At most so many. */
   readonly limit: number;
+  /** No further ones when those listed have so many bytes of values; no limit by default. */
+  readonly maxBytes?: number;
 }
 
 /** An ordered store of byte keys (at most 500 bytes) and byte values. */

@@ -38,6 +38,9 @@ export function checkRange(range: MetadataRange): void {
   if (!Number.isSafeInteger(range.limit) || range.limit < 0) {
     throw invalidArgument("limit", `A limit of entries must be a whole number from 0, not ${range.limit}`);
   }
+  if (range.maxBytes !== undefined && !(range.maxBytes > 0)) {
+    throw invalidArgument("max_bytes", `A limit of bytes must be a number above 0, not ${range.maxBytes}`);
+  }
   if (range.prefix.length > MAX_KEY_BYTES) {
     throw invalidArgument("prefix", `A key prefix must have at most ${MAX_KEY_BYTES} bytes`);
   }

@@ -28,6 +28,8 @@ export interface LmdbEntry {
 
 /** Entries read between two turns of the event loop: about a millisecond. */
 const SLICE_ENTRIES = 400;
+/** Values copied between two turns of the event loop, in bytes; one may be larger. */
+const SLICE_BYTES = 1 << 20;
 /** Keys counted between two turns of the event loop. */
 const COUNT_SLICE = 20_000;
 
@@ -161,11 +163,14 @@ export class LmdbEnv implements AsyncDisposable {
       this.#checkOpen();
       const wanted = Math.min(left, SLICE_ENTRIES);
       const slice: LmdbEntry[] = [];
+      let bytes = 0;
       for (const entry of this.#db.getRange({ start, end, exclusiveStart, limit: wanted })) {
         slice.push({ key: plain(entry.key), value: plain(entry.value) });
+        bytes += entry.value.length;
+        if (bytes >= SLICE_BYTES) break;
       }
       if (slice.length > 0) yield slice;
-      if (slice.length < wanted) return;
+      if (slice.length < wanted && bytes < SLICE_BYTES) return;
       left -= slice.length;
       start = slice[slice.length - 1].key;
       exclusiveStart = true;

@@ -109,8 +109,13 @@ class LmdbMetadataStore implements MetadataStore {
     const after = range.after === undefined ? undefined : userKey(range.after);
     const prefix = userKey(range.prefix);
     const from = after !== undefined && compareBytes(after, prefix) >= 0 ? after : undefined;
+    let bytes = 0;
     for await (const slice of this.#env.entries(prefix, from, range.limit)) {
-      for (const { key, value } of slice) found.push({ key: key.subarray(1), value });
+      for (const { key, value } of slice) {
+        found.push({ key: key.subarray(1), value });
+        bytes += value.length;
+        if (bytes >= (range.maxBytes ?? Infinity)) return found;
+      }
     }
     return found;
   }

@@ -65,13 +65,15 @@ export class MemoryMetadataStore implements MetadataStore {
   async list(range: MetadataRange): Promise<{ readonly key: Uint8Array; readonly value: Uint8Array }[]> {
     checkRange(range);
     const found: { key: Uint8Array; value: Uint8Array }[] = [];
-    const { prefix, after } = range;
+    const { prefix, after, maxBytes = Infinity } = range;
+    let bytes = 0;
     let at = this.#lowerBound(after !== undefined && compareBytes(after, prefix) > 0 ? after : prefix);
-    for (; at < this.#entries.length && found.length < range.limit; at++) {
+    for (; at < this.#entries.length && found.length < range.limit && bytes < maxBytes; at++) {
       const { key, value } = this.#entries[at];
       if (!hasPrefix(key, prefix)) break;
       if (after !== undefined && compareBytes(key, after) <= 0) continue;
       found.push({ key: key.slice(), value: value.slice() });
+      bytes += value.length;
     }
     return found;
   }

@@ -120,6 +120,31 @@ const CASES: { readonly name: string; run(store: MetadataStore): Promise<void> }
     },
   },
   {
+    name: "lists no more than so many bytes, but at least one entry, and all of them in pieces",
+    async run(store) {
+      const key = (n: number) => bytes(3, n);
+      const size = 700_000;
+      await store.write(Array.from({ length: 7 }, (_, n) => put(key(n), new Uint8Array(size).fill(n))));
+      const list = async (maxBytes: number, after?: Uint8Array) =>
+        (await store.list({ prefix: bytes(3), limit: 100, maxBytes, after })).map((entry) => entry.key);
+      assertEquals(await list(1), [key(0)]);
+      assertEquals(await list(size), [key(0)]);
+      assertEquals(await list(size + 1), [key(0), key(1)]);
+      assertEquals(await list(3 * size, key(2)), [key(3), key(4), key(5)]);
+      assertEquals(await list(3 * size, key(5)), [key(6)]);
+      assertEquals((await store.list({ prefix: bytes(3), limit: 100 })).map(({ value }) => value[9]), [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+      ]);
+      await assertRejects(() => store.list({ prefix: bytes(), limit: 1, maxBytes: 0 }), BrokkrError);
+    },
+  },
+  {
     name: "keeps many writes made at once",
     async run(store) {
       const key = (n: number) => bytes(7, n >> 8, n & 255);
