@@ -5,6 +5,6 @@
  */
 
 export * from "./action_cache.ts";
-export { ResultBeyondLimits } from "./_closure.ts";
+export { closureOf, ResultBeyondLimits } from "./_closure.ts";
 export { readActionResult } from "./_read_result.ts";
 export { inlineContents, type InlineLimits, type InlineRequest, wantsInline } from "./_inline.ts";
