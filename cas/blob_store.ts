@@ -133,6 +133,13 @@ export interface BlobStore extends AsyncDisposable {
     options?: MissingOptions,
   ): Uint32Array | Promise<Uint32Array>;
   /**
+   * Bytes of the blob with this hash, for those who know no more of it than that; undefined when it is not there. Only
+   * looks: it is no use of the blob. Stores that know blobs by their whole digest alone lack it.
+   *
+   * @throws {BrokkrError} UNAVAILABLE when the store cannot tell now.
+   */
+  sizeOf?(scope: Scope, fn: DigestFunction, hash: string): number | undefined | Promise<number | undefined>;
+  /**
    * A whole blob. For blobs that fit a message; larger ones are read as streams.
    *
    * @throws {BrokkrError} NOT_FOUND; DATA_LOSS when what is stored is damaged.

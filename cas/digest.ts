@@ -176,7 +176,7 @@ export function sameDigest(a: Digest, b: Digest): boolean {
 }
 
 /** Key of a digest in maps: function and hash. */
-export function digestKey(digest: Digest): string {
+export function digestKey(digest: { readonly fn: DigestFunction; readonly hash: string }): string {
   return `${digest.fn.value}:${digest.hash}`;
 }
 

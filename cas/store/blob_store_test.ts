@@ -108,6 +108,22 @@ const CASES: { readonly name: string; run(store: BlobStore): Promise<void> }[] =
     },
   },
   {
+    name: "tells the size of what is there by its hash",
+    async run(store) {
+      const sizeOf = async (hash: string) => await store.sizeOf?.(SCOPE, SHA256, hash);
+      assertEquals(await sizeOf(digestOf(SHA256, new Uint8Array(0)).hash), 0);
+      for (const size of [1, MIB + 1]) {
+        const data = blob(size, 3);
+        const digest = digestOf(SHA256, data);
+        assertEquals(await sizeOf(digest.hash), undefined);
+        await store.put(SCOPE, digest, data);
+        assertEquals(await sizeOf(digest.hash), size);
+        await store.delete(SCOPE, digest);
+        assertEquals(await sizeOf(digest.hash), undefined);
+      }
+    },
+  },
+  {
     name: "hands out what was put, around the size where files begin",
     async run(store) {
       for (const size of SIZES) {

@@ -24,7 +24,7 @@ import type {
   UploadId,
   UploadStore,
 } from "../blob_store.ts";
-import type { Digest } from "../digest.ts";
+import type { Digest, DigestFunction } from "../digest.ts";
 import { type DiskCore, openDiskCore } from "./_disk_core.ts";
 import { isGoneCode } from "./_presence.ts";
 import { watchFiles } from "./_watched_files.ts";
@@ -114,6 +114,10 @@ class DiskBlobStore implements BlobStore {
 
   missing(scope: Scope, batch: DigestBatch, options?: MissingOptions): Uint32Array {
     return this.#live().missing(scope, batch, options);
+  }
+
+  sizeOf(scope: Scope, fn: DigestFunction, hash: string): number | undefined {
+    return this.#live().sizeOf(scope, fn, hash);
   }
 
   get(scope: Scope, digest: Digest): Promise<Uint8Array> {

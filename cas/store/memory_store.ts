@@ -16,7 +16,7 @@ import type {
   UploadStore,
   UploadWriter,
 } from "../blob_store.ts";
-import { type Digest, digestKey, formatDigest } from "../digest.ts";
+import { type Digest, type DigestFunction, digestKey, formatDigest } from "../digest.ts";
 import { digestAt } from "../digest_batch.ts";
 import {
   checkBatch,
@@ -24,6 +24,7 @@ import {
   checkMaxSize,
   checkNotOver,
   checkSize,
+  emptyHash,
   isEmptyAt,
   isEmptyBlob,
   noSuchBlob,
@@ -80,6 +81,11 @@ export class MemoryBlobStore implements BlobStore {
       if (this.#find(digestAt(batch, i)) === undefined) missing.push(i);
     }
     return Uint32Array.from(missing);
+  }
+
+  /** See {@linkcode BlobStore.sizeOf}. */
+  sizeOf(_scope: Scope, fn: DigestFunction, hash: string): number | undefined {
+    return hash === emptyHash(fn).hex ? 0 : this.#blobs.get(digestKey({ fn, hash }))?.length;
   }
 
   /** See {@linkcode BlobStore.get}. */
