@@ -4,15 +4,15 @@
  * @module
  */
 
-import { BrokkrError, type ByteBudget, Code, type Counter, type Logger } from "@brokkr/common";
+import { BrokkrError, type ByteBudget, Code, unavailable } from "@brokkr/common";
 import { type Digest, digestKey, formatDigest } from "../digest.ts";
 import { noSuchBlob } from "./_checks.ts";
 import { readPieces, ReadRoom } from "./_file_reader.ts";
+import { type Fault, faultOf, type Look, lookAtRecord } from "./_look.ts";
 import { ByteLru } from "./_lru.ts";
-import { decodeRecord, recordBytes, RecordKind } from "./_record.ts";
+import type { Mender } from "./_mender.ts";
 import type { Recovered } from "./_recover.ts";
 import type { SegmentLog } from "./_segment_log.ts";
-import { segmentName } from "./_segment_header.ts";
 import { hasCode, type StoreFile } from "./file_layer.ts";
 import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN } from "./membership_table.ts";
 
@@ -22,29 +22,34 @@ const CACHED_BYTES = 64 << 10;
 /** Files remembered to be whole. */
 const MAX_VERIFIED = 100_000;
 
+/** When a client may try again that got wrong bytes of a blob that is right. */
+const RETRY_MS = 1000;
+
 /** What a {@linkcode BlobReader} works with. */
 export interface BlobReaderOptions {
   readonly state: Recovered;
+  /** Which reads are compared with the digest. */
+  readonly verifyReads: "first" | "always";
   readonly segments: SegmentLog;
   readonly budget: ByteBudget;
   readonly cacheBytes: number;
-  readonly damaged: Counter;
-  readonly log: Logger;
+  /** Deals with what is damaged. */
+  readonly mender: Mender;
   /** Makes an error of the system one that says what failed. */
   readonly failure: (what: string, error: unknown) => BrokkrError;
-  /** Called when a blob's file is found to be gone. */
-  readonly onGone: () => void;
 }
 
 /** Reads the blobs of one store. */
 export class BlobReader {
   readonly #options: BlobReaderOptions;
   readonly #cache: ByteLru;
+  readonly #always: boolean;
   /** Files whose bytes were found to have their hash. */
   readonly #verified = new Set<string>();
 
   constructor(options: BlobReaderOptions) {
     this.#options = options;
+    this.#always = options.verifyReads === "always";
     this.#cache = new ByteLru(options.cacheBytes);
   }
 
@@ -60,35 +65,43 @@ export class BlobReader {
     this.#cache.delete(cacheKey(location));
   }
 
-  /** A blob that lies in a segment. */
+  /** A blob that lies in a segment. It may be elsewhere by the time it is read. */
   async readSmall(digest: Digest, location: BlobLocation): Promise<Uint8Array> {
-    const { state, segments, failure } = this.#options;
-    const key = cacheKey(location);
-    const cached = this.#cache.get(key);
-    if (cached !== undefined) return cached;
-    const hashBytes = digest.fn.hashBytes;
-    let bytes: Uint8Array;
-    try {
-      bytes = await segments.read(
-        location.segment,
-        location.offset,
-        recordBytes(hashBytes, digest.sizeBytes),
-      );
-    } catch (error) {
-      if (!hasCode(error, "EIO") && !hasCode(error, "ENOENT")) {
-        throw failure(`read blob ${formatDigest(digest)}`, error);
+    for (let at = location;;) {
+      const key = cacheKey(at);
+      const cached = this.#cache.get(key);
+      if (cached !== undefined && (!this.#always || digest.fn.hash(cached) === digest.hash)) return cached;
+      try {
+        const data = await this.readRecord(digest, at);
+        if (data.length <= CACHED_BYTES) this.#cache.set(key, data);
+        return data;
+      } catch (error) {
+        // Moved or evicted meanwhile; each turn of this loop needs another place.
+        const now = this.#options.state.catalog.locate(digest);
+        if (now === undefined || now.segment === FILE_SEGMENT || samePlace(now, at)) throw error;
+        at = now;
       }
-      throw this.#damage(digest, location, error);
     }
-    const record = decodeRecord(bytes, 0, state.salt);
-    if (
-      typeof record === "string" || record.kind !== RecordKind.BLOB || record.fnValue !== digest.fn.value ||
-      record.data.length !== digest.sizeBytes || record.hash.toHex() !== digest.hash
-    ) {
-      throw this.#damage(digest, location, undefined);
+  }
+
+  /** The data of the record at a place, which is dropped when it is not what it should be and still counts. */
+  async readRecord(digest: Digest, location: BlobLocation): Promise<Uint8Array> {
+    let look = await this.#look(digest, location);
+    if (look.fault !== undefined && samePlace(this.locate(digest), location)) {
+      // A disk may fail once: nothing is given up that was not read twice.
+      look = await this.#look(digest, location);
     }
-    if (record.data.length <= CACHED_BYTES) this.#cache.set(key, record.data);
-    return record.data;
+    if (look.fault !== undefined) throw this.#damage(digest, location, look.fault);
+    return look.data;
+  }
+
+  async #look(digest: Digest, location: BlobLocation): Promise<Look> {
+    const { state, segments, failure } = this.#options;
+    try {
+      return await lookAtRecord(segments, state.salt, digest, location, this.#always);
+    } catch (error) {
+      throw failure(`read blob ${formatDigest(digest)}`, error);
+    }
   }
 
   /** The one piece of a blob that lies in a segment, charged as long as the consumer has it. */
@@ -117,14 +130,13 @@ export class BlobReader {
     using room = await ReadRoom.take(budget, end - start, signal);
     const file = await this.#openFile(digest);
     try {
-      if (await file.size() !== digest.sizeBytes) {
-        throw this.#damage(digest, this.locate(digest), undefined);
-      }
+      if (await file.size() !== digest.sizeBytes) throw await this.#judge(digest);
       const pieces = readPieces(file, start, end, room, signal);
-      const whole = start === 0 && end === digest.sizeBytes && !this.#verified.has(digestKey(digest));
-      yield* whole ? this.#verify(digest, pieces) : pieces;
+      const whole = start === 0 && end === digest.sizeBytes;
+      const verify = whole && (this.#always || !this.#verified.has(digestKey(digest)));
+      yield* verify ? this.#verify(digest, pieces) : pieces;
     } catch (error) {
-      if (hasCode(error, "EIO")) throw this.#damage(digest, this.locate(digest), error);
+      if (hasCode(error, "EIO")) throw await this.#judge(digest);
       throw failure(`read blob ${formatDigest(digest)}`, error);
     } finally {
       file.close();
@@ -133,7 +145,8 @@ export class BlobReader {
 
   /**
    * Hands on the pieces of a whole blob, the last of them only when all have its hash. A disk may give back other bytes
-   * than it took; each file is looked at when it is first read in a process, as hashing costs as much as reading.
+   * than it took; unless every read is to be compared, each file is when it is first read in a process, as hashing costs
+   * as much as reading.
    */
   async *#verify(
     digest: Digest,
@@ -145,7 +158,7 @@ export class BlobReader {
       hasher.update(piece);
       left -= piece.length;
       if (left === 0) {
-        if (hasher.digestHex() !== digest.hash) throw this.#damage(digest, this.locate(digest), undefined);
+        if (hasher.digestHex() !== digest.hash) throw await this.#judge(digest);
         if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
         this.#verified.add(digestKey(digest));
       }
@@ -158,10 +171,28 @@ export class BlobReader {
     try {
       return await state.blobs.open(digest.fn, digest.hash);
     } catch (error) {
-      if (!hasCode(error, "ENOENT")) throw failure(`read blob ${formatDigest(digest)}`, error);
+      if (faultOf(error) === undefined) throw failure(`read blob ${formatDigest(digest)}`, error);
       // Deleted since it was found, then this throws NOT_FOUND; if not, its file is lost.
-      throw this.#damage(digest, this.locate(digest), error);
+      throw await this.#judge(digest);
     }
+  }
+
+  /** Has a file looked at again that gave wrong bytes or none; what to throw. */
+  async #judge(digest: Digest): Promise<BrokkrError> {
+    const { mender, failure } = this.#options;
+    const blob = formatDigest(digest);
+    const location = this.locate(digest);
+    try {
+      const judged = await mender.judgeFile(digest);
+      if (judged === undefined) return noSuchBlob(digest);
+      if (judged.fault !== undefined) return this.#lost(digest, location, judged.fault);
+    } catch (error) {
+      return failure(`read blob ${blob}`, error);
+    }
+    return unavailable(
+      `The disk gave wrong bytes of blob ${blob} once, and right ones when it was asked again; try again`,
+      RETRY_MS,
+    );
   }
 
   /** Takes a blob out of the catalog and the index. */
@@ -174,38 +205,27 @@ export class BlobReader {
     index.delete(digest.fn.value, hash);
   }
 
-  /** Drops a blob that is gone or cannot be read as it was written, so that it counts as missing, and says so. */
-  #damage(digest: Digest, location: BlobLocation, cause: unknown): BrokkrError {
-    const { state, log, damaged } = this.#options;
-    const where = location.segment === FILE_SEGMENT
-      ? state.blobs.path(digest.fn, digest.hash)
-      : `${segmentName(location.segment)} at ${location.offset}`;
-    const gone = hasCode(cause, "ENOENT");
-    const blob = formatDigest(digest);
-    log.error(`A blob is ${gone ? "gone" : "damaged"} and counts as missing from now on`, {
-      blob,
-      where,
-      cause,
-    });
-    damaged.add();
-    const now = state.catalog.locate(digest);
-    if (now?.segment === location.segment && now.offset === location.offset) this.drop(digest);
-    if (gone) {
-      if (location.segment === FILE_SEGMENT) this.#options.onGone();
-      return new BrokkrError(
-        Code.NOT_FOUND,
-        `Blob ${blob} is gone from the disk (${where}); upload it again`,
-        {
-          cause,
-        },
-      );
-    }
-    return new BrokkrError(
-      Code.DATA_LOSS,
-      `Blob ${formatDigest(digest)} is damaged on disk (${where}); upload it again`,
-      { cause },
-    );
+  /** Gives up a blob that is gone or not what it was, so that it counts as missing; what to throw. */
+  #damage(digest: Digest, location: BlobLocation, fault: Fault): BrokkrError {
+    const outcome = this.#options.mender.condemn(digest, location, fault);
+    // Evicted or moved while it was read: nothing is wrong with it.
+    return outcome === undefined ? noSuchBlob(digest) : this.#lost(digest, location, fault);
   }
+
+  #lost(digest: Digest, location: BlobLocation, fault: Fault): BrokkrError {
+    const blob = formatDigest(digest);
+    const where = this.#options.mender.where(digest, location);
+    return fault.gone
+      ? new BrokkrError(Code.NOT_FOUND, `Blob ${blob} is gone from the disk (${where}); upload it again`)
+      : new BrokkrError(
+        Code.DATA_LOSS,
+        `Blob ${blob} is damaged on disk (${where}: ${fault.problem}); upload it again`,
+      );
+  }
+}
+
+function samePlace(a: BlobLocation, b: BlobLocation): boolean {
+  return a.segment === b.segment && a.offset === b.offset;
 }
 
 function cacheKey(location: BlobLocation): number {

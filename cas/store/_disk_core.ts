@@ -15,16 +15,12 @@ import type {
   ReadRange,
   UploadStore,
 } from "../blob_store.ts";
-import {
-  type Digest,
-  type DigestFunction,
-  digestFunctionByValue,
-  digestKey,
-  formatDigest,
-} from "../digest.ts";
-import { checkBatch, checkHash, checkSize, emptyHash, isEmptyBlob, resolveRange } from "./_checks.ts";
+import { type Digest, digestFunctionByValue, digestKey, formatDigest } from "../digest.ts";
+import { checkBatch, checkHash, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
+import { menderOf } from "./_bit_rot.ts";
 import { BlobReader } from "./_blob_reader.ts";
 import { DiskUploads } from "./_disk_uploads.ts";
+import type { Mender } from "./_mender.ts";
 import { MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
 import { Room } from "./_room.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
@@ -68,6 +64,7 @@ export class DiskCore implements BlobStore {
   readonly #state: Recovered;
   readonly #log: SegmentLog;
   readonly #reader: BlobReader;
+  readonly #mender: Mender;
   readonly #time: StoreTime;
   readonly #desk: WriterDesk;
   /** Operations that change a blob, by its key: one at a time for each. */
@@ -126,15 +123,25 @@ export class DiskCore implements BlobStore {
       large: (digest, source, signal) => this.#desk.large(digest, source, signal),
       failure: (what, error) => this.#failure(what, error),
     });
+    this.#mender = menderOf({
+      ...options,
+      dir,
+      state,
+      source: options.repairFrom,
+      alone: (digest, run) => this.#alone(digest, run),
+      drop: (digest) => this.#reader.drop(digest),
+      bury: (digest) => this.#bury(digest),
+      writer: (digest, signal) => this.#desk.open(digest, signal),
+      onGone: () => this.#sweepSoon(),
+    });
     this.#reader = new BlobReader({
       state,
       segments: this.#log,
       budget: options.budget,
       cacheBytes: options.cacheBytes,
-      damaged: metrics.counter("brokkr_cas_damaged_total", "Blobs found damaged when read"),
-      log: options.log,
+      verifyReads: options.verifyReads,
+      mender: this.#mender,
       failure: (what, error) => this.#failure(what, error),
-      onGone: () => this.#sweepSoon(),
     });
   }
 
@@ -151,11 +158,6 @@ export class DiskCore implements BlobStore {
     this.#checkOpen();
     const touch = options.peek === true ? undefined : this.#touch(this.#options.promiseMs);
     return this.#state.catalog.missing(batch, touch);
-  }
-
-  sizeOf(_scope: Scope, fn: DigestFunction, hash: string): number | undefined {
-    this.#checkOpen();
-    return hash === emptyHash(fn).hex ? 0 : this.#state.catalog.find(fn, hash)?.sizeBytes;
   }
 
   async get(_scope: Scope, digest: Digest): Promise<Uint8Array> {
@@ -228,11 +230,7 @@ export class DiskCore implements BlobStore {
       const location = this.#state.catalog.locate(digest);
       if (location === undefined) return false;
       if (location.segment !== FILE_SEGMENT) {
-        const { fn, sizeBytes } = digest;
-        const hash = Uint8Array.fromHex(digest.hash);
-        const data = new Uint8Array(0);
-        const record = { kind: RecordKind.TOMBSTONE, fnValue: fn.value, hash, sizeBytes, data };
-        await this.#log.append(fn.hashBytes, 0, () => record);
+        await this.#bury(digest);
         return true;
       }
       this.#reader.drop(digest);
@@ -295,6 +293,7 @@ export class DiskCore implements BlobStore {
       unavailable(`The blob store in ${this.#dir} was closed while a blob was written; send it again`),
     );
     await this.#uploads.close();
+    await this.#mender.close();
     if (this.#operations > 0) await new Promise<void>((resolve) => this.#idle = resolve);
   }
 
@@ -365,6 +364,18 @@ export class DiskCore implements BlobStore {
         this.#desk.release(reserved);
       }
     });
+  }
+
+  /** Appends a tombstone. */
+  async #bury({ fn, hash, sizeBytes }: Digest): Promise<void> {
+    const record = {
+      kind: RecordKind.TOMBSTONE,
+      fnValue: fn.value,
+      hash: Uint8Array.fromHex(hash),
+      sizeBytes,
+      data: new Uint8Array(0),
+    };
+    await this.#log.append(fn.hashBytes, 0, () => record);
   }
 
   /** Where one file is gone, others may be: all are looked for, once at a time. */

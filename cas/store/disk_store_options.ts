@@ -19,6 +19,7 @@ import type { UploadLimits } from "../blob_store.ts";
 import { LmdbEnv } from "../metadata/lmdb_env.ts";
 import { settleUploadLimits } from "./_kept_uploads.ts";
 import type { OpenIndexEnv } from "./_index_env.ts";
+import type { BlobSource } from "./_mender.ts";
 import { type FileLayer, systemFiles } from "./file_layer.ts";
 import { MAX_TABLE_SIZE } from "./membership_table.ts";
 
@@ -51,6 +52,17 @@ export interface DiskBlobStoreOptions {
   readonly segmentBytes?: number;
   /** Memory for the contents of small blobs read lately; 64 MiB by default. */
   readonly cacheBytes?: number;
+  /**
+   * Which reads are compared with the digest before their end is handed out. `first`, the default: the first whole read
+   * of each large blob since the store was opened, while small ones are compared with the checksum of their record, every
+   * time. `always`: every whole read, and small blobs with their digest. A range of a large blob cannot be compared with
+   * a digest of all of it, so those are not; the scrubber finds what is wrong with them.
+   */
+  readonly verifyReads?: "first" | "always";
+  /** How many bytes a second are read again in the background to find what the disk has spoiled; 0, the default, for none. */
+  readonly scrubBytesPerSecond?: number;
+  /** Another store, from which blobs found damaged are fetched again; none by default. */
+  readonly repairFrom?: BlobSource;
   /** How much of interrupted uploads is kept. */
   readonly uploads?: UploadLimits;
   /** Called with the reason when the store becomes unfit for use, and with undefined when it is fit again. */
@@ -62,8 +74,9 @@ export interface DiskBlobStoreOptions {
 }
 
 /** Options with their defaults filled in. */
-export type SettledOptions = Readonly<Required<Omit<DiskBlobStoreOptions, "uploads">>> & {
+export type SettledOptions = Readonly<Required<Omit<DiskBlobStoreOptions, "uploads" | "repairFrom">>> & {
   readonly uploads: Required<UploadLimits>;
+  readonly repairFrom: BlobSource | undefined;
 };
 
 /** Fills in defaults. */
@@ -81,6 +94,9 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     headroomBytes: options.headroomBytes ?? 32 << 20,
     segmentBytes: options.segmentBytes ?? 256 << 20,
     cacheBytes: options.cacheBytes ?? 64 << 20,
+    verifyReads: options.verifyReads ?? "first",
+    scrubBytesPerSecond: options.scrubBytesPerSecond ?? 0,
+    repairFrom: options.repairFrom,
     uploads: settleUploadLimits(options.uploads),
     onHealth: options.onHealth ?? (() => {}),
     files: options.files ?? systemFiles,
