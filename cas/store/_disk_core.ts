@@ -15,8 +15,14 @@ import type {
   ReadRange,
   UploadStore,
 } from "../blob_store.ts";
-import { type Digest, digestFunctionByValue, digestKey, formatDigest } from "../digest.ts";
-import { checkBatch, checkHash, checkSize, isEmptyBlob, resolveRange } from "./_checks.ts";
+import {
+  type Digest,
+  type DigestFunction,
+  digestFunctionByValue,
+  digestKey,
+  formatDigest,
+} from "../digest.ts";
+import { checkBatch, checkHash, checkSize, emptyHash, isEmptyBlob, resolveRange } from "./_checks.ts";
 import { menderOf } from "./_bit_rot.ts";
 import { BlobReader } from "./_blob_reader.ts";
 import { DiskUploads } from "./_disk_uploads.ts";
@@ -158,6 +164,11 @@ export class DiskCore implements BlobStore {
     this.#checkOpen();
     const touch = options.peek === true ? undefined : this.#touch(this.#options.promiseMs);
     return this.#state.catalog.missing(batch, touch);
+  }
+
+  sizeOf(_scope: Scope, fn: DigestFunction, hash: string): number | undefined {
+    this.#checkOpen();
+    return hash === emptyHash(fn).hex ? 0 : this.#state.catalog.find(fn, hash)?.sizeBytes;
   }
 
   async get(_scope: Scope, digest: Digest): Promise<Uint8Array> {
