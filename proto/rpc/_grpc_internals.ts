@@ -42,11 +42,7 @@ export interface H2Stream {
 }
 
 /** What is used of an HTTP/2 server. */
-interface H2Server {
-  /** Whether it takes connections. */
-  readonly listening: boolean;
-  /** Deno's own listener, null when it is closed. */
-  readonly _handle?: { listen?(backlog: number): number } | null;
+interface H2Server extends NodeListener {
   on(event: "session", listener: (session: H2Session) => void): unknown;
   on(event: "sessionError", listener: (error: Error) => void): unknown;
   prependListener(event: "connection" | "secureConnection", listener: (socket: Socket) => void): unknown;
@@ -82,15 +78,26 @@ export function h2Servers(server: Server): readonly H2Server[] {
 /** What node:net asks for when it is told nothing. */
 const BACKLOG = 511;
 
+/** What is used of a server of node:net and of what is built on it. */
+export interface NodeListener {
+  /** Whether it takes connections. */
+  readonly listening: boolean;
+  /** Deno's own listener, null when it is closed. */
+  readonly _handle?: { listen?(backlog: number): number } | null;
+}
+
 /**
- * Makes `server` look again whether connections wait. Deno 2.9.6 takes a failure to accept one, such as for want of file
+ * Makes `listener` look again whether connections wait. Deno 2.9.6 takes a failure to accept one, such as for want of file
  * descriptors, for "none waits": it says nothing and is never woken again. Listening once more on the socket that listens
  * already wakes it, changes nothing else, and costs less than a microsecond.
  */
+export function wakeListener({ listening, _handle: handle }: NodeListener): void {
+  if (listening && typeof handle?.listen === "function") handle.listen(BACKLOG);
+}
+
+/** As {@linkcode wakeListener}, for all that `server` listens on. */
 export function keepAccepting(server: Server): void {
-  for (const { listening, _handle: handle } of h2Servers(server)) {
-    if (listening && typeof handle?.listen === "function") handle.listen(BACKLOG);
-  }
+  for (const listener of h2Servers(server)) wakeListener(listener);
 }
 
 /** The stream that carries a call, undefined when it cannot be seen. */

@@ -112,7 +112,8 @@ export function bind(server: Server, address: string, credentials: ServerCredent
   });
 }
 
-function bindError(address: string, error: Error): BrokkrError {
+/** What went wrong when `address` was to be bound, in words that say what to do. */
+export function bindError(address: string, error: Error): BrokkrError {
   const why = error.message;
   if (/EADDRINUSE|in use/i.test(why)) {
     return new BrokkrError(

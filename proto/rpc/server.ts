@@ -48,7 +48,11 @@ import type { Route } from "./types.ts";
 
 export { type Authorize, checkInstanceName, defaultAuthenticate, defaultPolicy } from "./auth.ts";
 export type { PeerInfo, PolicyOptions } from "./auth.ts";
-export { checkExposure, isExposed, type TlsOptions } from "./_listen.ts";
+export { Connections, type CountedSession } from "./_connections.ts";
+export { connectionsWithin, descriptorLimit } from "./_descriptors.ts";
+export { type NodeListener, wakeListener } from "./_grpc_internals.ts";
+export { bindError, checkExposure, formatHostPort, isExposed, parseHostPort } from "./_listen.ts";
+export type { HostPort, TlsOptions } from "./_listen.ts";
 export { DEFAULT_LIMITS, type RpcServerOptions, type ServerLimits } from "./_server_options.ts";
 export * from "./limits.ts";
 export { clientAttributes } from "./request_metadata.ts";
