@@ -49,6 +49,7 @@ import {
 } from "@brokkr/proto";
 import { type CallContext, type Route, unary } from "@brokkr/proto/rpc/server";
 import { MAX_COMMAND_BYTES } from "./action_check.ts";
+import type { CacheAdmin, StoreSummary } from "./cache_admin.ts";
 import type { Drains } from "./drains.ts";
 import { type Environments, isUnsandboxed } from "./environments.ts";
 import type { Grid } from "./grid.ts";
@@ -63,6 +64,7 @@ export interface AdminOptions {
   readonly grid: Grid;
   readonly blobs: BlobStore;
   readonly cache: ActionCache;
+  readonly cacheAdmin: CacheAdmin;
   readonly environments: Environments;
   readonly metrics: GridMetrics;
   readonly health: Health;
@@ -102,6 +104,7 @@ export class AdminService {
       unary(Admin.getAction, "admin", (request, context) => this.#action(request, context)),
       unary(Admin.drainWorker, "admin", (request) => this.#drain(request)),
       unary(Admin.resumeWorker, "admin", (request) => this.#resume(request)),
+      ...this.#options.cacheAdmin.routes(),
     ];
   }
 
@@ -117,10 +120,14 @@ export class AdminService {
   }
 
   async #status(): Promise<Init<GetStatusResponse>> {
-    const { grid, blobs, cache, metrics, health, clock, epoch, softwareVersion } = this.#options;
+    const { grid, blobs, cache, cacheAdmin, metrics, health, clock, epoch, softwareVersion } = this.#options;
     const stat = grid.stat();
     const { ready, waiting } = health.report();
-    const [store, actionResults] = await Promise.all([blobs.stat(), cache.count()]);
+    const [store, actionResults, summary] = await Promise.all([
+      blobs.stat(),
+      cache.count(),
+      cacheAdmin.summary(),
+    ]);
     return {
       softwareVersion,
       bootEpoch: epoch,
@@ -131,7 +138,7 @@ export class AdminService {
       running: stat.running,
       workers: stat.workers,
       slots: stat.slots,
-      store: storeStat(store, actionResults),
+      store: storeStat(store, actionResults, summary),
       residentBytes: Deno.memoryUsage().rss,
       actionsExecuted: metrics.executed,
       actionsCached: metrics.hits,
@@ -338,9 +345,23 @@ function list(names: readonly string[]): string {
     : `${names.slice(0, 5).join(", ")} and ${names.length - 5} more`;
 }
 
-function storeStat(stat: BlobStoreStat, actionResults: number): GetStatusResponse["store"] {
-  const { blobs, bytes, diskBytes, segments, files, freeBytes } = stat;
-  return { blobs, bytes, diskBytes, segments, files, actionResults, freeBytes };
+function storeStat(
+  { blobs, bytes, diskBytes, segments, files, freeBytes }: BlobStoreStat,
+  actionResults: number,
+  { maxBytes = 0, maxBlobs = 0, warning = "" }: StoreSummary,
+): GetStatusResponse["store"] {
+  return {
+    blobs,
+    bytes,
+    diskBytes,
+    segments,
+    files,
+    actionResults,
+    freeBytes,
+    maxBytes,
+    maxBlobs,
+    warning,
+  };
 }
 
 function requestMetadata(bytes: Uint8Array | undefined): ActionRecord["requestMetadata"] {

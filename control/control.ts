@@ -45,6 +45,7 @@ import { type PrometheusMetrics, prometheusMetrics } from "@brokkr/common/promet
 import type { Hello } from "@brokkr/proto";
 import { AdminService } from "./admin_service.ts";
 import { buildEventRoutes } from "./build_events.ts";
+import { CacheAdmin } from "./cache_admin.ts";
 import { capabilitiesRoutes } from "./capabilities_service.ts";
 import { Drains } from "./drains.ts";
 import { Environments, isUnsandboxed } from "./environments.ts";
@@ -333,6 +334,17 @@ class Control implements ControlHandle {
     const environments = await Environments.open(metadata, this.#log, this.#sandboxRule.required);
     const { drains, reasons } = await Drains.open(metadata, this.#log);
     this.#environments = environments;
+    const cacheAdmin = await CacheAdmin.open({
+      blobs,
+      cache,
+      metadata,
+      environments,
+      budget,
+      clock: this.#clock,
+      log: this.#log,
+      promiseMs: options.casPromiseMs,
+    });
+    this.#stack.defer(() => cacheAdmin.stop());
     const byteStream = this.#stack.use(byteStreamRoutes({ store: blobs, budget, maxBlobBytes, metrics }));
     const server = createRpcServer({
       routes: [
@@ -345,7 +357,7 @@ class Control implements ControlHandle {
           environments: () => [...environments.current, CLIENT_ENVIRONMENT],
         }),
         ...capabilitiesRoutes(casCapabilities({ maxBlobBytes })),
-        ...this.#gridRoutes({ blobs, metadata, cache, environments, drains, reasons, budget }),
+        ...this.#gridRoutes({ blobs, metadata, cache, cacheAdmin, environments, drains, reasons, budget }),
       ],
       listen: [options.listen],
       authorize: defaultPolicy(
@@ -373,6 +385,7 @@ class Control implements ControlHandle {
   #gridRoutes(
     parts: Stores & {
       readonly cache: ActionCache;
+      readonly cacheAdmin: CacheAdmin;
       readonly environments: Environments;
       readonly drains: Drains;
       readonly reasons: ReadonlyMap<WorkerId, string>;
@@ -406,6 +419,7 @@ class Control implements ControlHandle {
     const common = { grid, blobs, cache, environments, epoch, clock, metrics, sandboxRule };
     const admin = new AdminService({
       ...common,
+      cacheAdmin: parts.cacheAdmin,
       drains,
       log,
       health: this.#health,

@@ -12,6 +12,7 @@ export {
   type FileEntry,
   type NodeProperties,
   parseDirectory,
+  parseDirectoryInSlices,
   type SymlinkEntry,
 } from "./directory.ts";
 export * from "./names.ts";

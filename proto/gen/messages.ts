@@ -465,7 +465,7 @@ export interface GetClosureRequest {
 /** Encodes and decodes brokkr.v1.GetClosureRequest. */
 export const GetClosureRequestCodec: Codec<GetClosureRequest, Init<GetClosureRequest>> = messageCodec<GetClosureRequest>("brokkr.v1.GetClosureRequest", statics.GetClosureRequest);
 
-/** The first message has everything but the blobs that follow in it and the others. */
+/** The first message has everything but the blobs, which follow in the others. */
 export interface GetClosureResponse {
   /** In order of their hashes, each once; the empty blob is left out, since it is always there. */
   blobs: readonly ClosureBlob[];
