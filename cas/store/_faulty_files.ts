@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FileLayer, OpenMode, StoreFile } from "./file_layer.ts";
+import type { FileEntry, FileLayer, OpenMode, StoreFile } from "./file_layer.ts";
 
 /** An operation of a file layer. */
 export type FileOperation =
@@ -18,10 +18,17 @@ export type FileOperation =
   | "remove"
   | "list"
   | "touch"
-  | "syncDirectory";
+  | "syncDirectory"
+  /** Of a file or the disk; only looks. */
+  | "size"
+  /** A commit of the index. */
+  | "commit";
 
-/** What happens instead of an operation: an error with this code, or, for a write, fewer bytes written. */
-export type Fault = "ENOSPC" | "EIO" | "EROFS" | "EMFILE" | "short";
+/**
+ * What happens instead of an operation: an error with this code; for a write, fewer bytes written, or some and then
+ * ENOSPC; or it is done and an error is said all the same.
+ */
+export type Fault = "ENOSPC" | "EIO" | "EROFS" | "EMFILE" | "short" | "partial" | "late";
 
 /** An error as the system would give it. */
 export function systemError(code: string, operation: string): Error {
@@ -46,73 +53,68 @@ export class FaultyFiles implements FileLayer {
     return this.counts.get(operation) ?? 0;
   }
 
-  /** Counts, and throws what is to be thrown; true asks for a short write. */
-  check(operation: FileOperation, path: string): boolean {
+  /** Counts an operation; what is to happen instead of it. */
+  #next(operation: FileOperation, path: string): Fault | undefined {
     const count = this.count(operation) + 1;
     this.counts.set(operation, count);
-    const fault = this.fault(operation, path, count);
-    if (fault === undefined) return false;
-    if (fault === "short") return true;
-    throw systemError(fault, `${operation} ${path}`);
+    return this.fault(operation, path, count);
   }
 
-  async open(path: string, mode: OpenMode): Promise<StoreFile> {
-    this.check("open", path);
-    const file = await this.#inner.open(path, mode);
-    return {
-      readSync: (buffer, position) => {
-        this.check("read", path);
-        return file.readSync(buffer, position);
-      },
-      read: async (buffer, position) => {
-        this.check("read", path);
-        return await file.read(buffer, position);
-      },
-      write: async (buffer, position) => {
-        const short = this.check("write", path);
-        return await file.write(short ? buffer.subarray(0, Math.ceil(buffer.length / 2)) : buffer, position);
-      },
-      syncData: async () => {
-        this.check("syncData", path);
-        await file.syncData();
-      },
-      truncate: async (sizeBytes) => {
-        this.check("truncate", path);
-        await file.truncate(sizeBytes);
-      },
-      size: () => file.size(),
-      close: () => file.close(),
-    };
+  /** Does an operation unless it is to fail. */
+  async #run<T>(operation: FileOperation, path: string, act: () => Promise<T>): Promise<T> {
+    const fault = this.#next(operation, path);
+    if (fault === undefined || fault === "short") return await act();
+    if (fault === "late") await act();
+    throw systemError(fault === "late" || fault === "partial" ? "EIO" : fault, `${operation} ${path}`);
   }
 
-  async makeDirectory(path: string): Promise<boolean> {
-    this.check("makeDirectory", path);
-    return await this.#inner.makeDirectory(path);
+  async #write(file: StoreFile, path: string, buffer: Uint8Array, position: number): Promise<number> {
+    const fault = this.#next("write", path);
+    if (fault === undefined) return await file.write(buffer, position);
+    const half = buffer.subarray(0, Math.ceil(buffer.length / 2));
+    if (fault === "short") return await file.write(half, position);
+    if (fault === "partial") await file.write(half, position);
+    if (fault === "late") await file.write(buffer, position);
+    throw systemError(fault === "partial" ? "ENOSPC" : fault === "late" ? "EIO" : fault, `write ${path}`);
   }
 
-  async makeDirectories(path: string): Promise<void> {
-    this.check("makeDirectory", path);
-    await this.#inner.makeDirectories(path);
+  open(path: string, mode: OpenMode): Promise<StoreFile> {
+    return this.#run("open", path, async () => {
+      const file = await this.#inner.open(path, mode);
+      return {
+        readSync: (buffer, position) => {
+          const fault = this.#next("read", path);
+          if (fault !== undefined && fault !== "short") throw systemError(fault, `read ${path}`);
+          return file.readSync(buffer, position);
+        },
+        read: (buffer, position) => this.#run("read", path, () => file.read(buffer, position)),
+        write: (buffer, position) => this.#write(file, path, buffer, position),
+        syncData: () => this.#run("syncData", path, () => file.syncData()),
+        truncate: (sizeBytes) => this.#run("truncate", path, () => file.truncate(sizeBytes)),
+        size: () => file.size(),
+        close: () => file.close(),
+      };
+    });
   }
 
-  async rename(from: string, to: string): Promise<void> {
-    this.check("rename", to);
-    await this.#inner.rename(from, to);
+  makeDirectory(path: string): Promise<boolean> {
+    return this.#run("makeDirectory", path, () => this.#inner.makeDirectory(path));
   }
 
-  async remove(path: string): Promise<boolean> {
-    this.check("remove", path);
-    return await this.#inner.remove(path);
+  rename(from: string, to: string): Promise<void> {
+    return this.#run("rename", to, () => this.#inner.rename(from, to));
   }
 
-  async removeTree(path: string): Promise<void> {
-    this.check("remove", path);
-    await this.#inner.removeTree(path);
+  remove(path: string): Promise<boolean> {
+    return this.#run("remove", path, () => this.#inner.remove(path));
   }
 
-  async list(path: string) {
-    this.check("list", path);
-    return await this.#inner.list(path);
+  removeTree(path: string): Promise<void> {
+    return this.#run("remove", path, () => this.#inner.removeTree(path));
+  }
+
+  list(path: string): Promise<FileEntry[]> {
+    return this.#run("list", path, () => this.#inner.list(path));
   }
 
   size(path: string): Promise<number | undefined> {
@@ -123,14 +125,12 @@ export class FaultyFiles implements FileLayer {
     return this.#inner.modifiedMs(path);
   }
 
-  async touch(path: string, wallMs: number): Promise<void> {
-    this.check("touch", path);
-    await this.#inner.touch(path, wallMs);
+  touch(path: string, wallMs: number): Promise<void> {
+    return this.#run("touch", path, () => this.#inner.touch(path, wallMs));
   }
 
-  async syncDirectory(path: string): Promise<void> {
-    this.check("syncDirectory", path);
-    await this.#inner.syncDirectory(path);
+  syncDirectory(path: string): Promise<void> {
+    return this.#run("syncDirectory", path, () => this.#inner.syncDirectory(path));
   }
 
   freeBytes(path: string): Promise<number> {

@@ -26,7 +26,7 @@ import type { OpenIndexEnv } from "./_index_env.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import { StoreTime } from "./_store_time.ts";
 import { SEGMENT_HEADER_BYTES, segmentHeaderFault, segmentIdOf, segmentName } from "./_segment_header.ts";
-import { type FileLayer, readFully, readText, replaceText } from "./file_layer.ts";
+import { type FileLayer, makeDirectories, readFully, readText, replaceText } from "./file_layer.ts";
 import { type BlobLocation, FILE_SEGMENT } from "./membership_table.ts";
 
 /** Version of everything in the directory. */
@@ -103,10 +103,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
 
 /** The id of the store; makes the directory when it is new. */
 async function openFormat({ dir, files, random }: RecoverOptions): Promise<string> {
-  if (await files.size(dir) === undefined) {
-    await files.makeDirectories(dir);
-    await files.syncDirectory(`${dir}/..`);
-  }
+  await makeDirectories(files, dir);
   const text = await readText(files, `${dir}/${names.format}`);
   if (text !== undefined) {
     const match = /^brokkr-blobs (\d+)\nid ([0-9a-f]{32})\n/.exec(text);
@@ -127,6 +124,8 @@ async function openFormat({ dir, files, random }: RecoverOptions): Promise<strin
       `${dir} holds ${entry.name} but no ${names.format}, so it is not known what wrote it; name another directory`,
     );
   }
+  // Who made the directory may have been killed before its name was durable.
+  await files.syncDirectory(`${dir}/..`);
   const id = randomHex(random, 16);
   await replaceText(files, dir, names.format, `brokkr-blobs ${FORMAT_VERSION}\nid ${id}\n`);
   return id;

@@ -32,7 +32,6 @@ export function watchFiles(inner: FileLayer, onFault: OnFault): FileLayer {
     open: async (path: string, mode: OpenMode) =>
       watchFile(await watch(mode !== "read", inner.open(path, mode))),
     makeDirectory: (path) => watch(true, inner.makeDirectory(path)),
-    makeDirectories: (path) => watch(true, inner.makeDirectories(path)),
     rename: (from, to) => watch(true, inner.rename(from, to)),
     remove: (path) => watch(true, inner.remove(path)),
     removeTree: (path) => watch(true, inner.removeTree(path)),

@@ -42,8 +42,6 @@ export interface FileLayer {
   open(path: string, mode: OpenMode): Promise<StoreFile>;
   /** Makes a directory; false when it is there already. */
   makeDirectory(path: string): Promise<boolean>;
-  /** Makes a directory and those above it, as far as they are not there. */
-  makeDirectories(path: string): Promise<void>;
   /** Renames a file, replacing what is there. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file; false when there is none. */
@@ -149,7 +147,6 @@ export const systemFiles: FileLayer = {
       throw error;
     }
   },
-  makeDirectories: (path) => Deno.mkdir(path, { recursive: true, mode: 0o700 }),
   rename: (from, to) => Deno.rename(from, to),
   async remove(path) {
     try {
@@ -223,6 +220,16 @@ export async function readFully(file: StoreFile, buffer: Uint8Array, position: n
     done += read;
   }
   return done;
+}
+
+/** Makes a directory and those above it, as far as they are not there, durably. */
+export async function makeDirectories(files: FileLayer, path: string): Promise<void> {
+  if (await files.size(path) !== undefined) return;
+  const parent = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
+  if (parent !== path) await makeDirectories(files, parent);
+  await files.makeDirectory(path);
+  // Each level by itself: that a directory is synced says nothing of its own name.
+  await files.syncDirectory(parent);
 }
 
 /** A small file as text, or undefined when there is none. */
