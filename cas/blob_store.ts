@@ -159,7 +159,12 @@ export interface BlobStore extends AsyncDisposable {
   put(scope: Scope, digest: Digest, data: Uint8Array): Promise<void>;
   /** Keeps a blob piece by piece; `signal` ends the wait for memory. */
   writer(scope: Scope, digest: Digest, signal?: AbortSignal): Promise<BlobWriter>;
-  /** Keeps blobs from eviction for `durationMs`. */
+  /**
+   * Keeps blobs from eviction for `durationMs`; 0 ends that. For longer than promises last only as long as such pins take
+   * no more than their share of the store.
+   *
+   * @throws {BrokkrError} RESOURCE_EXHAUSTED when they would take more.
+   */
   pin(scope: Scope, batch: DigestBatch, durationMs: number): Promise<void>;
   /** Drops a blob. True if it was there. */
   delete(scope: Scope, digest: Digest): Promise<boolean>;

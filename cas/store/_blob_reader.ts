@@ -14,7 +14,7 @@ import type { Mender } from "./_mender.ts";
 import type { Recovered } from "./_recover.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import { hasCode, type StoreFile } from "./file_layer.ts";
-import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN } from "./membership_table.ts";
+import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN, type Touch } from "./membership_table.ts";
 
 /** Larger blobs are not cached. */
 const CACHED_BYTES = 64 << 10;
@@ -53,9 +53,9 @@ export class BlobReader {
     this.#cache = new ByteLru(options.cacheBytes);
   }
 
-  /** Where a blob lies; throws NOT_FOUND. */
-  locate(digest: Digest): BlobLocation {
-    const location = this.#options.state.catalog.locate(digest);
+  /** Where a blob lies; throws NOT_FOUND. With `touch` that counts as a use. */
+  locate(digest: Digest, touch?: Touch): BlobLocation {
+    const location = this.#options.state.catalog.locate(digest, touch);
     if (location === undefined) throw noSuchBlob(digest);
     return location;
   }

@@ -36,6 +36,10 @@ export class Catalog {
   #bytes = 0;
   #files = 0;
   #fileBytes = 0;
+  #recordBytes = 0;
+
+  /** Resolves when it knows all there is. */
+  readonly loaded: Promise<void> = Promise.resolve();
 
   /** An empty catalog. */
   constructor(random: Random) {
@@ -62,6 +66,11 @@ export class Catalog {
   /** Bytes of those. */
   get fileBytes(): number {
     return this.#fileBytes;
+  }
+
+  /** Bytes of all records that are located somewhere. */
+  get recordBytes(): number {
+    return this.#recordBytes;
   }
 
   /** What of a segment is in use. */
@@ -163,7 +172,9 @@ export class Catalog {
       use = { bytes: 0, records: 0 };
       this.#segments.set(segment, use);
     }
-    use.bytes += sign * recordBytes(fn.hashBytes, sizeBytes);
+    const bytes = sign * recordBytes(fn.hashBytes, sizeBytes);
+    this.#recordBytes += bytes;
+    use.bytes += bytes;
     use.records += sign;
     if (use.records === 0) this.#segments.delete(segment);
   }

@@ -7,7 +7,6 @@
 
 import { BrokkrError, Code, type Scope, throwIfAborted, unavailable } from "@brokkr/common";
 import type {
-  BlobStore,
   BlobStoreStat,
   BlobWriter,
   DigestBatch,
@@ -36,6 +35,11 @@ import { missingPart } from "./_presence.ts";
 import { storeError } from "./_store_error.ts";
 import { sweepFiles } from "./_sweep.ts";
 import type { SettledOptions } from "./disk_store_options.ts";
+import { EvictionLog } from "./_eviction_log.ts";
+import { Evictor } from "./_evictor.ts";
+import { DiskKeeper } from "./_keeper.ts";
+import { Reclaimer } from "./_reclaimer.ts";
+import type { GoneReason, KeptBlobStore, StoreKeeper } from "../store_keeper.ts";
 import { FILE_SEGMENT, type Touch } from "./membership_table.ts";
 import { StoreTime } from "./_store_time.ts";
 
@@ -64,7 +68,7 @@ export async function openDiskCore(dir: string, options: SettledOptions): Promis
 }
 
 /** A store over an open directory. */
-export class DiskCore implements BlobStore {
+export class DiskCore implements KeptBlobStore {
   readonly #dir: string;
   readonly #options: SettledOptions;
   readonly #state: Recovered;
@@ -72,6 +76,12 @@ export class DiskCore implements BlobStore {
   readonly #reader: BlobReader;
   readonly #mender: Mender;
   readonly #time: StoreTime;
+  readonly #room: Room;
+  readonly #gone: EvictionLog;
+  readonly #evictor: Evictor;
+  /** Looks after what is here. */
+  readonly keeper: StoreKeeper;
+  #departures = 0;
   readonly #desk: WriterDesk;
   /** Operations that change a blob, by its key: one at a time for each. */
   readonly #busy = new Map<string, Promise<void>>();
@@ -86,6 +96,7 @@ export class DiskCore implements BlobStore {
     this.#state = state;
     this.#options = options;
     this.#time = new StoreTime(options.clock);
+    this.#gone = new EvictionLog({ ...options, dir: `${dir}/evicted` });
     const { metrics } = options;
     state.catalog.onUse = (fn, hash, location, usedS) => state.index.put(fn.value, hash, location, usedS);
     const groups = metrics.histogram(
@@ -111,9 +122,16 @@ export class DiskCore implements BlobStore {
         grouped.add({}, records);
       },
     });
+    this.#room = new Room({
+      ...options,
+      dir,
+      usedBytes: () => this.#diskBytes,
+      blobs: () => state.catalog.blobs,
+      evictor: () => this.#evictor,
+    });
     this.#desk = new WriterDesk({
       ...options,
-      room: new Room({ ...options, dir, usedBytes: () => this.#diskBytes }),
+      room: this.#room,
       checkOpen: () => this.#checkOpen(),
       makeRoom: () => this.#uploads.dropOldest(),
       create: () => state.blobs.create(),
@@ -135,7 +153,10 @@ export class DiskCore implements BlobStore {
       state,
       source: options.repairFrom,
       alone: (digest, run) => this.#alone(digest, run),
-      drop: (digest) => this.#reader.drop(digest),
+      drop: (digest) => {
+        this.#reader.drop(digest);
+        this.#noteGone(digest, "damaged");
+      },
       bury: (digest) => this.#bury(digest),
       writer: (digest, signal) => this.#desk.open(digest, signal),
       onGone: () => this.#sweepSoon(),
@@ -148,6 +169,27 @@ export class DiskCore implements BlobStore {
       verifyReads: options.verifyReads,
       mender: this.#mender,
       failure: (what, error) => this.#failure(what, error),
+    });
+    const parts = { ...options, dir, state, segments: this.#log, gone: this.#gone, time: this.#time };
+    const reclaimer = new Reclaimer({
+      ...parts,
+      reader: this.#reader,
+      alone: (digest, run) => this.#alone(digest, run),
+      onGone: () => this.#departures++,
+    });
+    this.#evictor = new Evictor({
+      ...parts,
+      reclaimer,
+      usedBytes: () => this.#diskBytes,
+      pendingBytes: () => this.#room.pendingBytes,
+      loaded: state.catalog.loaded,
+    });
+    this.keeper = new DiskKeeper({
+      ...parts,
+      settled: options,
+      evictor: this.#evictor,
+      usedBytes: () => this.#diskBytes,
+      departures: () => this.#departures,
     });
   }
 
@@ -174,7 +216,7 @@ export class DiskCore implements BlobStore {
   async get(_scope: Scope, digest: Digest): Promise<Uint8Array> {
     this.#checkOpen();
     if (isEmptyBlob(digest)) return new Uint8Array(0);
-    const location = this.#reader.locate(digest);
+    const location = this.#reader.locate(digest, this.#touch());
     if (location.segment !== FILE_SEGMENT) return await this.#reader.readSmall(digest, location);
     if (digest.sizeBytes > MAX_GET_BYTES) {
       throw new BrokkrError(
@@ -203,7 +245,7 @@ export class DiskCore implements BlobStore {
       resolveRange(digest, range);
       return;
     }
-    const location = this.#reader.locate(digest);
+    const location = this.#reader.locate(digest, this.#touch());
     const { start, end } = resolveRange(digest, range);
     if (start === end) return;
     if (location.segment === FILE_SEGMENT) {
@@ -216,7 +258,7 @@ export class DiskCore implements BlobStore {
   async put(_scope: Scope, digest: Digest, data: Uint8Array): Promise<void> {
     this.#checkOpen();
     checkSize(digest, data.length);
-    if (this.#state.catalog.locate(digest) !== undefined) return;
+    if (this.#state.catalog.locate(digest, this.#touch()) !== undefined) return;
     if (data.length <= MAX_RECORD_DATA) return await this.#putSmall(digest, data);
     await using writer = await this.#desk.open(digest);
     await writer.write(data);
@@ -227,10 +269,13 @@ export class DiskCore implements BlobStore {
     return this.#desk.open(digest, signal);
   }
 
-  // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
   async pin(_scope: Scope, batch: DigestBatch, durationMs: number): Promise<void> {
     this.#checkOpen();
     checkBatch(batch);
+    if (durationMs === 0) return this.#state.catalog.unpin(batch);
+    // A promise is cheap and limited by the evictor; what is pinned for longer must fit beforehand.
+    if (durationMs > this.#options.promiseMs) await this.#evictor.checkPins(batch);
+    this.#checkOpen();
     this.#state.catalog.pin(batch, this.#touch(durationMs));
   }
 
@@ -242,6 +287,8 @@ export class DiskCore implements BlobStore {
       if (location === undefined) return false;
       if (location.segment !== FILE_SEGMENT) {
         await this.#bury(digest);
+        this.#noteGone(digest, "deleted");
+        this.#evictor.wake();
         return true;
       }
       this.#reader.drop(digest);
@@ -250,6 +297,7 @@ export class DiskCore implements BlobStore {
       } catch (error) {
         throw this.#failure(`remove blob ${formatDigest(digest)}`, error);
       }
+      this.#noteGone(digest, "deleted");
       return true;
     });
   }
@@ -284,7 +332,7 @@ export class DiskCore implements BlobStore {
 
   /** What is gone of the directory, in words; undefined when all that must be there is. */
   async missingPart(): Promise<string | undefined> {
-    return await missingPart(this.#options.files, this.#dir, this.#state.id, this.#log.segmentNames);
+    return await missingPart(this.#options.files, this.#dir, this.#state.id, () => this.#log.segmentNames);
   }
 
   /** Ends without a word to the directory, which is not ours any more. */
@@ -298,8 +346,15 @@ export class DiskCore implements BlobStore {
     }
   }
 
+  #noteGone(digest: Digest, reason: GoneReason): void {
+    this.#departures++;
+    this.#gone.add(digest.fn, Uint8Array.fromHex(digest.hash), digest.sizeBytes, reason, this.#time.now(), 0);
+  }
+
   async #end(): Promise<void> {
     this.#closed = true;
+    await this.#evictor.close();
+    await this.#gone.close();
     await this.#desk.end(
       unavailable(`The blob store in ${this.#dir} was closed while a blob was written; send it again`),
     );
@@ -362,7 +417,7 @@ export class DiskCore implements BlobStore {
     const { fn, sizeBytes } = digest;
     if (sizeBytes === 0) return checkHash(digest, fn.hash(data));
     await this.#alone(digest, async () => {
-      if (this.#state.catalog.locate(digest) !== undefined) return;
+      if (this.#state.catalog.locate(digest, this.#touch()) !== undefined) return;
       const reserved = recordBytes(fn.hashBytes, sizeBytes);
       await this.#desk.reserve(digest, reserved);
       try {
@@ -433,7 +488,7 @@ export class DiskCore implements BlobStore {
     this.#checkOpen();
     await this.#alone(digest, async () => {
       const { blobs, catalog, index } = this.#state;
-      if (catalog.locate(digest) !== undefined) return await this.#desk.discard(path);
+      if (catalog.locate(digest, this.#touch()) !== undefined) return await this.#desk.discard(path);
       await blobs.keep(path, digest.fn, digest.hash);
       const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes: digest.sizeBytes };
       const hash = Uint8Array.fromHex(digest.hash);

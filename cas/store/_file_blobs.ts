@@ -71,6 +71,11 @@ export class FileBlobs {
     await this.#files.syncDirectory(path.slice(0, path.lastIndexOf("/")));
   }
 
+  /** Removes a blob's file; after a power cut it may be there again, whole. */
+  async unlink(fn: DigestFunction, hash: string): Promise<void> {
+    await this.#files.remove(this.path(fn, hash));
+  }
+
   /** Removes what unfinished writers left; returns how many files. */
   async clearTemporary(): Promise<number> {
     const entries = await this.#files.list(this.#temporaryDir);

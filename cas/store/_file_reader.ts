@@ -8,8 +8,15 @@ import { BrokkrError, type ByteBudget, type ByteLease, Code, throwIfAborted } fr
 import { PIECE_BYTES } from "./_checks.ts";
 import { readFully, type StoreFile } from "./file_layer.ts";
 
-/** First pieces: little for a reader that may take nothing. */
+/** First pieces: little for a reader that may take nothing, */
 const FIRST_PIECE_BYTES = 64 << 10;
+/** and less when half of the budget is taken already: a fourth of it is enough for as many more readers as there were. */
+const CROWDED_PIECE_BYTES = 16 << 10;
+
+/** Whether less than half of a budget is free. */
+function isCrowded(budget: ByteBudget): boolean {
+  return budget.availableBytes < budget.limitBytes / 2;
+}
 
 /**
  * The memory that one reader reads into: little at first, twice as much with every piece that was taken, as long as half
@@ -28,7 +35,7 @@ export class ReadRoom implements Disposable {
 
   /** Waits for room to begin with `sizeBytes` to read. */
   static async take(budget: ByteBudget, sizeBytes: number, signal?: AbortSignal): Promise<ReadRoom> {
-    const pieceBytes = Math.min(FIRST_PIECE_BYTES, sizeBytes);
+    const pieceBytes = Math.min(isCrowded(budget) ? CROWDED_PIECE_BYTES : FIRST_PIECE_BYTES, sizeBytes);
     return new ReadRoom(budget, pieceBytes, await budget.acquire(2 * pieceBytes, signal));
   }
 
@@ -39,7 +46,7 @@ export class ReadRoom implements Disposable {
 
   /** A piece was taken. */
   grow(): void {
-    if (this.#pieceBytes >= PIECE_BYTES || this.#budget.availableBytes < this.#budget.limitBytes / 2) return;
+    if (this.#pieceBytes >= PIECE_BYTES || isCrowded(this.#budget)) return;
     const lease = this.#budget.tryAcquire(2 * this.#pieceBytes);
     if (lease === undefined) return;
     this.#leases.push(lease);

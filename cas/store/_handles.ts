@@ -45,6 +45,13 @@ export class HandleCache {
     }
   }
 
+  /** Forgets a file that is being removed; it is closed when its use ends. */
+  drop(id: number): void {
+    const handle = this.#handles.get(id);
+    this.#handles.delete(id);
+    if (handle?.users === 0) handle.file.close();
+  }
+
   /** Closes what is not in use, and the rest when its use ends. */
   close(): void {
     this.#closed = true;

@@ -20,7 +20,7 @@ export async function missingPart(
   files: FileLayer,
   dir: string,
   id: string,
-  segments: readonly string[],
+  segments: () => readonly string[],
 ): Promise<string | undefined> {
   let format: string | undefined;
   try {
@@ -33,8 +33,11 @@ export async function missingPart(
   for (const name of ["segments", "blobs", "tmp", "uploads", "index/data.mdb"]) {
     if (await files.size(`${dir}/${name}`) === undefined) return `${dir}/${name} is gone`;
   }
+  const before = segments();
   const there = new Set((await files.list(`${dir}/segments`)).map(({ name }) => name));
-  const gone = segments.filter((name) => !there.has(name));
+  // Segments come and go meanwhile: only what was and is to be there can be missed.
+  const after = new Set(segments());
+  const gone = before.filter((name) => after.has(name) && !there.has(name));
   if (gone.length === 0) return undefined;
   return `${dir}/segments/${gone[0]} is gone${gone.length === 1 ? "" : `, and ${gone.length - 1} others`}`;
 }

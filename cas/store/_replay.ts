@@ -69,7 +69,7 @@ export async function replaySegment(
 }
 
 /** The next place at or after `from` where a record may begin; near the end of `bytes` when none is seen. */
-function nextMagic(bytes: Uint8Array, from: number, last: boolean): number {
+export function nextMagic(bytes: Uint8Array, from: number, last: boolean): number {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = from; at < bytes.length;) {
     const found = view.indexOf(MAGIC_BYTES, at);

@@ -2,6 +2,9 @@
  * Whether the disk store may take more: below its own limit, and with headroom left on the disk. The headroom is for
  * what must be written even then: the index, the action cache, and the boot epoch, without which control cannot start.
  *
+ * Before the limit writers are slowed down, the more the nearer it is, so that making room keeps up with them; at the
+ * limit they wait for it.
+ *
  * @module
  */
 
@@ -17,9 +20,39 @@ export interface RoomOptions {
   readonly headroomBytes: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Most blobs it may hold. */
+  readonly maxBlobs: number;
+  /** How long a writer is held up just before the limit, in milliseconds. */
+  readonly paceMs: number;
   /** What the store takes on disk now. */
   readonly usedBytes: () => number;
+  /** Blobs it holds now. */
+  readonly blobs: () => number;
+  /** Who makes room. */
+  readonly evictor: () => RoomMaker;
 }
+
+/** Makes room. */
+export interface RoomMaker {
+  /** Bytes above which writers are slowed down. */
+  readonly highBytes: number;
+  /** Why no more room can be made; undefined while it can. */
+  readonly shortfall: string | undefined;
+  /** Seconds since the last use of what went last; infinite when nothing did. */
+  readonly retentionS: number;
+  /** Says that there may be something to do. */
+  wake(): void;
+  /** Resolves when some room was made, or none could be. */
+  progress(): Promise<void>;
+}
+
+/** What an empty store takes. */
+const MIN_BYTES = 64;
+/** Longest a writer waits for room, in milliseconds. */
+const WAIT_MS = 10_000;
+/** Writers are held up no longer than `paceMs`, unless blobs are evicted sooner than so many seconds after their last use; then up to so many times as long. */
+const RETENTION_S = 10;
+const MAX_HASTE = 20;
 
 /** How old a look at the disk may be, in milliseconds; others fill it too. */
 const LOOK_MS = 1000;
@@ -30,6 +63,8 @@ const RETRY_MS = 5000;
 export class Room {
   readonly #options: RoomOptions;
   #reservedBytes = 0;
+  #reservations = 0;
+  readonly #waiting = new Set<{ readonly bytes: number }>();
   /** Free on the disk at the last look. */
   #freeBytes = 0;
   #lookedMs = -Infinity;
@@ -42,33 +77,45 @@ export class Room {
   }
 
   /**
-   * Sets `bytes` aside until {@linkcode Room.release}.
+   * Sets `bytes` aside until {@linkcode Room.release}; waits for room to be made.
    *
    * @throws {BrokkrError} RESOURCE_EXHAUSTED when there is no room for them.
    */
   async reserve(digest: Digest, bytes: number): Promise<void> {
-    const { clock, headroomBytes, dir } = this.#options;
-    this.#checkLimit(digest, bytes);
-    if (headroomBytes > 0) {
-      if (clock.monotonicMs() - this.#lookedMs >= LOOK_MS || this.#left() < bytes) await this.#look();
+    const { clock, headroomBytes } = this.#options;
+    this.#checkFits(digest, bytes);
+    await this.#slowDown(bytes);
+    const deadlineMs = clock.monotonicMs() + WAIT_MS;
+    for (;;) {
+      if (headroomBytes > 0 && (clock.monotonicMs() - this.#lookedMs >= LOOK_MS || this.#left() < bytes)) {
+        await this.#look();
+      }
       // From here on at once: no one else may come between the checks and the reservation.
-      this.#checkLimit(digest, bytes);
-      if (this.#left() < bytes) {
-        throw resourceExhausted(
-          `No room for blob ${
-            formatDigest(digest)
-          }: No space left on the disk of ${dir} (${headroomBytes} bytes are ` +
-            "kept free); free some or give it a larger disk",
-          RETRY_MS,
-        );
+      const problem = this.#problem(bytes);
+      if (problem === undefined) break;
+      const waiting = { bytes };
+      this.#waiting.add(waiting);
+      try {
+        await this.#wait(digest, problem, deadlineMs);
+      } finally {
+        this.#waiting.delete(waiting);
       }
     }
     this.#reservedBytes += bytes;
+    this.#reservations++;
+  }
+
+  /** Bytes that are about to be taken: what was set aside, and the most that somebody waits for. */
+  get pendingBytes(): number {
+    let most = 0;
+    for (const { bytes } of this.#waiting) most = Math.max(most, bytes);
+    return this.#reservedBytes + most;
   }
 
   /** Gives back what was reserved: it is written, or it failed. */
   release(bytes: number): void {
     this.#reservedBytes -= bytes;
+    this.#reservations--;
     this.#releasedBytes += bytes;
   }
 
@@ -76,15 +123,79 @@ export class Room {
     return this.#freeBytes - this.#options.headroomBytes - this.#reservedBytes - this.#releasedBytes;
   }
 
-  #checkLimit(digest: Digest, bytes: number): void {
+  /** Refuses what would find no place in an empty store. */
+  #checkFits(digest: Digest, bytes: number): void {
     const { maxBytes, usedBytes, dir } = this.#options;
-    const used = usedBytes() + this.#reservedBytes;
-    if (used + bytes <= maxBytes) return;
+    if (bytes + MIN_BYTES <= maxBytes) return;
     throw new BrokkrError(
       Code.RESOURCE_EXHAUSTED,
-      `No room for blob ${formatDigest(digest)}: the store in ${dir} takes ${used} of the ${maxBytes} ` +
-        "bytes it may; raise its limit, cas_max_size",
+      `No room for blob ${
+        formatDigest(digest)
+      }: the store in ${dir} takes ${usedBytes()} of the ${maxBytes} ` +
+        "bytes it may, and has no place for one of this size; raise its limit, cas_max_size",
     );
+  }
+
+  /** Near the limit writers wait a little, so that making room keeps up. */
+  async #slowDown(bytes: number): Promise<void> {
+    const { maxBytes, maxBlobs, paceMs, usedBytes, blobs, evictor, clock } = this.#options;
+    const maker = evictor();
+    const used = usedBytes() + this.#reservedBytes + bytes;
+    const high = maker.highBytes;
+    if (blobs() + this.#reservations >= maxBlobs * 0.98) maker.wake();
+    if (used <= high) return;
+    maker.wake();
+    const span = Math.min(maxBytes, high / 0.95) - high;
+    if (paceMs === 0 || !(span > 0) || maker.shortfall !== undefined) return;
+    // What goes after seconds was hardly worth storing: then more time between writers is better than more of them.
+    const haste = Math.max(1, Math.min(MAX_HASTE, RETENTION_S / (maker.retentionS + 0.5)));
+    const delayMs = paceMs * haste * Math.min(1, (used - high) / span);
+    if (delayMs < 1) return;
+    // Timers of a clock do not keep a process alive, but who has something to store is not done.
+    const alive = setInterval(() => {}, 60_000);
+    try {
+      const waited = new Promise<void>((resolve) => clock.setTimer(delayMs, resolve));
+      await (haste > 1 ? waited : Promise.race([waited, maker.progress()]));
+    } finally {
+      clearInterval(alive);
+    }
+  }
+
+  /** What stands in the way of `bytes` more. */
+  #problem(bytes: number): string | undefined {
+    const { maxBytes, maxBlobs, usedBytes, blobs, dir, headroomBytes } = this.#options;
+    const used = usedBytes() + this.#reservedBytes;
+    if (used + bytes > maxBytes) return `the store in ${dir} takes ${used} of the ${maxBytes} bytes it may`;
+    if (blobs() + this.#reservations + 1 > maxBlobs) {
+      return `the store in ${dir} holds ${blobs()} of the ${maxBlobs} blobs it may`;
+    }
+    if (headroomBytes > 0 && this.#left() < bytes) {
+      return `No space left on the disk of ${dir} (${headroomBytes} bytes are kept free)`;
+    }
+    return undefined;
+  }
+
+  /** Waits until some room is made; throws when none can be, or not in time. */
+  async #wait(digest: Digest, problem: string, deadlineMs: number): Promise<void> {
+    const { clock, evictor } = this.#options;
+    const maker = evictor();
+    const progress = maker.progress();
+    maker.wake();
+    const leftMs = deadlineMs - clock.monotonicMs();
+    const why = maker.shortfall ??
+      (leftMs <= 0 ? "room is made, but not as fast as it is asked for" : undefined);
+    if (why !== undefined) {
+      const advice = problem.startsWith("No space left")
+        ? "free some or give it a larger disk"
+        : `raise its limit, ${problem.includes(" blobs ") ? "cas_max_blobs" : "cas_max_size"}`;
+      throw resourceExhausted(
+        `No room for blob ${formatDigest(digest)}: ${problem}; ${why}; ${advice}`,
+        RETRY_MS,
+      );
+    }
+    const timeout = Promise.withResolvers<void>();
+    using _timer = clock.setTimer(leftMs, timeout.resolve);
+    await Promise.race([progress, timeout.promise]);
   }
 
   #look(): Promise<void> {

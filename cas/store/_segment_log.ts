@@ -72,13 +72,16 @@ interface Entry {
 }
 
 class Group {
+  /** Asks for a new segment instead of holding records. */
+  readonly turns: boolean;
   readonly buffer: Uint8Array;
   used = 0;
   readonly entries: Entry[] = [];
   readonly done = Promise.withResolvers<void>();
 
-  constructor(buffer: Uint8Array) {
+  constructor(buffer: Uint8Array, turns = false) {
     this.buffer = buffer;
+    this.turns = turns;
     // Each writer awaits it; a group whose writers all gave up must not end the process.
     this.done.promise.catch(() => {});
   }
@@ -161,7 +164,7 @@ export class SegmentLog {
     const record = make();
     if (record === undefined) return;
     let group = this.#groups.at(-1);
-    if (group === undefined || group.used + length > group.buffer.length) {
+    if (group === undefined || group.turns || group.used + length > group.buffer.length) {
       group = new Group(this.#buffer(length));
       this.#groups.push(group);
     }
@@ -170,6 +173,41 @@ export class SegmentLog {
     group.used += length;
     this.#running ??= this.#run();
     await group.done.promise;
+  }
+
+  /** The segments there are, oldest first; the last of them may still grow. */
+  get segments(): readonly Readonly<SegmentInfo>[] {
+    return [...this.#segments.values()].sort((a, b) => a.id - b.id);
+  }
+
+  /** Begins another segment, so that all there were before have others after them. */
+  async turn(): Promise<void> {
+    if (this.#closed) throw new BrokkrError(Code.UNAVAILABLE, "The store is closed");
+    const group = new Group(new Uint8Array(0), true);
+    this.#groups.push(group);
+    this.#running ??= this.#run();
+    await group.done.promise;
+  }
+
+  /**
+   * Removes a segment. Never the newest: its number would be given again, and what an index says of it would be taken for
+   * something else.
+   */
+  async remove(id: number): Promise<void> {
+    if (id >= this.#lastId || id === this.#active?.info.id) {
+      throw new BrokkrError(Code.INTERNAL, `Segment ${segmentName(id)} is the newest and cannot be removed`);
+    }
+    const info = this.#segments.get(id);
+    if (info === undefined) return;
+    // First, so that nobody who looks whether all segments are there misses one that is meant to go.
+    this.#segments.delete(id);
+    this.#handles.drop(id);
+    try {
+      await this.#options.files.remove(`${this.#options.dir}/${segmentName(id)}`);
+    } catch (error) {
+      this.#segments.set(id, info);
+      throw error;
+    }
   }
 
   /** The bytes of `length` at a place in the log, which may be fewer at the end of a file. */
@@ -209,7 +247,8 @@ export class SegmentLog {
         return;
       }
       try {
-        await this.#commit(group);
+        if (group.turns) await this.#beginSegment();
+        else await this.#commit(group);
         group.done.resolve();
       } catch (error) {
         group.done.reject(error);
@@ -256,10 +295,15 @@ export class SegmentLog {
     if (active !== undefined) {
       const empty = active.info.sizeBytes <= SEGMENT_HEADER_BYTES;
       if (empty || active.info.sizeBytes + length <= this.#options.segmentBytes) return active;
-      this.#active = undefined;
-      active.file.close();
     }
-    return this.#active = await this.#createSegment();
+    return await this.#beginSegment();
+  }
+
+  /** The next segment takes the place of the active one. */
+  async #beginSegment(): Promise<{ readonly info: SegmentInfo; readonly file: StoreFile }> {
+    const next = await this.#createSegment();
+    this.#active?.file.close();
+    return this.#active = next;
   }
 
   async #createSegment(): Promise<{ readonly info: SegmentInfo; readonly file: StoreFile }> {

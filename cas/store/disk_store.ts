@@ -15,7 +15,6 @@
 import { BrokkrError, Code, randomHex, unavailable } from "@brokkr/common";
 import type { Scope, TimerHandle } from "@brokkr/common";
 import type {
-  BlobStore,
   BlobStoreStat,
   BlobWriter,
   DigestBatch,
@@ -25,6 +24,7 @@ import type {
   UploadStore,
 } from "../blob_store.ts";
 import type { Digest, DigestFunction } from "../digest.ts";
+import type { KeptBlobStore, StoreKeeper } from "../store_keeper.ts";
 import { type DiskCore, openDiskCore } from "./_disk_core.ts";
 import { isGoneCode } from "./_presence.ts";
 import { watchFiles } from "./_watched_files.ts";
@@ -51,7 +51,7 @@ const UNWRITABLE: Readonly<Record<string, string>> = {
 export async function openDiskBlobStore(
   dir: string,
   options: DiskBlobStoreOptions = {},
-): Promise<BlobStore> {
+): Promise<KeptBlobStore> {
   const settled = settleOptions(options);
   const store = new DiskBlobStore(dir, settled);
   await store.open();
@@ -59,7 +59,7 @@ export async function openDiskBlobStore(
 }
 
 /** A store that opens its directory again when it is lost. */
-class DiskBlobStore implements BlobStore {
+class DiskBlobStore implements KeptBlobStore {
   readonly #dir: string;
   readonly #options: SettledOptions;
   #core: DiskCore | undefined;
@@ -72,6 +72,8 @@ class DiskBlobStore implements BlobStore {
   #closed = false;
   #reported: string | undefined;
   readonly #uploads: UploadStore;
+  /** See {@linkcode StoreKeeper}. */
+  readonly keeper: StoreKeeper;
 
   constructor(dir: string, options: SettledOptions) {
     this.#dir = dir;
@@ -92,6 +94,17 @@ class DiskBlobStore implements BlobStore {
       [],
       () => this.#uploads.stat().keptBytes,
     );
+    const keeper = () => this.#live().keeper;
+    this.keeper = {
+      get departures() {
+        return keeper().departures;
+      },
+      usage: async () => await keeper().usage(),
+      collect: async (options) => await keeper().collect(options),
+      verify: (options) => keeper().verify(options),
+      whyGone: async (digest) => await keeper().whyGone(digest),
+      logSinceMs: async () => await keeper().logSinceMs?.(),
+    };
     const uploads = () => this.#live().uploads;
     this.#uploads = {
       keptBytes: async (id: UploadId) => await uploads().keptBytes(id),

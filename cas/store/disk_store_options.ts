@@ -44,11 +44,16 @@ export interface DiskBlobStoreOptions {
   readonly maxBytes?: number;
   /** Most blobs it holds; no limit but its size by default. */
   readonly maxBlobs?: number;
+  /** How long a writer is held up just before the limit, in milliseconds, more when blobs hardly live; 25 by default. */
+  readonly paceMs?: number;
   /** How long blobs are kept that somebody was told to be there, in milliseconds; 3 hours by default. */
   readonly promiseMs?: number;
   /** Left free on the disk for what must be written even when blobs find no room; 32 MiB by default, 0 for none. */
   readonly headroomBytes?: number;
-  /** A segment that would grow beyond this is followed by another; 256 MiB by default. */
+  /**
+   * A segment that would grow beyond this is followed by another; 256 MiB by default, or a fortieth of `maxBytes` where
+   * that is less, since room is made by whole segments.
+   */
   readonly segmentBytes?: number;
   /** Memory for the contents of small blobs read lately; 64 MiB by default. */
   readonly cacheBytes?: number;
@@ -89,10 +94,12 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     log: options.log ?? noLog,
     maxBlobBytes: Math.min(options.maxBlobBytes ?? 2 ** 34, MAX_TABLE_SIZE),
     maxBytes: options.maxBytes ?? Infinity,
+    paceMs: options.paceMs ?? 25,
     maxBlobs: options.maxBlobs ?? Infinity,
     promiseMs: options.promiseMs ?? 3 * 3_600_000,
     headroomBytes: options.headroomBytes ?? 32 << 20,
-    segmentBytes: options.segmentBytes ?? 256 << 20,
+    segmentBytes: options.segmentBytes ??
+      Math.max(64 << 10, Math.min(256 << 20, (options.maxBytes ?? Infinity) / 40)),
     cacheBytes: options.cacheBytes ?? 64 << 20,
     verifyReads: options.verifyReads ?? "first",
     scrubBytesPerSecond: options.scrubBytesPerSecond ?? 0,

@@ -189,6 +189,7 @@ Deno.test("DiskBlobStore leaves headroom on the disk, and takes blobs again as s
     await using store = await openDiskBlobStore(dir, still({ files, headroomBytes: 8 * MIB }));
     const kept = [blob(MIB, 1), blob(512 * 1024, 2)];
     for (const one of kept) await put(store, one);
+    await assertHolds(store, kept);
     freeBytes -= 1.5 * MIB;
     for (const one of [blob(MIB, 3), blob(3 * MIB, 4)]) {
       const error = await rejectsWith(Code.RESOURCE_EXHAUSTED, () => put(store, one));
@@ -287,6 +288,8 @@ Deno.test("DiskBlobStore refuses writes over its limit in words and still reads"
     await using store = await openDiskBlobStore(dir, { maxBytes: 3 * MIB });
     const first = blob(2 * MIB, 1);
     await put(store, first);
+    // What somebody was told to be there does not make room for others.
+    await assertHolds(store, [first]);
     for (const one of [blob(MIB, 2), blob(2 * MIB, 3)]) {
       const error = await rejectsWith(Code.RESOURCE_EXHAUSTED, () => put(store, one));
       assertStringIncludes(error.message, "raise its limit");

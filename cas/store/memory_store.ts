@@ -10,6 +10,7 @@ import type {
   BlobStoreStat,
   BlobWriter,
   DigestBatch,
+  MissingOptions,
   ReadRange,
   UploadId,
   UploadLimits,
@@ -73,7 +74,7 @@ export class MemoryBlobStore implements BlobStore {
   }
 
   /** See {@linkcode BlobStore.missing}. */
-  missing(_scope: Scope, batch: DigestBatch): Uint32Array {
+  missing(_scope: Scope, batch: DigestBatch, _options?: MissingOptions): Uint32Array {
     checkBatch(batch);
     const missing: number[] = [];
     for (let i = 0; i < batch.length; i++) {

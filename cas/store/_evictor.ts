@@ -1,0 +1,579 @@
+/**
+ * Makes room in a disk store: whole segments go, and what of them is to stay is copied to the log's end; files go one by
+ * one. Which blobs go says `_eviction_plan.ts`. All of it in slices, beside readers and writers.
+ *
+ * A segment's file is removed only when copies of all that stays are on the disk. Nothing else needs to be durable: after a
+ * crash the index may still name what went, which is dropped since its segment is not there, or the segment is still there
+ * and its blobs with it.
+ *
+ * @module
+ */
+
+import {
+  BrokkrError,
+  type Clock,
+  Code,
+  type Logger,
+  type Metrics,
+  Slices,
+  throwIfAborted,
+  type TimerHandle,
+} from "@brokkr/common";
+import type { DigestBatch } from "../blob_store.ts";
+import type { Collected } from "../store_keeper.ts";
+import {
+  type EvictionGoal,
+  type EvictionMoment,
+  type EvictionRule,
+  EvictionSurvey,
+  PROMISED_SHARE,
+  type Tally,
+} from "./_eviction_plan.ts";
+import { cost, type Reclaimed, Reclaimer } from "./_reclaimer.ts";
+import type { Recovered } from "./_recover.ts";
+import { SEGMENT_HEADER_BYTES } from "./_segment_header.ts";
+import type { SegmentInfo, SegmentLog } from "./_segment_log.ts";
+import type { StoreTime } from "./_store_time.ts";
+import type { FileLayer } from "./file_layer.ts";
+import { FILE_SEGMENT } from "./membership_table.ts";
+
+/** Eviction begins above this share of a limit, */
+export const HIGH_SHARE = 0.95;
+/** and ends below this one. */
+const LOW_SHARE = 0.9;
+const HIGH_BLOBS_SHARE = 0.98;
+const LOW_BLOBS_SHARE = 0.95;
+/** Garbage is collected when it is more than this share of what segments hold, */
+const MAX_GARBAGE_SHARE = 0.12;
+/** until it is this one. */
+const KEPT_GARBAGE_SHARE = 0.05;
+/** A segment of which less would be freed is not worth copying the rest, as long as more blobs may go instead. */
+const WORTHWHILE_SHARE = 0.25;
+/** How often it is looked whether there is something to do that nobody told of, such as a disk that others fill. */
+const LOOK_MS = 30_000;
+/** How long it rests when it could free nothing. */
+const REST_MS = 2_000;
+/** How often the same complaint is logged at most. */
+const COMPLAIN_MS = 60_000;
+
+/** What an {@linkcode Evictor} works with. */
+export interface EvictorOptions {
+  readonly state: Recovered;
+  readonly segments: SegmentLog;
+  readonly reclaimer: Reclaimer;
+  readonly files: FileLayer;
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly time: StoreTime;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly maxBytes: number;
+  readonly maxBlobs: number;
+  readonly headroomBytes: number;
+  readonly promiseMs: number;
+  /** What the store takes on disk now. */
+  readonly usedBytes: () => number;
+  /** What is about to be taken. */
+  readonly pendingBytes: () => number;
+  /** Resolves when the catalog knows all there is. */
+  readonly loaded: Promise<void>;
+}
+
+/** A segment and what would be left of it. */
+interface Victim {
+  readonly info: Readonly<SegmentInfo>;
+  /** Bytes of records that stay. */
+  keepBytes: number;
+  keepRecords: number;
+}
+
+/** What a rule comes to, segment by segment. */
+interface Prospect {
+  readonly victims: readonly Victim[];
+  readonly active: Victim | undefined;
+  /** Files that go. */
+  readonly files: Tally;
+}
+
+/** Sums since the start. */
+export interface EvictionTotals {
+  readonly evicted: Readonly<Tally>;
+  readonly broken: Readonly<Tally>;
+  /** Seconds since the last use of the most recently used that went last. */
+  readonly retentionS: number | undefined;
+}
+
+/** Evicts and compacts. */
+export class Evictor {
+  readonly #options: EvictorOptions;
+  readonly #evicted: Tally = { blobs: 0, bytes: 0 };
+  readonly #broken: Tally = { blobs: 0, bytes: 0 };
+  #retentionS: number | undefined;
+  #shortfall: string | undefined;
+  #warning: string | undefined;
+  #warnedMs = -Infinity;
+  #restUntilMs = -Infinity;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #timer: TimerHandle | undefined;
+  #progress = Promise.withResolvers<void>();
+  #limitBytes: number;
+  readonly #abort = new AbortController();
+
+  constructor(options: EvictorOptions) {
+    this.#options = options;
+    this.#limitBytes = options.maxBytes;
+    const { metrics } = options;
+    metrics.counter(
+      "brokkr_cas_evicted_total",
+      "Blobs evicted to make room",
+      [],
+      () => this.#evicted.blobs,
+    );
+    metrics.counter("brokkr_cas_evicted_bytes_total", "Their bytes on disk", [], () => this.#evicted.bytes);
+    metrics.counter(
+      "brokkr_cas_promises_broken_total",
+      "Evicted blobs that a client had been told to be there: the store is too small",
+      [],
+      () => this.#broken.blobs,
+    );
+    metrics.gauge(
+      "brokkr_cas_retention_seconds",
+      "How long what was evicted last had not been used; 0 before anything was",
+      [],
+      () => this.#retentionS ?? 0,
+    );
+    this.#schedule();
+  }
+
+  /** Sums. */
+  get totals(): EvictionTotals {
+    return { evicted: this.#evicted, broken: this.#broken, retentionS: this.#retentionS };
+  }
+
+  /** See {@linkcode EvictionTotals.retentionS}; infinite before anything went. */
+  get retentionS(): number {
+    return this.#retentionS ?? Infinity;
+  }
+
+  /** Why no more can be freed; undefined while it can. */
+  get shortfall(): string | undefined {
+    return this.#shortfall;
+  }
+
+  /** What the operator should know. */
+  get warning(): string | undefined {
+    return this.#warning;
+  }
+
+  /** Bytes above which writers are slowed down. */
+  get highBytes(): number {
+    return this.#limitBytes * HIGH_SHARE;
+  }
+
+  /** Says that there may be something to do. */
+  wake(): void {
+    if (this.#abort.signal.aborted) return;
+    if (this.#running !== undefined) {
+      this.#again = true;
+      return;
+    }
+    if (this.#options.clock.monotonicMs() < this.#restUntilMs) return;
+    this.#again = false;
+    this.#running = this.#run()
+      .catch((error) => {
+        if (this.#abort.signal.aborted) return;
+        this.#shortfall = `it could not be made smaller: ${error instanceof Error ? error.message : error}`;
+        this.#options.log.error("Cannot make room in the blob store", { error });
+        this.#restUntilMs = this.#options.clock.monotonicMs() + REST_MS;
+      })
+      .finally(() => {
+        this.#running = undefined;
+        this.#tell();
+        if (this.#again) this.wake();
+      });
+  }
+
+  /** Resolves when something was freed, or nothing could be. */
+  progress(): Promise<void> {
+    return this.#progress.promise;
+  }
+
+  /**
+   * Checks that `batch` can be pinned for longer than promises last.
+   *
+   * @throws {BrokkrError} RESOURCE_EXHAUSTED when pins would take more than their share of the store.
+   */
+  async checkPins(batch: DigestBatch): Promise<void> {
+    const { state: { catalog }, loaded } = this.#options;
+    await loaded;
+    await this.#goal();
+    const survey = await this.#survey(this.#abort.signal);
+    let bytes = survey.pinned.bytes;
+    const { fn, hashes } = batch;
+    for (let i = 0; i < batch.length; i++) {
+      const location = catalog.findRaw(fn, hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes));
+      if (location !== undefined) bytes += cost(fn, location);
+    }
+    const shareBytes = Math.floor(this.#limitBytes * PROMISED_SHARE);
+    if (bytes <= shareBytes) return;
+    throw new BrokkrError(
+      Code.RESOURCE_EXHAUSTED,
+      `Pins would take ${bytes} bytes, but no more than ${shareBytes} of the store's ${this.#limitBytes} may be pinned; ` +
+        "unpin something, or raise cas_max_size",
+    );
+  }
+
+  /** Frees garbage, and what `targetBytes` asks for. */
+  async collect(
+    options: { readonly targetBytes?: number; readonly dryRun?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<Collected> {
+    const { targetBytes, dryRun = false, signal } = options;
+    await this.#options.loaded;
+    // One at a time with what runs by itself.
+    while (this.#running !== undefined) await this.#running;
+    const work = this.#collect(targetBytes, dryRun, signal);
+    this.#running = work.then(() => {}, () => {}).finally(() => {
+      this.#running = undefined;
+      this.#tell();
+    });
+    return await work;
+  }
+
+  /** Ends; what is under way is given up. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.#timer?.cancel();
+    await this.#running;
+    this.#tell();
+  }
+
+  #schedule(): void {
+    this.#timer = this.#options.clock.setTimer(LOOK_MS, () => {
+      this.wake();
+      if (!this.#abort.signal.aborted) this.#schedule();
+    });
+  }
+
+  #tell(): void {
+    const { resolve } = this.#progress;
+    this.#progress = Promise.withResolvers<void>();
+    resolve();
+  }
+
+  async #run(): Promise<void> {
+    await this.#options.loaded;
+    for (;;) {
+      throwIfAborted(this.#abort.signal);
+      const goal = await this.#goal();
+      if (goal === undefined) {
+        this.#shortfall = undefined;
+        await this.#compact(KEPT_GARBAGE_SHARE, MAX_GARBAGE_SHARE, this.#abort.signal);
+        return;
+      }
+      const before = this.#options.usedBytes();
+      const done = await this.#evict(goal, "evicted", this.#abort.signal);
+      if (done.blobs > 0 || this.#options.usedBytes() < before) {
+        this.#shortfall = undefined;
+        continue;
+      }
+      this.#shortfall =
+        "all that it holds was promised to builds in the last 10 minutes or is pinned: it is smaller than " +
+        "what is built with it";
+      this.#complain(`The store is too small: ${this.#shortfall}; raise cas_max_size`);
+      this.#restUntilMs = this.#options.clock.monotonicMs() + REST_MS;
+      return;
+    }
+  }
+
+  /** What must go, if anything must. */
+  async #goal(): Promise<EvictionGoal | undefined> {
+    const { usedBytes, pendingBytes, maxBytes, maxBlobs, headroomBytes, files, dir, state } = this.#options;
+    let free = Infinity;
+    try {
+      if (headroomBytes > 0 || maxBytes === Infinity) free = await files.freeBytes(dir);
+    } catch {
+      // A disk that cannot say how full it is has no other limit than the store's.
+    }
+    const held = usedBytes();
+    this.#limitBytes = Math.max(0, Math.min(maxBytes, held + free - headroomBytes));
+    const used = held + pendingBytes();
+    const { blobs } = state.catalog;
+    const tooLarge = used > this.#limitBytes * HIGH_SHARE;
+    const tooMany = blobs > maxBlobs * HIGH_BLOBS_SHARE;
+    if (!tooLarge && !tooMany) return undefined;
+    return {
+      bytes: tooLarge ? Math.ceil(used - this.#limitBytes * LOW_SHARE) : 0,
+      blobs: tooMany ? Math.ceil(blobs - maxBlobs * LOW_BLOBS_SHARE) : 0,
+      limitBytes: this.#limitBytes,
+    };
+  }
+
+  async #evict(goal: EvictionGoal, reason: "evicted" | "collected", signal: AbortSignal): Promise<Reclaimed> {
+    const survey = await this.#survey(signal);
+    let rule = survey.rule(goal);
+    let prospect = await this.#prospect(rule, signal);
+    // Blobs that go may be scattered among others that stay; then more of them go, so that less has to be copied.
+    for (let factor = 2; factor <= 8 && freeable(prospect, WORTHWHILE_SHARE) < goal.bytes; factor *= 2) {
+      if (rule.goes.blobs >= rule.evictable.blobs) break;
+      rule = survey.rule({ ...goal, bytes: goal.bytes * factor, blobs: goal.blobs * factor });
+      prospect = await this.#prospect(rule, signal);
+    }
+    prospect = await this.#withActive(prospect, goal, rule, signal);
+    const done = await this.#execute(prospect, rule, goal, reason, signal);
+    if (done.blobs > 0) this.#retentionS = rule.retentionS;
+    if (done.broken.blobs > 0) {
+      this.#complain(
+        `Promises to clients take more than their share of the store (${survey.promised.bytes} of ${goal.limitBytes} ` +
+          `bytes): ${done.broken.blobs} blobs went that somebody had been told to be there; raise cas_max_size`,
+      );
+    }
+    return done;
+  }
+
+  /** When the other segments do not hold enough that may go, the one that is written is closed and goes too. */
+  async #withActive(
+    prospect: Prospect,
+    goal: EvictionGoal,
+    rule: EvictionRule,
+    signal: AbortSignal,
+  ): Promise<Prospect> {
+    const { active } = prospect;
+    if (active === undefined || freeable(prospect, 0) >= goal.bytes && goal.blobs === 0) return prospect;
+    const freed = active.info.sizeBytes - SEGMENT_HEADER_BYTES - active.keepBytes;
+    if (freed <= 0) return prospect;
+    await this.#options.segments.turn();
+    return await this.#prospect(rule, signal);
+  }
+
+  async #survey(signal: AbortSignal): Promise<EvictionSurvey> {
+    const { clock, time, promiseMs, state } = this.#options;
+    const moment: EvictionMoment = { nowS: time.now(), nowMs: clock.monotonicMs(), promiseMs };
+    const survey = new EvictionSurvey(moment);
+    const slices = new Slices(signal);
+    for (const part of state.catalog.parts()) {
+      part((fn, entry) => survey.add(cost(fn, entry), entry.usedS, entry.pinnedUntilMs));
+      if (slices.spent) await slices.next();
+    }
+    return survey;
+  }
+
+  async #prospect(rule: EvictionRule, signal: AbortSignal): Promise<Prospect> {
+    const { segments, state } = this.#options;
+    const infos = segments.segments;
+    const victims = new Map<number, Victim>();
+    for (const info of infos) victims.set(info.id, { info, keepBytes: 0, keepRecords: 0 });
+    const files: Tally = { blobs: 0, bytes: 0 };
+    const slices = new Slices(signal);
+    for (const part of state.catalog.parts()) {
+      part((fn, entry) => {
+        const stays = rule.verdict(entry.usedS, entry.pinnedUntilMs) === "keep";
+        if (entry.segment === FILE_SEGMENT) {
+          if (stays) return;
+          files.blobs++;
+          files.bytes += entry.sizeBytes;
+          return;
+        }
+        const victim = stays ? victims.get(entry.segment) : undefined;
+        if (victim === undefined) return;
+        victim.keepBytes += cost(fn, entry);
+        victim.keepRecords++;
+      });
+      if (slices.spent) await slices.next();
+    }
+    const newest = infos.at(-1);
+    const active = newest === undefined ? undefined : victims.get(newest.id);
+    if (newest !== undefined) victims.delete(newest.id);
+    const sorted = [...victims.values()].sort((a, b) => freedShare(b) - freedShare(a));
+    return { victims: sorted, active, files };
+  }
+
+  async #execute(
+    prospect: Prospect,
+    rule: EvictionRule,
+    goal: EvictionGoal,
+    reason: "evicted" | "collected",
+    signal: AbortSignal,
+  ): Promise<Reclaimed> {
+    const { reclaimer } = this.#options;
+    // Files and segments give in proportion to what of them may go, so that neither keeps what is older than the other's.
+    const all = freeable(prospect, 0);
+    const share = all === 0 ? 0 : Math.min(1, goal.bytes / all);
+    const total: Reclaimed = noneReclaimed();
+    const enough = () => total.freedBytes >= goal.bytes && total.blobs >= goal.blobs;
+    const fileBytes = goal.blobs > 0 ? prospect.files.bytes : Math.ceil(prospect.files.bytes * share);
+    if (fileBytes > 0) {
+      add(total, await reclaimer.files(rule, fileBytes, this.#note(reason), signal));
+      this.#tell();
+    }
+    for (const victims of chunks(prospect.victims)) {
+      if (enough()) break;
+      const needed = takeUntil(victims, goal.bytes - total.freedBytes, goal.blobs > total.blobs);
+      add(
+        total,
+        await reclaimer.segments(
+          needed.map(({ info }) => info),
+          rule,
+          this.#note(reason),
+          signal,
+          () => this.#tell(),
+        ),
+      );
+    }
+    if (!enough() && fileBytes < prospect.files.bytes) {
+      const left = Math.max(goal.bytes - total.freedBytes, goal.blobs > total.blobs ? Infinity : 0);
+      add(total, await reclaimer.files(rule, left, this.#note(reason), signal));
+    }
+    return total;
+  }
+
+  #note(reason: "evicted" | "collected") {
+    return (blob: { readonly bytes: number; readonly broken: boolean }) => {
+      this.#evicted.blobs++;
+      this.#evicted.bytes += blob.bytes;
+      if (!blob.broken) return reason;
+      this.#broken.blobs++;
+      this.#broken.bytes += blob.bytes;
+      return "promise broken" as const;
+    };
+  }
+
+  /** Copies together what is left of segments that hold much garbage. */
+  async #compact(keepShare: number, beginShare: number, signal: AbortSignal): Promise<Reclaimed> {
+    const { segments, state: { catalog }, reclaimer } = this.#options;
+    const total: Reclaimed = noneReclaimed();
+    const candidates = segments.segments.slice(0, -1).map((info) => {
+      const use = catalog.segmentUse(info.id);
+      return { info, keepBytes: use.bytes, keepRecords: use.records };
+    });
+    let garbage = 0;
+    let live = 0;
+    for (const victim of candidates) {
+      garbage += garbageOf(victim);
+      live += victim.keepBytes;
+    }
+    if (garbage <= live * beginShare) return total;
+    candidates.sort((a, b) => freedShare(b) - freedShare(a));
+    const needed = takeUntil(candidates, garbage - live * keepShare, false)
+      .filter((victim) => garbageOf(victim) > 0);
+    for (const victims of chunks(needed)) {
+      add(total, await reclaimer.segments(victims.map(({ info }) => info), undefined, undefined, signal));
+    }
+    return total;
+  }
+
+  async #collect(
+    targetBytes: number | undefined,
+    dryRun: boolean,
+    caller: AbortSignal | undefined,
+  ): Promise<Collected> {
+    const { usedBytes } = this.#options;
+    const signal = caller === undefined ? this.#abort.signal : AbortSignal.any([caller, this.#abort.signal]);
+    const before = usedBytes();
+    if (dryRun) return await this.#dryRun(targetBytes, signal);
+    const total: Reclaimed = noneReclaimed();
+    add(total, await this.#compact(0, 0, signal));
+    let shortfall: string | undefined;
+    while (targetBytes !== undefined && usedBytes() > targetBytes) {
+      const goal = { bytes: usedBytes() - targetBytes, blobs: 0, limitBytes: this.#limitBytes };
+      const done = await this.#evict(goal, "collected", signal);
+      add(total, done);
+      if (done.blobs > 0 || done.freedBytes > 0) continue;
+      shortfall = "The rest was promised to clients lately, is pinned, or is being written";
+      break;
+    }
+    const diskBytes = usedBytes();
+    const { blobs, bytes, copiedBytes } = total;
+    return { blobs, bytes, copiedBytes, freedBytes: Math.max(0, before - diskBytes), diskBytes, shortfall };
+  }
+
+  async #dryRun(targetBytes: number | undefined, signal: AbortSignal): Promise<Collected> {
+    const { usedBytes, segments, state: { catalog } } = this.#options;
+    const before = usedBytes();
+    let garbage = 0;
+    for (const info of segments.segments.slice(0, -1)) {
+      garbage += info.sizeBytes - catalog.segmentUse(info.id).bytes;
+    }
+    const wanted = targetBytes === undefined ? 0 : Math.max(0, before - garbage - targetBytes);
+    const rule = (await this.#survey(signal)).rule({ bytes: wanted, blobs: 0, limitBytes: this.#limitBytes });
+    const goes = wanted === 0 ? { blobs: 0, bytes: 0 } : rule.goes;
+    const freedBytes = garbage + goes.bytes;
+    return {
+      blobs: goes.blobs,
+      bytes: goes.bytes,
+      freedBytes,
+      copiedBytes: 0,
+      diskBytes: before - freedBytes,
+      shortfall: wanted === 0 || rule.enough
+        ? undefined
+        : "The rest was promised to clients lately, is pinned, or is being written",
+    };
+  }
+
+  #complain(warning: string): void {
+    this.#warning = warning;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#warnedMs < COMPLAIN_MS) return;
+    this.#warnedMs = nowMs;
+    this.#options.log.warn(warning, { dir: this.#options.dir });
+  }
+}
+
+function noneReclaimed(): Reclaimed {
+  return { blobs: 0, bytes: 0, freedBytes: 0, copiedBytes: 0, broken: { blobs: 0, bytes: 0 } };
+}
+
+function add(total: Reclaimed, more: Reclaimed): void {
+  total.blobs += more.blobs;
+  total.bytes += more.bytes;
+  total.freedBytes += more.freedBytes;
+  total.copiedBytes += more.copiedBytes;
+  total.broken.blobs += more.broken.blobs;
+  total.broken.bytes += more.broken.bytes;
+}
+
+function garbageOf({ info, keepBytes }: Victim): number {
+  return Math.max(0, info.sizeBytes - SEGMENT_HEADER_BYTES - keepBytes);
+}
+
+/** What share of a segment is freed when it goes. */
+function freedShare({ info, keepBytes }: Victim): number {
+  return (info.sizeBytes - keepBytes) / info.sizeBytes;
+}
+
+/** Bytes that files and segments would free of which at least `share` is freed. */
+function freeable({ victims, files }: Prospect, share: number): number {
+  let bytes = files.bytes;
+  for (const victim of victims) {
+    if (freedShare(victim) >= share) bytes += victim.info.sizeBytes - victim.keepBytes;
+  }
+  return bytes;
+}
+
+/** The first of `victims` that free so much together. */
+function takeUntil(victims: readonly Victim[], bytes: number, all: boolean): Victim[] {
+  const taken: Victim[] = [];
+  let freed = 0;
+  for (const victim of victims) {
+    if (freed >= bytes && !all) break;
+    taken.push(victim);
+    freed += victim.info.sizeBytes - victim.keepBytes;
+  }
+  return taken;
+}
+
+/** Victims in groups of which one look at the catalog finds what stays, in bounded memory. */
+function* chunks(victims: readonly Victim[]): Generator<Victim[]> {
+  let group: Victim[] = [];
+  let records = 0;
+  for (const victim of victims) {
+    if (group.length > 0 && (records + victim.keepRecords > 50_000 || group.length >= 64)) {
+      yield group;
+      group = [];
+      records = 0;
+    }
+    group.push(victim);
+    records += victim.keepRecords;
+  }
+  if (group.length > 0) yield group;
+}
