@@ -221,7 +221,10 @@ export class BlobIndex {
       // some records are seen twice.
       let slices: Promise<void>[] = [];
       for (let at = 0; at < changes.length; at += SLICE_CHANGES) {
-        slices.push(this.#env.apply(changes.slice(at, at + SLICE_CHANGES)));
+        const slice = this.#env.apply(changes.slice(at, at + SLICE_CHANGES));
+        // It may fail before anyone waits for it.
+        slice.catch(() => {});
+        slices.push(slice);
         await nextTurn();
         if (slices.length >= MAX_SLICES) {
           await all(slices);
