@@ -29,7 +29,7 @@ import {
   PROMISED_SHARE,
   type Tally,
 } from "./_eviction_plan.ts";
-import { cost, type Reclaimed, Reclaimer } from "./_reclaimer.ts";
+import { cost, type Reclaimed, type Reclaimer } from "./_reclaimer.ts";
 import type { Recovered } from "./_recover.ts";
 import { SEGMENT_HEADER_BYTES } from "./_segment_header.ts";
 import type { SegmentInfo, SegmentLog } from "./_segment_log.ts";
