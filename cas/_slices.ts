@@ -5,7 +5,7 @@
  */
 
 import { type Scope, Slices } from "@brokkr/common";
-import type { BlobStore, DigestBatch } from "./blob_store.ts";
+import type { BlobStore, DigestBatch, MissingOptions } from "./blob_store.ts";
 import type { Digest, DigestFunction } from "./digest.ts";
 import { batchOf } from "./digest_batch.ts";
 
@@ -31,16 +31,24 @@ export function missingInSlices(
   store: BlobStore,
   scope: Scope,
   batch: DigestBatch,
+  options?: MissingOptions,
 ): Uint32Array | Promise<Uint32Array> {
-  return batch.length <= SLICE_DIGESTS ? store.missing(scope, batch) : missingOfMany(store, scope, batch);
+  return batch.length <= SLICE_DIGESTS
+    ? store.missing(scope, batch, options)
+    : missingOfMany(store, scope, batch, options);
 }
 
-async function missingOfMany(store: BlobStore, scope: Scope, batch: DigestBatch): Promise<Uint32Array> {
+async function missingOfMany(
+  store: BlobStore,
+  scope: Scope,
+  batch: DigestBatch,
+  options?: MissingOptions,
+): Promise<Uint32Array> {
   const missing: number[] = [];
   const slices = new Slices();
   for (const { from, slice } of slicesOf(batch)) {
     if (slices.spent) await slices.next();
-    for (const index of await store.missing(scope, slice)) missing.push(from + index);
+    for (const index of await store.missing(scope, slice, options)) missing.push(from + index);
   }
   return Uint32Array.from(missing);
 }

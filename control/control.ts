@@ -16,8 +16,10 @@ import {
 } from "@brokkr/proto/rpc/server";
 import {
   ActionCache,
+  ActionCacheSweeper,
   type BlobStore,
   CLIENT_ENVIRONMENT,
+  departuresOf,
   MemoryBlobStore,
   MemoryMetadataStore,
   type MetadataStore,
@@ -157,6 +159,10 @@ const DEFAULT_BUDGET_BYTES = 512 * 2 ** 20;
 /** Share of the budget that calls may buffer, and the store as well. The rest is for what calls take besides. */
 const BUFFER_SHARE = 5 / 16;
 const DEFAULT_MAX_BLOB_BYTES = 16 * 2 ** 30;
+const DEFAULT_RESULT_TTL_MS = 30 * 86_400_000;
+const DEFAULT_PROMISE_MS = 3 * 3_600_000;
+/** How long at most what a hit promised is pinned besides what the store promises itself. */
+const MAX_RESULT_PIN_MS = 600_000;
 const DEFAULT_GRACE_MS = 10_000;
 /** Time for streams to end after all operations have. */
 const CLOSE_GRACE_MS = 500;
@@ -310,7 +316,7 @@ class Control implements ControlHandle {
       onHealth: (reason) => this.#health.set("store", reason),
       maxBlobBytes: this.#options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES,
       uploads,
-      ...(casMaxSizeBytes === 0 ? {} : { maxBytes: casMaxSizeBytes }),
+      ...storeLimits(this.#options),
     });
     this.#health.set("store", undefined);
     return { metadata, blobs: this.#stack.use(blobs) };
@@ -330,7 +336,7 @@ class Control implements ControlHandle {
       callBytes,
       Math.max(64, (1.5 * callBytes) / DEFAULT_LIMITS.streamWindowBytes),
     );
-    const cache = new ActionCache({ metadata, blobs, metrics });
+    const cache = this.#openActionCache({ metadata, blobs });
     const environments = await Environments.open(metadata, this.#log, this.#sandboxRule.required);
     const { drains, reasons } = await Drains.open(metadata, this.#log);
     this.#environments = environments;
@@ -380,6 +386,16 @@ class Control implements ControlHandle {
     });
     this.#stack.defer(() => server.shutdown({ graceMs: 0 }));
     return server;
+  }
+
+  #openActionCache({ metadata, blobs }: Stores): ActionCache {
+    const { acTtlMs = DEFAULT_RESULT_TTL_MS, casPromiseMs = DEFAULT_PROMISE_MS } = this.#options;
+    const [clock, log, metrics] = [this.#clock, this.#log, this.#metrics];
+    const pinMs = Math.min(MAX_RESULT_PIN_MS, casPromiseMs);
+    const cache = new ActionCache({ metadata, blobs, metrics, clock, ttlMs: acTtlMs, pinMs });
+    this.#stack.use(cache);
+    this.#stack.use(new ActionCacheSweeper({ cache, departures: () => departuresOf(blobs), clock, log }));
+    return cache;
   }
 
   #gridRoutes(
@@ -471,6 +487,15 @@ class Control implements ControlHandle {
 
 function requiresSandbox({ requireSandbox = "auto", listen }: ControlOptions): boolean {
   return requireSandbox === "always" || (requireSandbox === "auto" && isExposed(listen));
+}
+
+/** What the disk store may hold, and for how long; its own defaults where nothing is said. */
+function storeLimits({ casMaxSizeBytes = 0, casMaxBlobs = 0, casPromiseMs }: ControlOptions) {
+  return {
+    ...(casMaxSizeBytes === 0 ? {} : { maxBytes: casMaxSizeBytes }),
+    ...(casMaxBlobs === 0 ? {} : { maxBlobs: casMaxBlobs }),
+    ...(casPromiseMs === undefined ? {} : { promiseMs: casPromiseMs }),
+  };
 }
 
 function uploadLimits({ uploadKeepMs, maxKeptUploads, maxKeptUploadBytes }: ControlOptions): UploadLimits {

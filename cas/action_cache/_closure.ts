@@ -6,7 +6,7 @@
 
 import { BrokkrError, Code, invalidArgument, type Scope, Slices } from "@brokkr/common";
 import type { ActionResult, Digest as WireDigest } from "@brokkr/proto";
-import type { BlobStore } from "../blob_store.ts";
+import type { BlobStore, DigestBatch } from "../blob_store.ts";
 import {
   type Digest,
   type DigestFunction,
@@ -16,7 +16,7 @@ import {
   makeDigest,
   missingBlobsError,
 } from "../digest.ts";
-import { batchOf } from "../digest_batch.ts";
+import { batchOf, digestAt } from "../digest_batch.ts";
 import { batchInSlices, missingInSlices } from "../_slices.ts";
 import { type DirectoryContent, parseDirectoryInSlices } from "../tree/directory.ts";
 import { splitTree } from "../tree/walk.ts";
@@ -80,17 +80,38 @@ export async function closureOf(
   fn: DigestFunction,
   resultBytes: Uint8Array,
 ): Promise<Digest[]> {
+  const closure = await pinnedClosureOf(store, scope, fn, resultBytes, () => Promise.resolve());
+  return Array.from({ length: closure.length }, (_, i) => digestAt(closure, i));
+}
+
+/**
+ * As {@linkcode closureOf}, packed. `pin` is called with all of them before it is found out that they are there, so that
+ * none goes between that and the end of the pin.
+ *
+ * @throws {BrokkrError} FAILED_PRECONDITION naming what is missing; INVALID_ARGUMENT when the result or a tree of it is
+ * malformed.
+ */
+export async function pinnedClosureOf(
+  store: BlobStore,
+  scope: Scope,
+  fn: DigestFunction,
+  resultBytes: Uint8Array,
+  pin: (closure: DigestBatch) => Promise<void>,
+): Promise<DigestBatch> {
   const result = await readActionResult(resultBytes);
   const set = new DigestSet(fn);
   const { trees, roots } = await collectNamed(result, fn, set);
-  await requirePresent(store, scope, fn, [...set.all.values()]);
-  if (trees.length === 0 && roots.length === 0) return [...set.all.values()];
-  const known = new Map<string, Uint8Array>();
-  for (const tree of trees) await collectTree(await readBounded(store, scope, tree), tree, set, known);
-  await collectRoots(store, scope, roots, set, known);
-  const all = [...set.all.values()];
-  await requirePresent(store, scope, fn, all);
-  return all;
+  if (trees.length > 0 || roots.length > 0) {
+    // What the result itself names first: what it lacks of that is told before trees are read.
+    await requirePresent(store, scope, await batchInSlices(fn, [...set.all.values()]));
+    const known = new Map<string, Uint8Array>();
+    for (const tree of trees) await collectTree(await readBounded(store, scope, tree), tree, set, known);
+    await collectRoots(store, scope, roots, set, known);
+  }
+  const closure = await batchInSlices(fn, [...set.all.values()]);
+  if (closure.length > 0) await pin(closure);
+  await requirePresent(store, scope, closure);
+  return closure;
 }
 
 function wireDigest(message: WireDigest | undefined, fn: DigestFunction, what: string): Digest {
@@ -150,15 +171,10 @@ function checkPath(path: string): void {
   }
 }
 
-async function requirePresent(
-  store: BlobStore,
-  scope: Scope,
-  fn: DigestFunction,
-  digests: readonly Digest[],
-): Promise<void> {
-  const missing = await missingInSlices(store, scope, await batchInSlices(fn, digests));
+async function requirePresent(store: BlobStore, scope: Scope, digests: DigestBatch): Promise<void> {
+  const missing = await missingInSlices(store, scope, digests);
   if (missing.length === 0) return;
-  throw incompleteError(Array.from(missing, (index) => digests[index]));
+  throw incompleteError(Array.from(missing, (index) => digestAt(digests, index)));
 }
 
 /** FAILED_PRECONDITION that names what a result promises and the store lacks. */

@@ -7,29 +7,40 @@
  * (UpdateActionResult) are kept under {@linkcode CLIENT_ENVIRONMENT}: nobody knows how they came about.
  *
  * A result's bytes are kept as they came. Beside them lie the digests of all it promises, found once when it is stored:
- * whether they are all there is then one question to the store. What a hit promised is pinned for some minutes, so that
- * it does not vanish under the client that was just told of it.
+ * whether they are all there is then one question to the store. What a hit or an update promised is pinned for some
+ * minutes, so that it does not vanish under the client that was just told of it.
+ *
+ * A result goes when something it promises has gone, or when nobody has asked for it for a time: it is not answered from
+ * then on, and {@linkcode ActionCache.sweep} drops it. That a result was used is noted once a day, and later than it
+ * was: no lookup writes.
  *
  * @module
  */
 
 import {
+  BrokkrError,
   type Clock,
+  Code,
   invalidArgument,
+  mapLimit,
   type Metrics,
   noMetrics,
   Recent,
   type Scope,
-  scopeKey,
+  Slices,
   systemClock,
 } from "@brokkr/common";
 import type { BlobStore, DigestBatch } from "../blob_store.ts";
-import { type Digest, SHA256 } from "../digest.ts";
+import type { Digest } from "../digest.ts";
 import { digestAt } from "../digest_batch.ts";
-import { batchInSlices, missingInSlices, pinInSlices } from "../_slices.ts";
+import { missingInSlices, pinInSlices } from "../_slices.ts";
 import type { MetadataStore } from "../metadata_store.ts";
-import { closureOf } from "./_closure.ts";
-import { decodeRecord, encodeRecord, type ResultRecord } from "./_record.ts";
+import { pinnedClosureOf } from "./_closure.ts";
+import { type HotResult, hotResult } from "./_hot_results.ts";
+import { RESULT_PREFIX, resultName } from "./_keys.ts";
+import { isDamage, ResultStore } from "./_result_store.ts";
+import { type ResultUsage, UsageTally } from "./_usage.ts";
+import { decodeStoredResult, type StoredResult } from "./stored_result.ts";
 
 /** The environment of results that clients bring. */
 export const CLIENT_ENVIRONMENT = "client";
@@ -50,7 +61,7 @@ export type ActionCacheAnswer =
   | {
     /** It cannot be used. */
     readonly hit: false;
-    /** No such result, or one that promises blobs that are gone. */
+    /** No such result, or only one whose time is over, or one that promises blobs that are gone. */
     readonly reason: "absent" | "incomplete";
     /** Those blobs. */
     readonly missing: readonly Digest[];
@@ -68,17 +79,37 @@ export interface ActionCacheOptions {
   readonly hotEntries?: number;
   /** Bytes of results kept at hand; 32 MiB by default. */
   readonly hotBytes?: number;
-  /** How long what a hit promised is kept from eviction, in milliseconds; 10 minutes by default, at least half of it. */
+  /**
+   * How long what a hit or an update promised is kept from eviction, in milliseconds; 10 minutes by default, at least
+   * half of it. Not longer than the store's own promises, or they count as pins by hand.
+   */
   readonly pinMs?: number;
+  /**
+   * How long a result is kept that is neither stored nor asked for, in milliseconds; for ever by default. It goes up to
+   * a day (or an eighth of the time, if that is less) early, since uses are noted no oftener.
+   */
+  readonly ttlMs?: number;
   /** Time; the system's by default. */
   readonly clock?: Clock;
+}
+
+/** What a sweep came to. */
+export interface SweptResults {
+  /** Results looked at. */
+  readonly results: number;
+  /** Dropped since nobody asked for them. */
+  readonly expired: number;
+  /** Dropped since blobs that they promise are gone. */
+  readonly incomplete: number;
+  /** Dropped since their records are damaged. */
+  readonly damaged: number;
 }
 
 const ABSENT: ActionCacheAnswer = { hit: false, reason: "absent", missing: [] };
 /** What the gauge of the hit ratio looks back on. */
 const HIT_RATIO_WINDOW_MS = 300_000;
-const KEY_PREFIX = new TextEncoder().encode("ac/");
-const encoder = new TextEncoder();
+/** Results dropped at once; the store groups their writes. */
+const PARALLEL_DROPS = 64;
 
 /**
  * The action cache.
@@ -98,13 +129,12 @@ const encoder = new TextEncoder();
  * assertEquals((await cache.get(scopeOf(""), action, "no-sandbox")).hit, false);
  * ```
  */
-export class ActionCache {
+export class ActionCache implements AsyncDisposable {
   readonly #metadata: MetadataStore;
   readonly #blobs: BlobStore;
-  readonly #hot: HotResults;
+  readonly #results: ResultStore;
   readonly #pinMs: number;
   readonly #clock: Clock;
-  readonly #prefixes = new Map<string, Uint8Array>();
   readonly #countHit: () => void;
   readonly #countMiss: (reason: string) => void;
   readonly #countUpdate: (outcome: string) => void;
@@ -113,10 +143,18 @@ export class ActionCache {
   constructor(options: ActionCacheOptions) {
     this.#metadata = options.metadata;
     this.#blobs = options.blobs;
-    this.#hot = new HotResults(options.hotEntries ?? 4096, options.hotBytes ?? 32 << 20);
     this.#pinMs = options.pinMs ?? 600_000;
     this.#clock = options.clock ?? systemClock;
     const metrics = options.metrics ?? noMetrics;
+    this.#results = new ResultStore({
+      metadata: options.metadata,
+      blobs: options.blobs,
+      clock: this.#clock,
+      metrics,
+      ttlMs: options.ttlMs ?? Infinity,
+      hotEntries: options.hotEntries ?? 4096,
+      hotBytes: options.hotBytes ?? 32 << 20,
+    });
     const hits = metrics.counter("brokkr_action_cache_hits_total", "Lookups that found a complete result");
     const misses = metrics.counter(
       "brokkr_action_cache_misses_total",
@@ -194,13 +232,11 @@ export class ActionCache {
           `A result may have at most ${MAX_ACTION_RESULT_BYTES} bytes, not ${bytes.length}; leave contents to the store`,
         );
       }
-      const { fn } = action;
-      const closure = await batchInSlices(fn, await closureOf(this.#blobs, scope, fn, bytes));
-      const value = encodeRecord({ bytes, closure });
-      await this.#metadata.write([{ op: "put", key: this.#key(scope, action, environment), value }]);
-      // Decoded again, so that what is kept at hand shares no memory with the caller's message.
-      this.#hot.generation++;
-      this.#hot.set(hotKey(scope, action, environment), hotResult(value));
+      let pinnedMs = this.#clock.monotonicMs();
+      const closure = await pinnedClosureOf(this.#blobs, scope, action.fn, bytes, async (digests) => {
+        await pinInSlices(this.#blobs, scope, digests, this.#pinMs).catch(() => pinnedMs = -Infinity);
+      });
+      await this.#results.put({ scope, environment }, action, bytes, closure, pinnedMs);
     } catch (error) {
       this.#countUpdate("refused");
       throw error;
@@ -210,15 +246,70 @@ export class ActionCache {
 
   /** Forgets the result of an action. */
   async delete(scope: Scope, action: Digest, environment: string): Promise<void> {
-    const key = hotKey(scope, action, environment);
-    await this.#metadata.write([{ op: "delete", key: this.#key(scope, action, environment) }]);
-    this.#hot.generation++;
-    this.#hot.delete(key);
+    await this.#results.remove({ scope, environment }, action);
   }
 
   /** How many results are stored, in all scopes and environments. */
   async count(): Promise<number> {
-    return await this.#metadata.count(KEY_PREFIX);
+    return await this.#metadata.count(RESULT_PREFIX);
+  }
+
+  /**
+   * What is stored, by instance and environment, most bytes first. Looks at every result, in slices.
+   *
+   * @throws {BrokkrError} CANCELLED; what the stores throw.
+   */
+  async usage(signal?: AbortSignal): Promise<ResultUsage[]> {
+    const tally = new UsageTally();
+    for await (const result of this.entries(signal)) tally.add(result);
+    return tally.all;
+  }
+
+  /**
+   * All stored results, in slices, each valid until the next is asked for; without those that cannot be read.
+   *
+   * @throws {BrokkrError} CANCELLED; what the stores throw.
+   */
+  async *entries(signal?: AbortSignal): AsyncGenerator<StoredResult, void, undefined> {
+    for await (const page of this.#results.pages(signal)) {
+      const slices = new Slices(signal);
+      for (const { key, value } of page) {
+        if (slices.spent) await slices.next();
+        const result = readable(key, value);
+        if (result !== undefined) yield result;
+      }
+    }
+  }
+
+  /**
+   * Drops what expired, what promises blobs that are gone, and what is damaged; looks at every result, in slices,
+   * without touching what they promise. Results that are stored meanwhile stay.
+   *
+   * @param options `share` is the part of the time that it works, all of it by default; it rests for the remainder.
+   * @throws {BrokkrError} CANCELLED; what the stores throw.
+   */
+  async sweep(
+    options: { readonly signal?: AbortSignal; readonly share?: number } = {},
+  ): Promise<SweptResults> {
+    const { signal, share } = options;
+    const swept = { results: 0, expired: 0, incomplete: 0, damaged: 0 };
+    for await (const page of this.#results.pages(signal, share)) {
+      const unfit: Uint8Array[] = [];
+      const slices = new Slices(signal);
+      for (const entry of page) {
+        if (slices.spent) await slices.next();
+        if (await this.#results.examine(entry) !== undefined) unfit.push(entry.key);
+      }
+      swept.results += page.length;
+      const dropped = await mapLimit(unfit, PARALLEL_DROPS, (key) => this.#results.drop(key));
+      for (const reason of dropped) if (reason !== undefined) swept[reason]++;
+    }
+    return swept;
+  }
+
+  /** Notes what is to be noted about results; the stores stay open. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#results.upkeep[Symbol.asyncDispose]();
   }
 
   #count(answer: ActionCacheAnswer): ActionCacheAnswer {
@@ -249,38 +340,58 @@ export class ActionCache {
   }
 
   #find(scope: Scope, action: Digest, environment: string): ActionCacheAnswer | Promise<ActionCacheAnswer> {
-    const key = hotKey(scope, action, environment);
-    const hot = this.#hot.get(key);
-    if (hot !== undefined) return this.#check(scope, hot, environment);
-    const generation = this.#hot.generation;
-    const stored = this.#metadata.get(this.#key(scope, action, environment));
+    const results = this.#results;
+    const name = resultName(scope, action, environment);
+    const asked = { scope, action, environment };
+    const hot = results.hot.get(name);
+    if (hot !== undefined) return this.#check(asked, hot);
+    const { generation } = results.hot;
     const take = (bytes: Uint8Array | undefined) => {
       if (bytes === undefined) return ABSENT;
-      const record = hotResult(bytes);
+      const record = this.#read(asked, bytes);
+      if (record === undefined) return ABSENT;
       // A result that was written meanwhile is newer than what was read.
-      if (this.#hot.generation === generation) this.#hot.set(key, record);
-      return this.#check(scope, record, environment);
+      if (results.hot.generation === generation) results.hot.set(name, record);
+      return this.#check(asked, record);
     };
+    const stored = results.get(results.keys.of(scope, action, environment));
     return stored instanceof Promise ? stored.then(take) : take(stored);
   }
 
-  #check(
-    scope: Scope,
-    record: HotResult,
-    environment: string,
-  ): ActionCacheAnswer | Promise<ActionCacheAnswer> {
-    const { bytes, closure } = record;
-    if (closure.length === 0) return { hit: true, bytes, environment };
-    const missing = missingInSlices(this.#blobs, scope, closure);
+  /** A damaged record is as good as none, and goes. */
+  #read(asked: Asked, bytes: Uint8Array): HotResult | undefined {
+    try {
+      return hotResult(bytes);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#results.noteUnfit(asked, asked.action);
+      return undefined;
+    }
+  }
+
+  #check(asked: Asked, record: HotResult): ActionCacheAnswer | Promise<ActionCacheAnswer> {
+    const { closure } = record;
+    if (this.#results.expired(record.usedS)) {
+      this.#results.noteUnfit(asked, asked.action);
+      return ABSENT;
+    }
+    if (closure.length === 0) return this.#hit(asked, record);
+    const missing = missingInSlices(this.#blobs, asked.scope, closure);
     const decide = (indices: Uint32Array): ActionCacheAnswer => {
       if (indices.length > 0) {
         record.pinnedMs = -Infinity;
+        this.#results.noteUnfit(asked, asked.action);
         return incomplete(closure, indices);
       }
-      this.#pin(scope, record);
-      return { hit: true, bytes, environment };
+      this.#pin(asked.scope, record);
+      return this.#hit(asked, record);
     };
     return missing instanceof Promise ? missing.then(decide) : decide(missing);
+  }
+
+  #hit(asked: Asked, record: HotResult): ActionCacheAnswer {
+    if (this.#results.useIsDue(record.usedS)) this.#results.noteUse(asked, asked.action, record);
+    return { hit: true, bytes: record.bytes, environment: asked.environment };
   }
 
   /** Pins what a result promises, unless more than half of its last pin is still to come. */
@@ -291,31 +402,23 @@ export class ActionCache {
     // Not waited for: the answer is right without it, and a store that cannot pin says so by itself.
     pinInSlices(this.#blobs, scope, record.closure, this.#pinMs).catch(() => undefined);
   }
+}
 
-  #key(scope: Scope, action: Digest, environment: string): Uint8Array {
-    const { fn } = action;
-    const prefix = this.#prefix(scopeKey(scope), environment);
-    const sizeAt = prefix.length + 1 + fn.hashBytes;
-    const key = new Uint8Array(sizeAt + 8);
-    key.set(prefix);
-    key[prefix.length] = fn.value;
-    key.subarray(prefix.length + 1).setFromHex(action.hash);
-    // The size is a part of the digest: a request with the right hash and another size names another action.
-    new DataView(key.buffer).setBigUint64(sizeAt, BigInt(action.sizeBytes));
-    return key;
-  }
+/** What a lookup asks for. */
+interface Asked {
+  readonly scope: Scope;
+  readonly action: Digest;
+  readonly environment: string;
+}
 
-  /** `ac/` and a hash of scope and environment, whose names may be longer than a key. */
-  #prefix(scope: string, environment: string): Uint8Array {
-    const name = `${scope.length}:${scope}${environment}`;
-    let prefix = this.#prefixes.get(name);
-    if (prefix === undefined) {
-      const hash = Uint8Array.fromHex(SHA256.hash(encoder.encode(name)));
-      prefix = new Uint8Array([...KEY_PREFIX, ...hash]);
-      if (this.#prefixes.size >= 1024) this.#prefixes.clear();
-      this.#prefixes.set(name, prefix);
+function readable(key: Uint8Array, value: Uint8Array): StoredResult | undefined {
+  try {
+    return decodeStoredResult(key, value);
+  } catch (error) {
+    if (isDamage(error) || (error instanceof BrokkrError && error.code === Code.FAILED_PRECONDITION)) {
+      return undefined;
     }
-    return prefix;
+    throw error;
   }
 }
 
@@ -330,67 +433,4 @@ function incomplete(closure: DigestBatch, indices: Uint32Array): ActionCacheAnsw
     reason: "incomplete",
     missing: Array.from(indices, (index) => digestAt(closure, index)),
   };
-}
-
-function hotKey(scope: Scope, action: Digest, environment: string): string {
-  const where = scopeKey(scope);
-  return `${action.hash}${action.sizeBytes}:${action.fn.value}:${where.length}:${where}${environment}`;
-}
-
-/** A result kept at hand. */
-interface HotResult extends ResultRecord {
-  /** When what it promises was pinned last. */
-  pinnedMs: number;
-}
-
-function hotResult(stored: Uint8Array): HotResult {
-  return { ...decodeRecord(stored), pinnedMs: -Infinity };
-}
-
-/** The results used last, bounded in number and bytes. */
-class HotResults {
-  /** Counts changes: what was read before one may be stale after it. */
-  generation = 0;
-  readonly #entries = new Map<string, HotResult>();
-  readonly #maxEntries: number;
-  readonly #maxBytes: number;
-  #bytes = 0;
-
-  constructor(maxEntries: number, maxBytes: number) {
-    this.#maxEntries = maxEntries;
-    this.#maxBytes = maxBytes;
-  }
-
-  get(key: string): HotResult | undefined {
-    const record = this.#entries.get(key);
-    if (record === undefined) return undefined;
-    // Maps iterate in order of insertion: what was used last goes to the end.
-    this.#entries.delete(key);
-    this.#entries.set(key, record);
-    return record;
-  }
-
-  set(key: string, record: HotResult): void {
-    this.delete(key);
-    const bytes = sizeOf(record);
-    if (bytes > this.#maxBytes / 4) return;
-    this.#entries.set(key, record);
-    this.#bytes += bytes;
-    for (const [oldest, old] of this.#entries) {
-      if (this.#entries.size <= this.#maxEntries && this.#bytes <= this.#maxBytes) return;
-      this.#entries.delete(oldest);
-      this.#bytes -= sizeOf(old);
-    }
-  }
-
-  delete(key: string): void {
-    const old = this.#entries.get(key);
-    if (old === undefined) return;
-    this.#entries.delete(key);
-    this.#bytes -= sizeOf(old);
-  }
-}
-
-function sizeOf(record: ResultRecord): number {
-  return record.bytes.length + record.closure.length * (record.closure.fn.hashBytes + 8) + 300;
 }
