@@ -32,6 +32,7 @@ import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
 import { WriterDesk } from "./_writer_desk.ts";
 import { missingPart } from "./_presence.ts";
+import { Scrubber } from "./_scrubber.ts";
 import { storeError } from "./_store_error.ts";
 import { sweepFiles } from "./_sweep.ts";
 import type { SettledOptions } from "./disk_store_options.ts";
@@ -75,6 +76,7 @@ export class DiskCore implements KeptBlobStore {
   readonly #log: SegmentLog;
   readonly #reader: BlobReader;
   readonly #mender: Mender;
+  readonly #scrubber: Scrubber;
   readonly #time: StoreTime;
   readonly #room: Room;
   readonly #gone: EvictionLog;
@@ -184,8 +186,10 @@ export class DiskCore implements KeptBlobStore {
       pendingBytes: () => this.#room.pendingBytes,
       loaded: state.catalog.loaded,
     });
+    this.#scrubber = new Scrubber({ ...parts, mender: this.#mender });
     this.keeper = new DiskKeeper({
       ...parts,
+      scrubber: this.#scrubber,
       settled: options,
       evictor: this.#evictor,
       usedBytes: () => this.#diskBytes,
@@ -196,6 +200,7 @@ export class DiskCore implements KeptBlobStore {
   async start(): Promise<void> {
     await this.#uploads.load();
     await this.#log.resume();
+    this.#scrubber.start();
   }
 
   get uploads(): UploadStore {
@@ -353,6 +358,7 @@ export class DiskCore implements KeptBlobStore {
 
   async #end(): Promise<void> {
     this.#closed = true;
+    await this.#scrubber.close();
     await this.#evictor.close();
     await this.#gone.close();
     await this.#desk.end(

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BrokkrError, Code, Slices } from "@brokkr/common";
+import { Slices } from "@brokkr/common";
 import type { Digest, DigestFunction } from "../digest.ts";
 import type {
   AgeClass,
@@ -20,6 +20,7 @@ import type { EvictionLog } from "./_eviction_log.ts";
 import { pinKind, type Tally } from "./_eviction_plan.ts";
 import type { Evictor } from "./_evictor.ts";
 import type { Recovered } from "./_recover.ts";
+import type { Scrubber } from "./_scrubber.ts";
 import { SEGMENT_HEADER_BYTES } from "./_segment_header.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import type { StoreTime } from "./_store_time.ts";
@@ -36,6 +37,7 @@ export interface DiskKeeperOptions {
   readonly state: Recovered;
   readonly segments: SegmentLog;
   readonly evictor: Evictor;
+  readonly scrubber: Scrubber;
   readonly gone: EvictionLog;
   readonly time: StoreTime;
   readonly usedBytes: () => number;
@@ -104,10 +106,10 @@ export class DiskKeeper implements StoreKeeper {
     return this.#options.evictor.collect(options);
   }
 
-  // deno-lint-ignore require-yield -- until there is a scrubber.
-  async *verify(): AsyncGenerator<VerifyProgress, void, undefined> {
-    await Promise.resolve();
-    throw new BrokkrError(Code.UNIMPLEMENTED, "This store cannot read through all it holds");
+  verify(
+    options?: { readonly bytesPerSecond?: number; readonly signal?: AbortSignal },
+  ): AsyncIterable<VerifyProgress> {
+    return this.#options.scrubber.run(options);
   }
 
   whyGone(digest: Digest): Promise<GoneBlob | undefined> {

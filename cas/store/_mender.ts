@@ -104,12 +104,12 @@ export class Mender {
    * Reads a blob's file wholly, and condemns the blob when it is not right. While no other change of the blob is under
    * way, so that it is not a file that came in between which is condemned. Undefined when it is not there any more.
    *
-   * @param onFault told of what is wrong before anything is done about it; may throw.
+   * @param spares whether nothing is to be done about a fault yet; there is no outcome then.
    * @throws What the system says, where that is no word on the blob.
    */
   async judgeFile(
     digest: Digest,
-    onFault: (fault: Fault) => void = () => {},
+    spares: (fault: Fault) => boolean = () => false,
   ): Promise<
     { readonly fault: Fault | undefined; readonly outcome: Promise<Outcome> | undefined } | undefined
   > {
@@ -120,8 +120,7 @@ export class Mender {
       if (location?.segment !== FILE_SEGMENT) return undefined;
       const path = state.blobs.path(digest.fn, digest.hash);
       const { fault } = await lookAtFile({ files, path, digest, signal: this.#closing.signal });
-      if (fault === undefined) return { fault, outcome: undefined };
-      onFault(fault);
+      if (fault === undefined || spares(fault)) return { fault, outcome: undefined };
       const outcome = this.condemn(digest, location, fault);
       return outcome === undefined ? undefined : { fault, outcome };
     });
