@@ -489,9 +489,13 @@ function requiresSandbox({ requireSandbox = "auto", listen }: ControlOptions): b
   return requireSandbox === "always" || (requireSandbox === "auto" && isExposed(listen));
 }
 
-/** What the disk store may hold, and for how long; its own defaults where nothing is said. */
-function storeLimits({ casMaxSizeBytes = 0, casMaxBlobs = 0, casPromiseMs }: ControlOptions) {
+/** What the disk store may hold, for how long, and how it looks after it; its own defaults where nothing is said. */
+function storeLimits(options: ControlOptions) {
+  const { casMaxSizeBytes = 0, casMaxBlobs = 0, casPromiseMs } = options;
+  const { casScrubBytesPerSecond = 0, casVerifyReads = "first" } = options;
   return {
+    scrubBytesPerSecond: casScrubBytesPerSecond,
+    verifyReads: casVerifyReads,
     ...(casMaxSizeBytes === 0 ? {} : { maxBytes: casMaxSizeBytes }),
     ...(casMaxBlobs === 0 ? {} : { maxBlobs: casMaxBlobs }),
     ...(casPromiseMs === undefined ? {} : { promiseMs: casPromiseMs }),
