@@ -74,6 +74,8 @@ export interface AdminOptions {
   readonly clock: Clock;
   readonly epoch: number;
   readonly softwareVersion: string;
+  /** Where the HTTP cache is; undefined when there is none. */
+  readonly httpCache: () => string | undefined;
 }
 
 /** Records in one answer. */
@@ -143,6 +145,7 @@ export class AdminService {
       actionsExecuted: metrics.executed,
       actionsCached: metrics.hits,
       warnings: this.#warnings(),
+      httpCache: this.#options.httpCache() ?? "",
     };
   }
 

@@ -26,6 +26,7 @@ import {
   type UploadLimits,
 } from "@brokkr/cas";
 import { openDiskBlobStore, openLmdbMetadataStore } from "@brokkr/cas/disk";
+import type { HttpCacheOptions, HttpCacheServer } from "@brokkr/cas/http_cache";
 import { actionCacheRoutes, byteStreamRoutes, casCapabilities, casRoutes } from "@brokkr/cas/services";
 import {
   type Access,
@@ -145,6 +146,8 @@ export interface ControlHandle extends AsyncDisposable {
   readonly grpcEndpoint: string;
   /** Such as `http://127.0.0.1:8981`; undefined without an HTTP port. */
   readonly httpEndpoint: string | undefined;
+  /** Such as `http://127.0.0.1:8982`, or `https://` with TLS; undefined without an HTTP cache. */
+  readonly httpCacheEndpoint: string | undefined;
   /** Resolves when it has ended; rejects when it had to give up. */
   readonly done: Promise<void>;
   /**
@@ -203,6 +206,7 @@ interface Stores {
 class Control implements ControlHandle {
   grpcEndpoint = "";
   httpEndpoint: string | undefined;
+  httpCacheEndpoint: string | undefined;
   readonly done: Promise<void>;
   readonly #options: ControlOptions;
   readonly #stack: AsyncDisposableStack;
@@ -214,6 +218,7 @@ class Control implements ControlHandle {
   #shutdown: Promise<void> | undefined;
   #server: RpcServer | undefined;
   #http: HttpServer | undefined;
+  #httpCache: HttpCacheServer | undefined;
   #grid: Grid | undefined;
   #execution: ExecutionService | undefined;
   readonly #sandboxRule: SandboxRule;
@@ -233,8 +238,9 @@ class Control implements ControlHandle {
   }
 
   async start(): Promise<ControlHandle> {
-    const { listen, httpListen = "", tls, allowInsecureRemote = false } = this.#options;
+    const { listen, httpListen = "", httpCacheListen = "", tls, allowInsecureRemote = false } = this.#options;
     checkExposure(listen, tls, allowInsecureRemote);
+    if (httpCacheListen !== "") checkExposure(httpCacheListen, tls, allowInsecureRemote);
     // Nobody proves who they are to the pages, whatever gRPC demands.
     if (httpListen !== "") checkExposure(httpListen, undefined, allowInsecureRemote);
     this.#health.set("grpc", "It does not listen yet");
@@ -260,6 +266,7 @@ class Control implements ControlHandle {
       listen,
       grpc: this.grpcEndpoint,
       http: this.httpEndpoint,
+      ...(this.httpCacheEndpoint === undefined ? {} : { httpCache: this.httpCacheEndpoint }),
       epoch: stores.metadata.bootEpoch,
     });
     return this;
@@ -278,7 +285,8 @@ class Control implements ControlHandle {
     this.#health.set("grpc", "It is shutting down");
     await this.#grid?.shutdown(graceMs);
     const leftMs = Math.max(CLOSE_GRACE_MS, graceMs - (this.#clock.monotonicMs() - startMs));
-    await this.#server?.shutdown({ graceMs: graceMs === 0 ? 0 : leftMs });
+    const grace = { graceMs: graceMs === 0 ? 0 : leftMs };
+    await Promise.all([this.#server?.shutdown(grace), this.#httpCache?.shutdown(grace)]);
     await this.#execution?.settled();
     await this.#environments?.settled();
     await this.#stack.disposeAsync();
@@ -351,6 +359,13 @@ class Control implements ControlHandle {
       promiseMs: options.casPromiseMs,
     });
     this.#stack.defer(() => cacheAdmin.stop());
+    const visible = () => [...environments.current, CLIENT_ENVIRONMENT];
+    const authorize = defaultPolicy(
+      options.tls?.clientCa === undefined
+        ? { anonymousAccess: ALL_ACCESS }
+        : { anonymousAccess: ["public"], certificateAccess: { "*": ALL_ACCESS } },
+    );
+    const pressed = () => (this.#storeBytes?.waiters ?? 0) > 0;
     const byteStream = this.#stack.use(byteStreamRoutes({ store: blobs, budget, maxBlobBytes, metrics }));
     const server = createRpcServer({
       routes: [
@@ -360,23 +375,19 @@ class Control implements ControlHandle {
           cache,
           store: blobs,
           budget,
-          environments: () => [...environments.current, CLIENT_ENVIRONMENT],
+          environments: visible,
         }),
         ...capabilitiesRoutes(casCapabilities({ maxBlobBytes })),
         ...this.#gridRoutes({ blobs, metadata, cache, cacheAdmin, environments, drains, reasons, budget }),
       ],
       listen: [options.listen],
-      authorize: defaultPolicy(
-        options.tls?.clientCa === undefined
-          ? { anonymousAccess: ALL_ACCESS }
-          : { anonymousAccess: ["public"], certificateAccess: { "*": ALL_ACCESS } },
-      ),
+      authorize,
       ...(options.tls === undefined ? {} : { tls: options.tls }),
       allowInsecureRemote: options.allowInsecureRemote ?? false,
       byteBudget: budget,
       limits: serverLimits(options),
       // Peers that take nothing hold the store's buffers too.
-      pressed: () => (this.#storeBytes?.waiters ?? 0) > 0,
+      pressed,
       coalesceWrites: true,
       health: this.#health,
       clock: this.#clock,
@@ -385,7 +396,32 @@ class Control implements ControlHandle {
       ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
     });
     this.#stack.defer(() => server.shutdown({ graceMs: 0 }));
+    await this.#startHttpCache({ store: blobs, cache, environments: visible, authorize, budget, pressed });
     return server;
+  }
+
+  async #startHttpCache(
+    parts: Pick<HttpCacheOptions, "store" | "cache" | "environments" | "authorize" | "budget" | "pressed">,
+  ): Promise<void> {
+    const { httpCacheListen = "", httpCacheValidateAc, maxBlobSizeBytes, tls } = this.#options;
+    if (httpCacheListen === "") return;
+    // Loaded by those who want it.
+    const { serveHttpCache } = await import("@brokkr/cas/http_cache");
+    const httpCache = await serveHttpCache({
+      ...parts,
+      listen: httpCacheListen,
+      ...(tls === undefined ? {} : { tls }),
+      allowInsecureRemote: this.#options.allowInsecureRemote ?? false,
+      maxBlobBytes: maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES,
+      validateAc: httpCacheValidateAc ?? true,
+      limits: serverLimits(this.#options),
+      clock: this.#clock,
+      log: this.#log,
+      metrics: this.#metrics,
+    });
+    this.#stack.use(httpCache);
+    this.#httpCache = httpCache;
+    this.httpCacheEndpoint = httpCache.endpoint;
   }
 
   #openActionCache({ metadata, blobs }: Stores): ActionCache {
@@ -440,6 +476,7 @@ class Control implements ControlHandle {
       log,
       health: this.#health,
       softwareVersion: manifest.version,
+      httpCache: () => this.httpCacheEndpoint,
     });
     const onFleet = () => {
       environments.update(grid.workers().map(({ spec }) => spec.environment));
@@ -506,7 +543,9 @@ function uploadLimits({ uploadKeepMs, maxKeptUploads, maxKeptUploadBytes }: Cont
   return { keepMs: uploadKeepMs, maxKept: maxKeptUploads, maxKeptBytes: maxKeptUploadBytes };
 }
 
-function serverLimits({ maxConnections, stallTimeoutMs }: ControlOptions): Partial<ServerLimits> {
+function serverLimits(
+  { maxConnections, stallTimeoutMs }: ControlOptions,
+): Pick<Partial<ServerLimits>, "maxConnections" | "stallTimeoutMs"> {
   return {
     ...(maxConnections === undefined ? {} : { maxConnections }),
     ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),

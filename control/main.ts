@@ -65,7 +65,11 @@ async function serve(config: Config): Promise<void> {
   const handle = await starting;
   using _memory = keepMemory({ limitBytes: 0.75 * config.control.memoryBudgetBytes });
   void watchParent(() => void end());
-  tellReady({ grpc: address(handle.grpcEndpoint), http: address(handle.httpEndpoint) });
+  tellReady({
+    grpc: address(handle.grpcEndpoint),
+    http: address(handle.httpEndpoint),
+    httpCache: address(handle.httpCacheEndpoint),
+  });
   await handle.done;
 }
 

@@ -64,6 +64,7 @@ export function statusText(endpoint: string, status: GetStatusResponse): string 
             humanSize(store.freeBytes)
           } free), ${store.actionResults} action results`,
     ],
+    ["http cache", plainText(status.httpCache)],
     ["memory", humanSize(status.residentBytes)],
     ...status.warnings.map((warning) => ["warning", plainText(warning)]),
   ];

@@ -56,6 +56,9 @@ function passedOn(process: "control" | "worker", texts: Readonly<Record<string, 
   );
 }
 
+/** Keys that are handed on by themselves: a control plane that is started again must be where it was. */
+const ADDRESSES = ["control.listen", "control.http_listen", "control.http_cache_listen"];
+
 /** Ids that each worker may use for its slots; it has no more of those. */
 const IDS_OF_A_WORKER = 4096;
 
@@ -89,7 +92,8 @@ async function upCommand(values: Record<string, unknown> & { readonly config?: s
     dataDir: config.up.dataDir,
     listen: config.control.listen,
     httpListen: config.control.httpListen,
-    controlFlags: [...file, ...passedOn("control", without(texts, "control.listen", "control.http_listen"))],
+    httpCacheListen: config.control.httpCacheListen,
+    controlFlags: [...file, ...passedOn("control", without(texts, ...ADDRESSES))],
     workers: config.up.workers,
     workerFlags: (index) => [...file, ...passedOn("worker", texts), ...ownFlags(config, index)],
     useConfiguration: true,
@@ -124,7 +128,7 @@ function log(process: string, line: string): void {
 
 /** What a person needs to know of a grid that has come up. */
 export function greeting(
-  grid: Pick<Grid, "endpoint" | "httpUrl" | "dataDir">,
+  grid: Pick<Grid, "endpoint" | "httpUrl" | "httpCacheUrl" | "dataDir">,
   config: Pick<Config, "worker" | "client" | "up">,
 ): string {
   const flag = grid.endpoint === config.client.endpoint ? "" : ` --endpoint ${grid.endpoint}`;
@@ -140,6 +144,9 @@ export function greeting(
   return [
     `Brokkr is up on ${grid.endpoint}, ${crew}`,
     ...(grid.httpUrl === "" ? [] : [`  metrics   ${grid.httpUrl}/metrics`]),
+    ...(grid.httpCacheUrl === ""
+      ? []
+      : [`  cache     bazel build --remote_cache=${grid.httpCacheUrl} //...`]),
     `  data      ${grid.dataDir}`,
     `  try       brokk run${flag} -- /bin/echo "hello world"`,
     `  bazel     bazel build --remote_executor=${grid.endpoint} //...`,

@@ -19,6 +19,8 @@ export interface StartGridOptions {
   readonly listen?: string;
   /** Address of health and metrics; any free port of loopback by default, `""` for none. */
   readonly httpListen?: string;
+  /** Address of the HTTP cache; none by default. */
+  readonly httpCacheListen?: string;
   /** Actions at once on each worker; one for each processor by default. */
   readonly slots?: number;
   /** How many workers; 1 by default. */
@@ -82,6 +84,8 @@ export class Grid implements AsyncDisposable {
   readonly endpoint: string;
   /** Where health and metrics are, such as `http://127.0.0.1:41235`; `""` for none. */
   readonly httpUrl: string;
+  /** Where the HTTP cache is, such as `http://127.0.0.1:41236`; `""` for none. */
+  readonly httpCacheUrl: string;
   /** Directory of all its state. */
   readonly dataDir: string;
   /** The control plane's process. */
@@ -95,6 +99,7 @@ export class Grid implements AsyncDisposable {
   constructor(parts: {
     readonly endpoint: string;
     readonly httpUrl: string;
+    readonly httpCacheUrl: string;
     readonly dataDir: string;
     readonly control: SupervisedProcess;
     readonly workers: readonly SupervisedProcess[];
@@ -102,6 +107,7 @@ export class Grid implements AsyncDisposable {
   }) {
     this.endpoint = parts.endpoint;
     this.httpUrl = parts.httpUrl;
+    this.httpCacheUrl = parts.httpCacheUrl;
     this.dataDir = parts.dataDir;
     this.control = parts.control;
     this.workers = parts.workers;
@@ -181,7 +187,7 @@ export async function startGrid(options: StartGridOptions = {}): Promise<Grid> {
   };
   const base = (name: string) => baseSpec(name, dataDir, options);
   try {
-    let address = { listen, httpListen };
+    let address = { listen, httpListen, httpCacheListen: options.httpCacheListen ?? "" };
     const control = await start({
       ...base("control"),
       args: () => [
@@ -189,12 +195,17 @@ export async function startGrid(options: StartGridOptions = {}): Promise<Grid> {
         `--data-dir=${dataDir}/control`,
         `--listen=${address.listen}`,
         `--http-listen=${address.httpListen}`,
+        `--http-cache-listen=${address.httpCacheListen}`,
         ...(options.controlFlags ?? []),
       ],
     });
-    const { grpc, http } = control.ready;
+    const { grpc, http, httpCache } = control.ready;
     // Started again, it must be where clients and workers know it to be.
-    address = { listen: String(grpc), httpListen: typeof http === "string" ? http : "" };
+    address = {
+      listen: String(grpc),
+      httpListen: typeof http === "string" ? http : "",
+      httpCacheListen: typeof httpCache === "string" ? httpCache : "",
+    };
     const endpoint = `${options.tls ? "grpcs" : "grpc"}://${dialed(grpc)}`;
     const names = Array.from({ length: count }, (_, index) => index === 0 ? "worker" : `worker-${index + 1}`);
     const { workerFlags = [] } = options;
@@ -212,9 +223,13 @@ export async function startGrid(options: StartGridOptions = {}): Promise<Grid> {
       })
     ));
     const httpUrl = address.httpListen === "" ? "" : `http://${dialed(address.httpListen)}`;
+    const httpCacheUrl = address.httpCacheListen === ""
+      ? ""
+      : `${options.tls ? "https" : "http"}://${dialed(address.httpCacheListen)}`;
     return new Grid({
       endpoint,
       httpUrl,
+      httpCacheUrl,
       dataDir,
       control: control.process,
       workers: workers.map(({ process }) => process),

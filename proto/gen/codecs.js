@@ -1629,6 +1629,8 @@ export const GetStatusResponse = (() => {
   if (message.warnings != null && message.warnings.length)
    for (let i = 0; i < message.warnings.length; ++i)
     writer.uint32(114).string(message.warnings[i]);
+  if (message.httpCache != null && message.httpCache !== "")
+   writer.uint32(122).string(message.httpCache);
   return writer;
  };
  GetStatusResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -1770,6 +1772,12 @@ export const GetStatusResponse = (() => {
      message.warnings.push(reader.string());
      continue;
     }
+   case 15: {
+     if (wireType !== 2)
+      break;
+     message.httpCache = reader.string();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -1782,7 +1790,7 @@ export const GetStatusResponse = (() => {
    throw Error("missing end group");
   return message;
  };
- GetStatusResponse.make = () => ({ softwareVersion: "", bootEpoch: 0, ready: false, waitingFor: $emptyMap, queued: 0, running: 0, workers: 0, slots: 0, residentBytes: 0, actionsExecuted: 0, actionsCached: 0, warnings: $none });
+ GetStatusResponse.make = () => ({ softwareVersion: "", bootEpoch: 0, ready: false, waitingFor: $emptyMap, queued: 0, running: 0, workers: 0, slots: 0, residentBytes: 0, actionsExecuted: 0, actionsCached: 0, warnings: $none, httpCache: "" });
  return GetStatusResponse;
 })();
 export const GetStoreUsageRequest = (() => {

@@ -521,6 +521,8 @@ export interface GetStatusResponse {
   actionsCached: number;
   /** Warnings that an operator should read, such as workers without isolation. */
   warnings: readonly string[];
+  /** Where the HTTP cache is, such as "http://127.0.0.1:8982"; empty when there is none. */
+  httpCache: string;
 }
 
 /** Encodes and decodes brokkr.v1.GetStatusResponse. */
