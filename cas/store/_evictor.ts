@@ -47,8 +47,10 @@ const LOW_BLOBS_SHARE = 0.95;
 const MAX_GARBAGE_SHARE = 0.12;
 /** until it is this one. */
 const KEPT_GARBAGE_SHARE = 0.05;
-/** A segment of which less would be freed is not worth copying the rest, as long as more blobs may go instead. */
-const WORTHWHILE_SHARE = 0.25;
+/** Bytes that may be copied for each that is freed, as long as more blobs may go instead: */
+const MAX_COPIED = 2;
+/** these shares of what else may go. */
+const MORE_SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2];
 /** How often it is looked whether there is something to do that nobody told of, such as a disk that others fill. */
 const LOOK_MS = 30_000;
 /** How long it rests when it could free nothing. */
@@ -314,9 +316,13 @@ export class Evictor {
     let rule = survey.rule(goal);
     let prospect = await this.#prospect(rule, signal);
     // Blobs that go may be scattered among others that stay; then more of them go, so that less has to be copied.
-    for (let factor = 2; factor <= 8 && freeable(prospect, WORTHWHILE_SHARE) < goal.bytes; factor *= 2) {
-      if (rule.goes.blobs >= rule.evictable.blobs) break;
-      rule = survey.rule({ ...goal, bytes: goal.bytes * factor, blobs: goal.blobs * factor });
+    for (const more of MORE_SHARES) {
+      if (isWorthwhile(prospect, goal.bytes) || rule.goes.blobs >= rule.evictable.blobs) break;
+      rule = survey.rule({
+        ...goal,
+        bytes: goal.bytes + Math.max(0, rule.evictable.bytes - goal.bytes) * more,
+        blobs: goal.blobs,
+      });
       prospect = await this.#prospect(rule, signal);
     }
     prospect = await this.#withActive(prospect, goal, rule, signal);
@@ -339,7 +345,7 @@ export class Evictor {
     signal: AbortSignal,
   ): Promise<Prospect> {
     const { active } = prospect;
-    if (active === undefined || freeable(prospect, 0) >= goal.bytes && goal.blobs === 0) return prospect;
+    if (active === undefined || freeable(prospect) >= goal.bytes && goal.blobs === 0) return prospect;
     const freed = active.info.sizeBytes - SEGMENT_HEADER_BYTES - active.keepBytes;
     if (freed <= 0) return prospect;
     await this.#options.segments.turn();
@@ -397,7 +403,7 @@ export class Evictor {
   ): Promise<Reclaimed> {
     const { reclaimer } = this.#options;
     // Files and segments give in proportion to what of them may go, so that neither keeps what is older than the other's.
-    const all = freeable(prospect, 0);
+    const all = freeable(prospect);
     const share = all === 0 ? 0 : Math.min(1, goal.bytes / all);
     const total: Reclaimed = noneReclaimed();
     const enough = () => total.freedBytes >= goal.bytes && total.blobs >= goal.blobs;
@@ -541,13 +547,26 @@ function freedShare({ info, keepBytes }: Victim): number {
   return (info.sizeBytes - keepBytes) / info.sizeBytes;
 }
 
-/** Bytes that files and segments would free of which at least `share` is freed. */
-function freeable({ victims, files }: Prospect, share: number): number {
+/** Bytes that files and segments would free. */
+function freeable({ victims, files }: Prospect): number {
   let bytes = files.bytes;
-  for (const victim of victims) {
-    if (freedShare(victim) >= share) bytes += victim.info.sizeBytes - victim.keepBytes;
-  }
+  for (const { info, keepBytes } of victims) bytes += info.sizeBytes - keepBytes;
   return bytes;
+}
+
+/** Whether so much can be freed without copying too much for it. */
+function isWorthwhile({ victims, active, files }: Prospect, bytes: number): boolean {
+  const all = active === undefined
+    ? victims
+    : [...victims, active].sort((a, b) => freedShare(b) - freedShare(a));
+  let freed = files.bytes;
+  let copied = 0;
+  for (const { info, keepBytes } of all) {
+    if (freed >= bytes) break;
+    freed += info.sizeBytes - keepBytes;
+    copied += keepBytes;
+  }
+  return copied <= bytes * MAX_COPIED;
 }
 
 /** The first of `victims` that free so much together. */
