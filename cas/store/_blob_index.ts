@@ -4,99 +4,125 @@
  * files when the store opens. So it is written lazily, and nothing waits for it.
  *
  * Keys: byte 1, digest function, hash; values: segment, offset / 8 (32-bit each), size (float64), last use (32-bit; not
- * in values of format 1), little-endian. Under
- * byte 0 the store's id and the log position.
+ * in values of format 1), little-endian. Under byte 0 the store's id, the log position, and the sums over all blobs. An
+ * index without an id is unfinished.
+ *
+ * Keys are random, so nearly every change costs a page of its own, however small: 4 KiB for 54 bytes. Only many changes
+ * in one transaction share pages, which is why they wait for each other for so long (see `start_bench.ts`). A crash
+ * costs that much of the log to be read again.
  *
  * @module
  */
 
 import type { Clock, Logger, TimerHandle } from "@brokkr/common";
-import type { MetadataChange } from "../metadata_store.ts";
 import type { IndexEnv, OpenIndexEnv } from "./_index_env.ts";
+import { BLOB_KEYS, blobKey, decodeValue, type IndexedBlob, IndexQueue } from "./_index_queue.ts";
 import { nextTurn } from "./_turn.ts";
-import { type BlobLocation, RECORD_ALIGN } from "./membership_table.ts";
+import { type BlobLocation, FILE_SEGMENT } from "./membership_table.ts";
 import type { LogPosition } from "./_segment_log.ts";
 
-const OWN = 0;
-const BLOB = 1;
-const ID_KEY = Uint8Array.of(OWN, 1);
-const POSITION_KEY = Uint8Array.of(OWN, 2);
+const ID_KEY = Uint8Array.of(0, 1);
+const POSITION_KEY = Uint8Array.of(0, 2);
+const TOTALS_KEY = Uint8Array.of(0, 3);
 
-/** Changes in one transaction: so many are handed to LMDB in about two milliseconds. */
+/** Changes handed to the database at a time: about two milliseconds. */
 const SLICE_CHANGES = 500;
-/** Slices under way at a time. */
-const MAX_SLICES = 40;
-/** Changes that are flushed without waiting for the timer. */
-const FLUSH_CHANGES = 8192;
+/** Changes under way at a time; the library stops the event loop when it is handed many more. */
+const UNDERWAY_CHANGES = 200_000;
+/** Changes that are flushed without waiting for the timer, */
+const FLUSH_CHANGES = 200_000;
+/** and bytes of the log that would have to be read again, */
+const FLUSH_LOG_BYTES = 512 << 20;
+/** and bytes of files that only a look at all files would find again. */
+export const FLUSH_FILE_BYTES = 256 << 20;
 /** How long changes wait for others. */
-const FLUSH_DELAY_MS = 1000;
+const FLUSH_DELAY_MS = 15_000;
 /** How long a failed flush waits for another try. */
 const RETRY_DELAY_MS = 5000;
 /** Changes kept while flushing fails; beyond, the index stays behind until the store is opened again. */
-const MAX_WAITING = 500_000;
+const MAX_WAITING = 2_000_000;
 
-function encodeLocation(location: BlobLocation, usedS: number): Uint8Array {
-  const value = new Uint8Array(20);
-  const view = new DataView(value.buffer);
-  view.setUint32(0, location.segment, true);
-  view.setUint32(4, location.offset / RECORD_ALIGN, true);
-  view.setFloat64(8, location.sizeBytes, true);
-  view.setUint32(16, usedS, true);
-  return value;
+/** Sums over all blobs. */
+export interface Totals {
+  /** How many. */
+  readonly blobs: number;
+  /** Their bytes. */
+  readonly bytes: number;
+  /** How many of them are files. */
+  readonly files: number;
+  /** Bytes of those. */
+  readonly fileBytes: number;
 }
 
-function blobKey(fnValue: number, hash: Uint8Array): Uint8Array {
-  const key = new Uint8Array(hash.length + 2);
-  key[0] = BLOB;
-  key[1] = fnValue;
-  key.set(hash, 2);
-  return key;
+/** Sums over nothing. */
+export const NO_TOTALS: Totals = { blobs: 0, bytes: 0, files: 0, fileBytes: 0 };
+
+/** How an index is opened. */
+export interface BlobIndexOptions {
+  readonly dir: string;
+  /** The store's id. */
+  readonly id: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly openIndex: OpenIndexEnv;
+}
+
+/** What an index said of itself when it was opened. */
+interface Found {
+  readonly position: LogPosition;
+  readonly totals: Totals | undefined;
+  readonly uncertain: boolean;
 }
 
 /** The index of one store. */
 export class BlobIndex {
   readonly #env: IndexEnv;
-  readonly #clock: Clock;
-  readonly #log: Logger;
-  #waiting: MetadataChange[] = [];
+  readonly #options: BlobIndexOptions;
+  #finished: boolean;
+  /** Sums as they are on disk, without what a flush that did not end has changed. */
+  readonly found: Found;
+  /** Sums over all that the index was told; undefined while nobody knows them. */
+  totals: () => Totals | undefined = () => undefined;
+  /** Changes that wait; only the last takes more, those before it could not be written. */
+  #queues: IndexQueue[] = [new IndexQueue()];
+  /** Changes in those before the last. */
+  #failed = 0;
   #position: LogPosition;
   #flushedPosition: LogPosition;
+  #flushedTotals: Totals | undefined;
+  #logBytes = 0;
+  #fileBytes = 0;
   #timer: TimerHandle | undefined;
   #flushing: Promise<void> | undefined;
   #behind = false;
 
-  private constructor(env: IndexEnv, position: LogPosition, clock: Clock, log: Logger) {
+  private constructor(env: IndexEnv, options: BlobIndexOptions, found: Found, finished: boolean) {
     this.#env = env;
-    this.#position = position;
-    this.#flushedPosition = position;
-    this.#clock = clock;
-    this.#log = log;
+    this.#options = options;
+    this.#position = found.position;
+    this.#flushedPosition = found.position;
+    this.#flushedTotals = found.totals;
+    this.found = found;
+    this.#finished = finished;
   }
 
   /**
-   * Opens the index in `dir`; undefined when what is there belongs to another store or is unfinished.
+   * Opens the index; undefined when what is there belongs to another store or is unfinished.
    *
    * @throws {BrokkrError} DATA_LOSS when it is damaged.
    */
-  static async open(
-    dir: string,
-    id: string,
-    clock: Clock,
-    log: Logger,
-    openEnv: OpenIndexEnv,
-  ): Promise<BlobIndex | undefined> {
-    const env = openEnv(dir);
+  static async open(options: BlobIndexOptions): Promise<BlobIndex | undefined> {
+    const env = options.openIndex(options.dir);
     try {
-      const found = env.get(ID_KEY);
+      const id = env.get(ID_KEY);
       const position = env.get(POSITION_KEY);
-      if (found !== undefined && position?.length === 12 && new TextDecoder().decode(found) === id) {
+      if (id !== undefined && position?.length === 12 && new TextDecoder().decode(id) === options.id) {
         const view = new DataView(position.buffer, position.byteOffset, 12);
-        return new BlobIndex(
-          env,
-          { segment: view.getUint32(0, true), offset: view.getFloat64(4, true) },
-          clock,
-          log,
-        );
+        const found = {
+          position: { segment: view.getUint32(0, true), offset: view.getFloat64(4, true) },
+          ...decodeTotals(env.get(TOTALS_KEY)),
+        };
+        return new BlobIndex(env, options, found, true);
       }
     } catch (error) {
       await env[Symbol.asyncDispose]();
@@ -106,21 +132,10 @@ export class BlobIndex {
     return undefined;
   }
 
-  /** Makes an empty index in `dir`, which must hold none. */
-  static async create(
-    dir: string,
-    id: string,
-    clock: Clock,
-    log: Logger,
-    openEnv: OpenIndexEnv,
-  ): Promise<BlobIndex> {
-    const env = openEnv(dir);
-    const index = new BlobIndex(env, { segment: 0, offset: 0 }, clock, log);
-    await env.apply([
-      { op: "put", key: ID_KEY, value: new TextEncoder().encode(id) },
-      { op: "put", key: POSITION_KEY, value: encodePosition(index.#position) },
-    ]);
-    return index;
+  /** Begins an index in a directory that must hold none; it counts only when {@linkcode BlobIndex.finish} was called. */
+  static create(options: BlobIndexOptions): BlobIndex {
+    const found = { position: { segment: 0, offset: 0 }, totals: undefined, uncertain: false };
+    return new BlobIndex(options.openIndex(options.dir), options, found, false);
   }
 
   /** Everything before this place of the log is in the index on disk. */
@@ -128,41 +143,61 @@ export class BlobIndex {
     return this.#flushedPosition;
   }
 
-  /** Whether all that it was told is on disk. */
-  get complete(): boolean {
-    return !this.#behind && this.#waiting.length === 0 && samePosition(this.#position, this.#flushedPosition);
+  /** Up to where it was told what the log holds. */
+  get toldPosition(): LogPosition {
+    return this.#position;
   }
 
-  /** Hands every entry to `onEntry`, giving way in between; the hash is a view. */
+  /** Whether all that it was told is on disk. */
+  get complete(): boolean {
+    return this.#finished && !this.#behind && this.#waiting === 0 && this.#flushedTotals !== undefined &&
+      samePosition(this.#position, this.#flushedPosition);
+  }
+
+  /** What the index on disk says of a blob, which is not what it was told since the last flush. */
+  get(fnValue: number, hash: Uint8Array): IndexedBlob | undefined {
+    const value = this.#env.get(blobKey(fnValue, hash));
+    return value === undefined ? undefined : decodeValue(value);
+  }
+
+  /** Hands every entry on disk to `onEntry` in the order of their keys, giving way in between; the hash is a view. */
   async load(
-    onEntry: (fnValue: number, hash: Uint8Array, location: BlobLocation, usedS: number) => void,
+    onEntry: (fnValue: number, hash: Uint8Array, blob: IndexedBlob) => void,
+    signal?: AbortSignal,
   ): Promise<void> {
-    for await (const slice of this.#env.entries(Uint8Array.of(BLOB))) {
+    for await (const slice of this.#env.entries(Uint8Array.of(BLOB_KEYS))) {
+      if (signal?.aborted) return;
       for (const { key, value } of slice) {
-        if (key.length < 18 || (value.length !== 16 && value.length !== 20)) continue;
-        const view = new DataView(value.buffer, value.byteOffset, value.length);
-        const usedS = value.length === 16 ? 0 : view.getUint32(16, true);
-        onEntry(key[1], key.subarray(2), {
-          segment: view.getUint32(0, true),
-          offset: view.getUint32(4, true) * RECORD_ALIGN,
-          sizeBytes: view.getFloat64(8, true),
-        }, usedS);
+        const blob = key.length < 18 ? undefined : decodeValue(value);
+        if (blob !== undefined) onEntry(key[1], key.subarray(2), blob);
       }
     }
   }
 
-  /** Notes where a blob lies, and when it was used last. */
+  /** Notes where a blob lies from now on, and when it was used last. */
   put(fnValue: number, hash: Uint8Array, location: BlobLocation, usedS: number): void {
-    this.#change({ op: "put", key: blobKey(fnValue, hash), value: encodeLocation(location, usedS) });
+    if (location.segment === FILE_SEGMENT) this.#fileBytes += location.sizeBytes;
+    this.touch(fnValue, hash, location, usedS);
+  }
+
+  /** Notes when a blob was used last; it lies where it did. */
+  touch(fnValue: number, hash: Uint8Array, location: BlobLocation, usedS: number): void {
+    if (this.#behind) return;
+    this.#open.put(fnValue, hash, location, usedS);
+    this.#schedule();
   }
 
   /** Notes that a blob is gone. */
   delete(fnValue: number, hash: Uint8Array): void {
-    this.#change({ op: "delete", key: blobKey(fnValue, hash) });
+    if (this.#behind) return;
+    this.#open.delete(fnValue, hash);
+    this.#schedule();
   }
 
   /** Notes that everything before `position` of the log has been told. */
   advance(position: LogPosition): void {
+    const before = this.#position;
+    this.#logBytes += position.segment === before.segment ? position.offset - before.offset : position.offset;
     this.#position = position;
     this.#schedule();
   }
@@ -172,74 +207,133 @@ export class BlobIndex {
     this.#timer?.cancel();
     this.#timer = undefined;
     while (this.#flushing !== undefined) await this.#flushing;
-    if (this.complete || this.#behind) return;
-    this.#flushing = this.#flush().finally(() => this.#flushing = undefined);
-    await this.#flushing;
+    if (this.complete || this.#behind || (!this.#finished && this.#waiting === 0)) return;
+    await this.#begin();
+  }
+
+  /**
+   * Writes entries to an index that is not finished, past what waits: what is told of a blob meanwhile is written later.
+   *
+   * @throws {BrokkrError} when the disk is full or fails.
+   */
+  async fill(entries: IndexQueue): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+    await this.#write(entries);
+  }
+
+  /** Says that the index, with what waits, holds all there is before the position it was told. */
+  async finish(): Promise<void> {
+    this.#finished = true;
+    await this.flush();
   }
 
   /** Flushes and closes. */
   async close(): Promise<void> {
-    await this.flush();
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    await this.#env[Symbol.asyncDispose]();
+    try {
+      await this.flush();
+    } finally {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      await this.#env[Symbol.asyncDispose]();
+    }
   }
 
-  #change(change: MetadataChange): void {
-    if (this.#behind) return;
-    if (this.#waiting.length >= MAX_WAITING) {
-      this.#log.error("The blob index cannot be written; it stays behind until the store is opened again");
-      this.#behind = true;
-      this.#waiting = [];
-      return;
-    }
-    this.#waiting.push(change);
-    this.#schedule();
+  get #open(): IndexQueue {
+    return this.#queues[this.#queues.length - 1];
+  }
+
+  get #waiting(): number {
+    return this.#failed + this.#open.length;
+  }
+
+  #begin(): Promise<void> {
+    return this.#flushing = this.#flush().finally(() => this.#flushing = undefined);
   }
 
   #schedule(delayMs = FLUSH_DELAY_MS): void {
     if (this.#behind) return;
-    if (this.#waiting.length >= FLUSH_CHANGES && this.#flushing === undefined && delayMs === FLUSH_DELAY_MS) {
-      this.#timer?.cancel();
-      this.#timer = undefined;
-      this.#flushing = this.#flush().finally(() => this.#flushing = undefined);
+    const { clock, log } = this.#options;
+    if (this.#waiting >= MAX_WAITING) {
+      log.error("The blob index cannot be written; it stays behind until the store is opened again");
+      this.#behind = true;
+      this.#queues = [new IndexQueue()];
+      this.#failed = 0;
       return;
     }
-    this.#timer ??= this.#clock.setTimer(delayMs, () => {
+    const urgent = this.#open.length >= FLUSH_CHANGES || this.#logBytes >= FLUSH_LOG_BYTES ||
+      this.#fileBytes >= FLUSH_FILE_BYTES;
+    // After a failure only the timer tries again.
+    if (urgent && this.#flushing === undefined && this.#queues.length === 1) {
+      this.#timer?.cancel();
       this.#timer = undefined;
       // Logs what fails by itself.
-      this.flush().catch((error) => this.#log.error("Flushing the blob index failed", { error }));
+      this.#begin().catch((error) => log.error("Flushing the blob index failed", { error }));
+      return;
+    }
+    this.#timer ??= clock.setTimer(delayMs, () => {
+      this.#timer = undefined;
+      this.flush().catch((error) => log.error("Flushing the blob index failed", { error }));
     });
   }
 
   async #flush(): Promise<void> {
-    const changes = this.#waiting;
+    // At the end of a turn what the store was told and its sums agree.
+    await nextTurn();
+    const queues = this.#queues;
     const position = this.#position;
-    this.#waiting = [];
+    const totals = this.totals();
+    const finished = this.#finished;
+    this.#queues = [new IndexQueue()];
+    this.#failed = 0;
+    this.#logBytes = 0;
+    this.#fileBytes = 0;
     try {
-      // Slices handed over without waiting share commits. The position goes last: a crash in between only means that
-      // some records are seen twice.
-      let slices: Promise<void>[] = [];
-      for (let at = 0; at < changes.length; at += SLICE_CHANGES) {
-        const slice = this.#env.apply(changes.slice(at, at + SLICE_CHANGES));
-        // It may fail before anyone waits for it.
-        slice.catch(() => {});
-        slices.push(slice);
-        await nextTurn();
-        if (slices.length >= MAX_SLICES) {
-          await all(slices);
-          slices = [];
-        }
+      const before = this.#flushedTotals;
+      if (finished && before !== undefined && queues.some((queue) => queue.length > 0)) {
+        await this.#env.apply([{ op: "put", key: TOTALS_KEY, value: encodeTotals(before, true) }]);
       }
-      await all(slices);
-      await this.#env.apply([{ op: "put", key: POSITION_KEY, value: encodePosition(position) }]);
+      for (const queue of queues) await this.#write(queue);
+      if (!finished) return;
+      // The position goes last: a crash in between only means that some records are seen twice.
+      await this.#env.apply([
+        { op: "put", key: ID_KEY, value: new TextEncoder().encode(this.#options.id) },
+        { op: "put", key: POSITION_KEY, value: encodePosition(position) },
+        totals === undefined
+          ? { op: "delete", key: TOTALS_KEY }
+          : { op: "put", key: TOTALS_KEY, value: encodeTotals(totals, false) },
+      ]);
       this.#flushedPosition = position;
+      this.#flushedTotals = totals;
     } catch (error) {
-      this.#log.warn("Cannot write the blob index; trying again", { error });
+      this.#options.log.warn("Cannot write the blob index; trying again", { error });
       // What was written is written again; the last change of a key wins as before.
-      this.#waiting = changes.concat(this.#waiting);
+      const failed = queues.filter((queue) => queue.length > 0);
+      this.#queues = failed.concat(this.#queues);
+      for (const queue of failed) this.#failed += queue.length;
       this.#schedule(RETRY_DELAY_MS);
     }
+  }
+
+  /** Slices handed over without waiting share commits, and with them pages. */
+  async #write(queue: IndexQueue): Promise<void> {
+    if (queue.length === 0) return;
+    const order = await queue.ordered();
+    let slices: Promise<void>[] = [];
+    for (let at = 0; at < order.length; at += SLICE_CHANGES) {
+      const slice = this.#env.apply(
+        Array.from(order.subarray(at, at + SLICE_CHANGES), (index) => queue.change(index)),
+      );
+      // Heard below; it may fail before anybody waits for it.
+      slice.catch(() => {});
+      slices.push(slice);
+      if (slices.length * SLICE_CHANGES < UNDERWAY_CHANGES) {
+        await nextTurn();
+        continue;
+      }
+      await all(slices);
+      slices = [];
+    }
+    await all(slices);
   }
 }
 
@@ -258,7 +352,28 @@ function encodePosition(position: LogPosition): Uint8Array {
   return value;
 }
 
+/** The first byte says whether a flush is under way that is not in the sums. */
+function encodeTotals({ blobs, bytes, files, fileBytes }: Totals, uncertain: boolean): Uint8Array {
+  const value = new Uint8Array(33);
+  const view = new DataView(value.buffer);
+  view.setUint8(0, uncertain ? 1 : 0);
+  [blobs, bytes, files, fileBytes].forEach((sum, i) => view.setFloat64(1 + i * 8, sum, true));
+  return value;
+}
+
+function decodeTotals(value: Uint8Array | undefined): Pick<Found, "totals" | "uncertain"> {
+  if (value?.length !== 33) return { totals: undefined, uncertain: false };
+  const view = new DataView(value.buffer, value.byteOffset, 33);
+  const [blobs, bytes, files, fileBytes] = [1, 9, 17, 25].map((at) => view.getFloat64(at, true));
+  return { totals: { blobs, bytes, files, fileBytes }, uncertain: view.getUint8(0) !== 0 };
+}
+
 /** Whether two places of the log are one. */
 export function samePosition(a: LogPosition, b: LogPosition): boolean {
   return a.segment === b.segment && a.offset === b.offset;
+}
+
+/** Whether one place of the log lies before another. */
+export function isBefore(a: LogPosition, b: LogPosition): boolean {
+  return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset);
 }

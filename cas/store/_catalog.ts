@@ -1,12 +1,18 @@
 /**
  * What a disk store holds, in memory: one membership table for each digest function, and the sums over them.
  *
+ * Until all of it is in memory the catalog asks a {@linkcode CatalogSource} for what it does not know, and keeps what it
+ * is told. What the table holds, and what was dropped meanwhile, is never taken from there: it is newer.
+ *
  * @module
  */
 
-import type { Random } from "@brokkr/common";
+import { type Random, Slices } from "@brokkr/common";
 import type { DigestBatch } from "../blob_store.ts";
 import type { Digest, DigestFunction } from "../digest.ts";
+import type { Totals } from "./_blob_index.ts";
+import { isEmptyAt } from "./_checks.ts";
+import type { IndexedBlob } from "./_index_queue.ts";
 import { recordBytes } from "./_record.ts";
 import {
   type BlobLocation,
@@ -26,6 +32,9 @@ export interface SegmentUse {
 
 const UNUSED: SegmentUse = { bytes: 0, records: 0 };
 
+/** From where a catalog that is not loaded learns of a blob; undefined when nothing is known there. */
+export type CatalogSource = (fn: DigestFunction, hash: Uint8Array) => IndexedBlob | undefined;
+
 /** The catalog of one store. */
 export class Catalog {
   readonly #tables = new Map<DigestFunction, MembershipTable>();
@@ -37,35 +46,120 @@ export class Catalog {
   #files = 0;
   #fileBytes = 0;
   #recordBytes = 0;
+  readonly #loaded = Promise.withResolvers<void>();
+  #source: CatalogSource | undefined = () => undefined;
+  /** What was dropped before all was loaded, by function and hash. */
+  readonly #gone = new Set<string>();
+  /** Sums over what the source knows and what was changed since; undefined when the source does not know them. */
+  #assumed: Totals | undefined;
 
-  /** Resolves when it knows all there is. */
-  readonly loaded: Promise<void> = Promise.resolve();
-
-  /** An empty catalog. */
+  /** An empty catalog, not loaded. */
   constructor(random: Random) {
     this.#seed = random.bytes(8);
+    // Who waits for it hears of it; that nobody does is no reason to end the process.
+    this.#loaded.promise.catch(() => {});
+  }
+
+  /** Resolves when it knows all there is; rejects when that will not be. */
+  get loaded(): Promise<void> {
+    return this.#loaded.promise;
+  }
+
+  /** Whether it does not know all there is. */
+  get isLoading(): boolean {
+    return this.#source !== undefined;
+  }
+
+  /** Sums over all blobs, as exact as they are known; undefined while nobody knows them. */
+  get totals(): Totals | undefined {
+    if (this.#source !== undefined) return this.#assumed;
+    return { blobs: this.#held, bytes: this.#bytes, files: this.#files, fileBytes: this.#fileBytes };
+  }
+
+  /** Answers from `source` what it does not know, with these sums over all that is there. */
+  beginLoading(source: CatalogSource, totals: Totals | undefined): void {
+    this.#source = source;
+    this.#assumed = totals;
+  }
+
+  /** Says that it knows all there is. */
+  endLoading(): void {
+    this.#source = undefined;
+    this.#assumed = undefined;
+    this.#gone.clear();
+    this.#loaded.resolve();
+  }
+
+  /** Says that it will never know all there is. */
+  failLoading(error: Error): void {
+    this.#loaded.reject(error);
+  }
+
+  /** Whether the catalog itself knows if a blob is there, so that no other word counts. */
+  decides(fn: DigestFunction, hash: Uint8Array): boolean {
+    return this.#tables.get(fn)?.findRaw(hash) !== undefined ||
+      (this.#gone.size > 0 && this.#gone.has(goneKey(fn, hash)));
+  }
+
+  /** Takes what the source knows, unless it {@linkcode Catalog.decides} itself. No sum over all that is there changes. */
+  offer(fn: DigestFunction, hash: Uint8Array, { location, usedS }: IndexedBlob): void {
+    if (this.decides(fn, hash)) return;
+    this.#table(fn).set(hash, location.segment, location.offset, location.sizeBytes, usedS);
+    this.#count(fn, location, 1);
+  }
+
+  /** Drops what was {@linkcode Catalog.offer}ed; it may be offered again. */
+  takeBack(fn: DigestFunction, hash: Uint8Array): void {
+    const before = this.#tables.get(fn)?.deleteRaw(hash);
+    if (before !== undefined) this.#count(fn, before, -1);
+  }
+
+  /** Says that the source was wrong: it counted blobs that are not there, or did not count some that are. */
+  assume(location: BlobLocation, sign: 1 | -1): void {
+    const before = this.#assumed;
+    if (before === undefined) return;
+    const file = location.segment === FILE_SEGMENT ? sign : 0;
+    this.#assumed = {
+      blobs: Math.max(0, before.blobs + sign),
+      bytes: Math.max(0, before.bytes + sign * location.sizeBytes),
+      files: Math.max(0, before.files + file),
+      fileBytes: Math.max(0, before.fileBytes + file * location.sizeBytes),
+    };
+  }
+
+  /** Indices of blobs of which the catalog, after asking its source, knows nothing. Gives way in between. */
+  async unknown(batch: DigestBatch): Promise<number[]> {
+    const { fn, hashes } = batch;
+    const unknown: number[] = [];
+    const slices = new Slices();
+    for (const i of this.#table(fn).missing(batch)) {
+      const hash = hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes);
+      if (!isEmptyAt(batch, i) && this.findRaw(fn, hash) === undefined && !this.decides(fn, hash)) {
+        unknown.push(i);
+      }
+      if (slices.spent) await slices.next();
+    }
+    return unknown;
   }
 
   /** Blobs held. */
   get blobs(): number {
-    let blobs = 0;
-    for (const table of this.#tables.values()) blobs += table.size;
-    return blobs;
+    return this.#assumed?.blobs ?? this.#held;
   }
 
   /** Their bytes. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#assumed?.bytes ?? this.#bytes;
   }
 
   /** Blobs that are files. */
   get files(): number {
-    return this.#files;
+    return this.#assumed?.files ?? this.#files;
   }
 
   /** Bytes of those. */
   get fileBytes(): number {
-    return this.#fileBytes;
+    return this.#assumed?.fileBytes ?? this.#fileBytes;
   }
 
   /** Bytes of all records that are located somewhere. */
@@ -80,17 +174,21 @@ export class Catalog {
 
   /** Where a blob lies, whatever its size. With `touch` that counts as a use. */
   find(fn: DigestFunction, hash: string, touch?: Touch): BlobLocation | undefined {
-    return this.#tables.get(fn)?.find(hash, touch);
+    const found = this.#tables.get(fn)?.find(hash, touch);
+    if (found !== undefined || this.#source === undefined) return found;
+    return this.#learn(fn, Uint8Array.fromHex(hash)) ? this.#table(fn).find(hash, touch) : undefined;
   }
 
   /** As {@linkcode Catalog.find}, for raw hash bytes. */
   findRaw(fn: DigestFunction, hash: Uint8Array): BlobLocation | undefined {
-    return this.#tables.get(fn)?.findRaw(hash);
+    const found = this.#tables.get(fn)?.findRaw(hash);
+    if (found !== undefined || this.#source === undefined) return found;
+    return this.#learn(fn, hash) ? this.#table(fn).findRaw(hash) : undefined;
   }
 
   /** All that is known of a blob. */
   entry(fn: DigestFunction, hash: Uint8Array): TableEntry | undefined {
-    return this.#tables.get(fn)?.entry(hash);
+    return this.findRaw(fn, hash) === undefined ? undefined : this.#table(fn).entry(hash);
   }
 
   /** Where a blob of exactly this size lies. With `touch` that counts as a use. */
@@ -99,7 +197,10 @@ export class Catalog {
     return location?.sizeBytes === digest.sizeBytes ? location : undefined;
   }
 
-  /** Indices of what is not there. With `touch` that is a use of what is there, and pins it. */
+  /**
+   * Indices of what is not there. With `touch` that is a use of what is there, and pins it. Of a catalog that is not loaded
+   * after {@linkcode Catalog.unknown}, as of all functions of batches: they look at nothing but the table.
+   */
   missing(batch: DigestBatch, touch?: Touch): Uint32Array {
     return this.#table(batch.fn).missing(batch, touch);
   }
@@ -122,6 +223,7 @@ export class Catalog {
           table.visit(part, (entry) => {
             if (visit(fn, entry) !== true) return false;
             this.#count(fn, entry, -1);
+            this.#noteGone(fn, entry.hash, entry);
             return true;
           });
       }
@@ -135,6 +237,12 @@ export class Catalog {
 
   /** Sets where a blob lies, used last at `usedS` unless it was used later. */
   set(fn: DigestFunction, hash: Uint8Array, location: BlobLocation, usedS = 0): void {
+    if (this.#source !== undefined) {
+      const known = this.findRaw(fn, hash);
+      if (known !== undefined) this.assume(known, -1);
+      this.assume(location, 1);
+      this.#gone.delete(goneKey(fn, hash));
+    }
     const before = this.#table(fn).set(hash, location.segment, location.offset, location.sizeBytes, usedS);
     if (before !== undefined) this.#count(fn, before, -1);
     this.#count(fn, location, 1);
@@ -142,9 +250,31 @@ export class Catalog {
 
   /** Drops a blob. */
   delete(fn: DigestFunction, hash: Uint8Array): BlobLocation | undefined {
+    if (this.#source !== undefined) this.#noteGone(fn, hash, this.findRaw(fn, hash));
     const before = this.#tables.get(fn)?.deleteRaw(hash);
     if (before !== undefined) this.#count(fn, before, -1);
     return before;
+  }
+
+  get #held(): number {
+    let held = 0;
+    for (const table of this.#tables.values()) held += table.size;
+    return held;
+  }
+
+  /** Asks the source for a blob that is not in the table; whether it is there now. */
+  #learn(fn: DigestFunction, hash: Uint8Array): boolean {
+    if (this.#gone.size > 0 && this.#gone.has(goneKey(fn, hash))) return false;
+    const blob = this.#source?.(fn, hash);
+    if (blob === undefined) return false;
+    this.offer(fn, hash, blob);
+    return true;
+  }
+
+  #noteGone(fn: DigestFunction, hash: Uint8Array, location: BlobLocation | undefined): void {
+    if (this.#source === undefined) return;
+    if (location !== undefined) this.assume(location, -1);
+    this.#gone.add(goneKey(fn, hash));
   }
 
   #table(fn: DigestFunction): MembershipTable {
@@ -178,4 +308,8 @@ export class Catalog {
     use.records += sign;
     if (use.records === 0) this.#segments.delete(segment);
   }
+}
+
+function goneKey(fn: DigestFunction, hash: Uint8Array): string {
+  return `${fn.value}:${hash.toHex()}`;
 }

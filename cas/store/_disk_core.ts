@@ -100,7 +100,7 @@ export class DiskCore implements KeptBlobStore {
     this.#time = new StoreTime(options.clock);
     this.#gone = new EvictionLog({ ...options, dir: `${dir}/evicted` });
     const { metrics } = options;
-    state.catalog.onUse = (fn, hash, location, usedS) => state.index.put(fn.value, hash, location, usedS);
+    state.catalog.onUse = (fn, hash, location, usedS) => state.index.touch(fn.value, hash, location, usedS);
     const groups = metrics.histogram(
       "brokkr_cas_sync_seconds",
       "How long writing and syncing a group of small blobs took",
@@ -199,7 +199,7 @@ export class DiskCore implements KeptBlobStore {
 
   async start(): Promise<void> {
     await this.#uploads.load();
-    await this.#log.resume();
+    if (this.#state.loading.tailKnown) await this.#log.resume();
     this.#scrubber.start();
   }
 
@@ -207,20 +207,36 @@ export class DiskCore implements KeptBlobStore {
     return this.#uploads;
   }
 
-  missing(_scope: Scope, batch: DigestBatch, options: MissingOptions = {}): Uint32Array {
+  missing(
+    _scope: Scope,
+    batch: DigestBatch,
+    options: MissingOptions = {},
+  ): Uint32Array | Promise<Uint32Array> {
     this.#checkOpen();
-    const touch = options.peek === true ? undefined : this.#touch(this.#options.promiseMs);
-    return this.#state.catalog.missing(batch, touch);
+    const { catalog } = this.#state;
+    const look = () => {
+      const touch = options.peek === true ? undefined : this.#touch(this.#options.promiseMs);
+      return catalog.missing(batch, touch);
+    };
+    return catalog.isLoading ? this.#settleAll(batch).then(look) : look();
   }
 
-  sizeOf(_scope: Scope, fn: DigestFunction, hash: string): number | undefined {
+  sizeOf(
+    _scope: Scope,
+    fn: DigestFunction,
+    hash: string,
+  ): number | undefined | Promise<number | undefined> {
     this.#checkOpen();
-    return hash === emptyHash(fn).hex ? 0 : this.#state.catalog.find(fn, hash)?.sizeBytes;
+    const { catalog, loading } = this.#state;
+    if (hash === emptyHash(fn).hex) return 0;
+    if (!catalog.isLoading) return catalog.find(fn, hash)?.sizeBytes;
+    return loading.settle(fn, hash).then(() => catalog.find(fn, hash)?.sizeBytes);
   }
 
   async get(_scope: Scope, digest: Digest): Promise<Uint8Array> {
     this.#checkOpen();
     if (isEmptyBlob(digest)) return new Uint8Array(0);
+    if (this.#state.catalog.isLoading) await this.#settle(digest);
     const location = this.#reader.locate(digest, this.#touch());
     if (location.segment !== FILE_SEGMENT) return await this.#reader.readSmall(digest, location);
     if (digest.sizeBytes > MAX_GET_BYTES) {
@@ -250,6 +266,7 @@ export class DiskCore implements KeptBlobStore {
       resolveRange(digest, range);
       return;
     }
+    if (this.#state.catalog.isLoading) await this.#settle(digest);
     const location = this.#reader.locate(digest, this.#touch());
     const { start, end } = resolveRange(digest, range);
     if (start === end) return;
@@ -263,6 +280,7 @@ export class DiskCore implements KeptBlobStore {
   async put(_scope: Scope, digest: Digest, data: Uint8Array): Promise<void> {
     this.#checkOpen();
     checkSize(digest, data.length);
+    if (this.#state.catalog.isLoading) await this.#state.loading.settlePut(digest);
     if (this.#state.catalog.locate(digest, this.#touch()) !== undefined) return;
     if (data.length <= MAX_RECORD_DATA) return await this.#putSmall(digest, data);
     await using writer = await this.#desk.open(digest);
@@ -270,13 +288,15 @@ export class DiskCore implements KeptBlobStore {
     await writer.commit();
   }
 
-  writer(_scope: Scope, digest: Digest, signal?: AbortSignal): Promise<BlobWriter> {
-    return this.#desk.open(digest, signal);
+  async writer(_scope: Scope, digest: Digest, signal?: AbortSignal): Promise<BlobWriter> {
+    if (this.#state.catalog.isLoading) await this.#state.loading.settlePut(digest);
+    return await this.#desk.open(digest, signal);
   }
 
   async pin(_scope: Scope, batch: DigestBatch, durationMs: number): Promise<void> {
     this.#checkOpen();
     checkBatch(batch);
+    if (this.#state.catalog.isLoading) await this.#settleAll(batch);
     if (durationMs === 0) return this.#state.catalog.unpin(batch);
     // A promise is cheap and limited by the evictor; what is pinned for longer must fit beforehand.
     if (durationMs > this.#options.promiseMs) await this.#evictor.checkPins(batch);
@@ -288,6 +308,7 @@ export class DiskCore implements KeptBlobStore {
     this.#checkOpen();
     if (isEmptyBlob(digest)) return false;
     return await this.#alone(digest, async () => {
+      if (this.#state.catalog.isLoading) await this.#settle(digest);
       const location = this.#state.catalog.locate(digest);
       if (location === undefined) return false;
       if (location.segment !== FILE_SEGMENT) {
@@ -335,9 +356,20 @@ export class DiskCore implements KeptBlobStore {
     };
   }
 
+  /** What keeps it from answering everything, in words; undefined when nothing does. */
+  get problem(): string | undefined {
+    return this.#state.loading.problem;
+  }
+
+  /** Settles when it knows all there is, or never will. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([this.#state.catalog.loaded]);
+  }
+
   /** What is gone of the directory, in words; undefined when all that must be there is. */
   async missingPart(): Promise<string | undefined> {
-    return await missingPart(this.#options.files, this.#dir, this.#state.id, () => this.#log.segmentNames);
+    return this.#state.loading.fault ??
+      await missingPart(this.#options.files, this.#dir, this.#state.id, () => this.#log.segmentNames);
   }
 
   /** Ends without a word to the directory, which is not ours any more. */
@@ -358,8 +390,8 @@ export class DiskCore implements KeptBlobStore {
 
   async #end(): Promise<void> {
     this.#closed = true;
-    await this.#scrubber.close();
-    await this.#evictor.close();
+    // At once, since the others wait for what is being loaded.
+    await Promise.all([this.#scrubber.close(), this.#evictor.close(), this.#state.loading.close()]);
     await this.#gone.close();
     await this.#desk.end(
       unavailable(`The blob store in ${this.#dir} was closed while a blob was written; send it again`),
@@ -377,7 +409,7 @@ export class DiskCore implements KeptBlobStore {
     const { index } = this.#state;
     await index.flush();
     try {
-      await markClean(this.#options.files, this.#dir, index, end);
+      await markClean(this.#options.files, this.#dir, this.#state, end);
     } catch (error) {
       this.#options.log.warn("Cannot note a clean shutdown; the next start takes longer", { error });
     }
@@ -385,7 +417,8 @@ export class DiskCore implements KeptBlobStore {
   }
 
   get #diskBytes(): number {
-    return this.#log.diskBytes + this.#state.catalog.fileBytes + this.#uploads.diskBytes;
+    return this.#log.diskBytes + this.#state.catalog.fileBytes + this.#uploads.diskBytes +
+      this.#state.loading.uncountedBytes;
   }
 
   /** A use now, with a pin for so long. */
@@ -398,6 +431,16 @@ export class DiskCore implements KeptBlobStore {
 
   #checkOpen(): void {
     if (this.#closed) throw new BrokkrError(Code.UNAVAILABLE, `The blob store in ${this.#dir} is closed`);
+  }
+
+  async #settle(digest: Digest): Promise<void> {
+    await this.#state.loading.settle(digest.fn, digest.hash, digest.sizeBytes);
+    this.#checkOpen();
+  }
+
+  async #settleAll(batch: DigestBatch): Promise<void> {
+    await this.#state.loading.settleAll(batch);
+    this.#checkOpen();
   }
 
   /** Runs `run` when no other change of this blob is under way; closing waits for it. */
@@ -493,7 +536,8 @@ export class DiskCore implements KeptBlobStore {
   async #keepFile(digest: Digest, path: string): Promise<void> {
     this.#checkOpen();
     await this.#alone(digest, async () => {
-      const { blobs, catalog, index } = this.#state;
+      const { blobs, catalog, index, loading } = this.#state;
+      if (catalog.isLoading) await loading.settlePut(digest);
       if (catalog.locate(digest, this.#touch()) !== undefined) return await this.#desk.discard(path);
       await blobs.keep(path, digest.fn, digest.hash);
       const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes: digest.sizeBytes };

@@ -24,6 +24,8 @@ export class FileBlobs {
   readonly #temporaryDir: string;
   readonly #random: Random;
   readonly #known = new Set<string>();
+  /** Directories whose names were made durable, as far as an earlier process left them. */
+  readonly #settled = new Set<string>();
 
   /** Files beneath `dir`, temporary ones in `temporaryDir`; both exist. */
   constructor(files: FileLayer, dir: string, temporaryDir: string, random: Random) {
@@ -83,18 +85,37 @@ export class FileBlobs {
     return entries.length;
   }
 
-  /** Finds every file that is a blob, by its name, and makes the names durable. */
-  async scan(onFile: (fn: DigestFunction, hash: Uint8Array, sizeBytes: number) => void): Promise<void> {
+  /** Size of a blob's file, undefined when there is none. A name that an earlier process gave is durable then. */
+  async look(fn: DigestFunction, hash: string): Promise<number | undefined> {
+    const sizeBytes = await this.#files.size(this.path(fn, hash));
+    if (sizeBytes === undefined) return undefined;
+    const top = `${this.#dir}/${fn.segment}`;
+    for (const dir of [this.#dir, top, `${top}/${hash.slice(0, 2)}`]) await this.#settle(dir);
+    return sizeBytes;
+  }
+
+  /** Finds every file that is a blob, by its name, which is durable then; ends early when `signal` aborts. */
+  async scan(
+    onFile: (fn: DigestFunction, hash: Uint8Array, sizeBytes: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#settle(this.#dir);
     for (const top of await this.#files.list(this.#dir)) {
       const fn = digestFunctionBySegment(top.name);
       if (fn === undefined || !top.isDirectory) continue;
+      await this.#settle(`${this.#dir}/${top.name}`);
       for (const fan of await this.#files.list(`${this.#dir}/${top.name}`)) {
+        if (signal?.aborted === true) return;
         if (!fan.isDirectory || !/^[0-9a-f]{2}$/.test(fan.name)) continue;
         await this.#scanDirectory(fn, fan.name, onFile);
       }
-      await this.#files.syncDirectory(`${this.#dir}/${top.name}`);
     }
-    await this.#files.syncDirectory(this.#dir);
+  }
+
+  async #settle(dir: string): Promise<void> {
+    if (this.#settled.has(dir)) return;
+    await this.#files.syncDirectory(dir);
+    this.#settled.add(dir);
   }
 
   async #scanDirectory(
@@ -103,12 +124,13 @@ export class FileBlobs {
     onFile: (fn: DigestFunction, hash: Uint8Array, sizeBytes: number) => void,
   ): Promise<void> {
     const dir = `${this.#dir}/${fn.segment}/${fan}`;
+    // First, so that what is found is there after a power cut too.
+    await this.#settle(dir);
     for (const { name } of await this.#files.list(dir)) {
       if (name.length !== fn.hashBytes * 2 || !/^[0-9a-f]+$/.test(name) || !name.startsWith(fan)) continue;
       const sizeBytes = await this.#files.size(`${dir}/${name}`);
       if (sizeBytes !== undefined) onFile(fn, Uint8Array.fromHex(name), sizeBytes);
     }
-    await this.#files.syncDirectory(dir);
   }
 
   /** The directory of a blob's file, made durably if need be. */

@@ -1,10 +1,11 @@
 /**
- * Opening a store's directory: what is there is checked, the index is loaded and caught up from segments and files.
+ * Opening a store's directory: what is there is checked, and the index is caught up from the end of the log. All else
+ * waits: the catalog is filled while the store serves (see `_loading.ts`).
  *
  * ```
  * FORMAT      format version and the store's id; written first
  * CLEAN       log position at the last clean shutdown; absent while the store is open
- * LOADING     how often loading the index was begun and not ended
+ * LOADING     how often reading the index was begun and not ended
  * segments/   the segment log
  * blobs/      files of large blobs
  * tmp/        files of unfinished writers
@@ -16,13 +17,13 @@
  */
 
 import { BrokkrError, type Clock, Code, type Logger, type Random, randomHex } from "@brokkr/common";
-import { type DigestFunction, digestFunctionByValue } from "../digest.ts";
+import { digestFunctionByValue } from "../digest.ts";
 import { BlobIndex, samePosition } from "./_blob_index.ts";
 import { Catalog } from "./_catalog.ts";
 import { FileBlobs } from "./_file_blobs.ts";
 import { type Record, RecordKind, SALT_BYTES } from "./_record.ts";
-import { replaySegment } from "./_replay.ts";
 import type { OpenIndexEnv } from "./_index_env.ts";
+import { catchUpSegment, Loading } from "./_loading.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import { StoreTime } from "./_store_time.ts";
 import { SEGMENT_HEADER_BYTES, segmentHeaderFault, segmentIdOf, segmentName } from "./_segment_header.ts";
@@ -30,7 +31,9 @@ import { type FileLayer, makeDirectories, readFully, readText, replaceText } fro
 import { type BlobLocation, FILE_SEGMENT } from "./membership_table.ts";
 
 /** Version of everything in the directory. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
+/** Oldest version that is upgraded in place: its index knew neither uses nor sums, and nothing was ever evicted. */
+const OLDEST_VERSION = 1;
 
 /** What recovery is given. */
 export interface RecoverOptions {
@@ -51,10 +54,17 @@ export interface Recovered {
   readonly index: BlobIndex;
   readonly blobs: FileBlobs;
   readonly segments: SegmentInfo[];
+  /** Fills the catalog. */
+  readonly loading: Loading;
 }
 
 /** Names in the directory. */
 export const names = { format: "FORMAT", clean: "CLEAN", loading: "LOADING" } as const;
+
+/** How long opening waits for the catalog to be filled: a small store is, and knows everything from the beginning. */
+const GRACE_MS = 200;
+/** What {@linkcode names.loading} says of an index that is known to be damaged. */
+const DISTRUST = 1_000_000;
 
 /** What the clean marker says. */
 export function cleanText(position: LogPosition): string {
@@ -78,36 +88,74 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   if (left > 0) log.info("Removed what unfinished writers left", { files: left });
   const segments = await findSegments(options);
   const catalog = new Catalog(random);
-  const index = await fittingIndex(options, id, segments);
+  const { index, rebuilds } = await fittingIndex(options, id, segments);
+  index.totals = () => catalog.totals;
+  const salt = Uint8Array.fromHex(id).subarray(0, SALT_BYTES);
+  const usedS = new StoreTime(clock).now();
+  const loading = new Loading({
+    ...options,
+    salt,
+    index,
+    catalog,
+    blobs,
+    segments,
+    usedS,
+    rebuilds,
+    filesKnown: !rebuilds && clean === cleanText(index.position),
+    onEnd: (trusted) => endReading(options, trusted),
+  });
   try {
-    const vanished = await loadIndex(options, index, catalog, segments);
-    const from = index.position;
-    const salt = Uint8Array.fromHex(id).subarray(0, SALT_BYTES);
-    const usedS = new StoreTime(clock).now();
-    await replay({ options, index, catalog, segments, salt, usedS }, from);
-    if (clean !== cleanText(from)) await scanFiles(blobs, index, catalog, vanished, usedS);
-    await files.remove(`${dir}/${names.loading}`);
-    await index.flush();
+    const state = { options, index, catalog, segments, salt, usedS };
+    if (!rebuilds) await replay(state, index.position);
+    // An index without sums is read before anything is served, since nobody knows how much room there is.
+    await loadAwhile(options, loading, !rebuilds && index.found.totals === undefined);
     log.info("Opened the blob store", {
       dir,
       blobs: catalog.blobs,
       segments: segments.length,
       tookMs: Math.round(clock.monotonicMs() - startedMs),
+      loading: catalog.isLoading,
     });
-    return { id, salt, catalog, index, blobs, segments };
+    return { id, salt, catalog, index, blobs, segments, loading };
   } catch (error) {
+    await loading.close();
     await index.close();
     throw error;
   }
 }
 
+/** Loads for as long as opening may take; what is left goes on in the background. */
+async function loadAwhile({ clock }: RecoverOptions, loading: Loading, wholly: boolean): Promise<void> {
+  const load = loading.load();
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  using _timer = wholly ? undefined : clock.setTimer(GRACE_MS, resolve);
+  // What fails by then fails opening.
+  await Promise.race([load, late]);
+  loading.continue(load);
+}
+
+async function endReading({ dir, files, log }: RecoverOptions, trusted: boolean): Promise<void> {
+  try {
+    if (trusted) await files.remove(`${dir}/${names.loading}`);
+    else await replaceText(files, dir, names.loading, `${DISTRUST}\n`);
+  } catch (error) {
+    log.warn("Cannot note that the blob index was read", { dir, error });
+  }
+}
+
 /** The id of the store; makes the directory when it is new. */
-async function openFormat({ dir, files, random }: RecoverOptions): Promise<string> {
+async function openFormat({ dir, files, random, log }: RecoverOptions): Promise<string> {
   await makeDirectories(files, dir);
   const text = await readText(files, `${dir}/${names.format}`);
   if (text !== undefined) {
     const match = /^brokkr-blobs (\d+)\nid ([0-9a-f]{32})\n/.exec(text);
     if (match !== null && Number(match[1]) === FORMAT_VERSION) return match[2];
+    if (match !== null && Number(match[1]) === OLDEST_VERSION) {
+      // First of all: what is written from now on, an older version must not touch.
+      await replaceText(files, dir, names.format, formatText(match[2]));
+      log.info("The blob store has the format of this version now", { dir, before: OLDEST_VERSION });
+      return match[2];
+    }
     const version = /^brokkr-blobs (\d+)\n/.exec(text)?.[1];
     throw new BrokkrError(
       Code.FAILED_PRECONDITION,
@@ -127,8 +175,12 @@ async function openFormat({ dir, files, random }: RecoverOptions): Promise<strin
   // Who made the directory may have been killed before its name was durable.
   await files.syncDirectory(`${dir}/..`);
   const id = randomHex(random, 16);
-  await replaceText(files, dir, names.format, `brokkr-blobs ${FORMAT_VERSION}\nid ${id}\n`);
+  await replaceText(files, dir, names.format, formatText(id));
   return id;
+}
+
+function formatText(id: string): string {
+  return `brokkr-blobs ${FORMAT_VERSION}\nid ${id}\n`;
 }
 
 /** Segments on disk, in order; one whose making was cut short is removed. */
@@ -159,59 +211,43 @@ async function findSegments({ dir, files, log }: RecoverOptions): Promise<Segmen
   return segments.sort((a, b) => a.id - b.id);
 }
 
-/** The index, a new one when there is none that fits the segments. */
-async function fittingIndex(options: RecoverOptions, id: string, segments: readonly SegmentInfo[]) {
-  const { dir, files, clock, log, openIndex } = options;
+/** The index, or an empty one when there is none that fits the segments. */
+async function fittingIndex(
+  options: RecoverOptions,
+  id: string,
+  segments: readonly SegmentInfo[],
+): Promise<{ readonly index: BlobIndex; readonly rebuilds: boolean }> {
+  const { dir, files, log } = options;
   const path = `${dir}/index`;
+  const indexOptions = { ...options, dir: path, id };
   const attempts = Number(await readText(files, `${dir}/${names.loading}`) ?? "0") || 0;
   await replaceText(files, dir, names.loading, `${attempts + 1}\n`);
-  // LMDB ends the process when it meets a damaged page, so after two loads that never ended the index is not trusted.
+  // LMDB ends the process when it meets a damaged page, so after two readings that never ended the index is not trusted.
   if (attempts < 2 && await files.size(`${path}/data.mdb`) !== undefined) {
     try {
-      const index = await BlobIndex.open(path, id, clock, log, openIndex);
+      const index = await BlobIndex.open(indexOptions);
       if (index !== undefined) {
-        if (fits(index.position, segments)) return index;
+        if (fits(index.position, segments)) return { index, rebuilds: false };
         await index.close();
       }
     } catch (error) {
       log.error("The blob index is damaged", { path, error });
     }
   }
-  log.info("Making the blob index anew from segments and files", { path });
+  if (segments.length > 0) log.info("Making the blob index anew from segments and files", { path });
   await files.removeTree(path);
-  return await BlobIndex.create(path, id, clock, log, openIndex);
+  return { index: BlobIndex.create(indexOptions), rebuilds: true };
 }
 
+/**
+ * Whether an index may belong to these segments. Eviction removes segments, the newest never: where the one is gone up to
+ * which the index was told, it goes on with the next.
+ */
 function fits(position: LogPosition, segments: readonly SegmentInfo[]): boolean {
   if (position.segment === 0) return true;
   const info = segments.find((segment) => segment.id === position.segment);
-  return info !== undefined && position.offset <= info.sizeBytes;
-}
-
-/** Fills the catalog from the index; returns the keys of its files, for {@linkcode scanFiles}. */
-async function loadIndex(
-  { log }: RecoverOptions,
-  index: BlobIndex,
-  catalog: Catalog,
-  segments: readonly SegmentInfo[],
-): Promise<Set<string>> {
-  const sizes = new Map(segments.map((info) => [info.id, info.sizeBytes]));
-  const files = new Set<string>();
-  let dropped = 0;
-  await index.load((fnValue, hash, location, usedS) => {
-    const fn = digestFunctionByValue(fnValue);
-    if (fn === undefined || fn.hashBytes !== hash.length) return;
-    const isFile = location.segment === FILE_SEGMENT;
-    if (!isFile && !((sizes.get(location.segment) ?? 0) > location.offset + location.sizeBytes)) {
-      index.delete(fnValue, hash);
-      dropped++;
-      return;
-    }
-    if (isFile) files.add(`${fnValue}:${hash.toHex()}`);
-    catalog.set(fn, hash, location, usedS);
-  });
-  if (dropped > 0) log.error("Blobs are gone with their segments", { blobs: dropped });
-  return files;
+  if (info !== undefined) return position.offset <= info.sizeBytes;
+  return segments.some((segment) => segment.id > position.segment);
 }
 
 interface Replay {
@@ -224,85 +260,53 @@ interface Replay {
   readonly usedS: number;
 }
 
-/** Reads the log from where the index left off, cuts a torn tail, and makes what was read durable. */
+/** Reads the log from where the index left off. */
 async function replay(state: Replay, from: LogPosition): Promise<void> {
   const { options: { dir, files, log }, segments, salt, index } = state;
   for (const info of segments) {
     if (info.id < from.segment) continue;
-    const start = Math.max(SEGMENT_HEADER_BYTES, info.id === from.segment ? from.offset : 0);
-    const isLast = info === segments[segments.length - 1];
-    if (start < info.sizeBytes) {
-      const file = await files.open(`${dir}/segments/${segmentName(info.id)}`, isLast ? "update" : "read");
-      try {
-        const seen = await replaySegment(file, start, info.sizeBytes, salt, (record, offset) => {
-          applyRecord(state, record, { segment: info.id, offset, sizeBytes: record.sizeBytes });
-        });
-        const tornBytes = info.sizeBytes - seen.endBytes;
-        if (tornBytes > 0 || seen.skippedBytes > 0) {
-          const { skippedBytes } = seen;
-          log.warn("A segment has damaged bytes", { segment: segmentName(info.id), tornBytes, skippedBytes });
-        }
-        if (isLast && tornBytes > 0) {
-          await file.truncate(seen.endBytes);
-          info.sizeBytes = seen.endBytes;
-        }
-        // A killed process may have left records that are in the page cache only.
-        await file.syncData();
-      } finally {
-        file.close();
-      }
-    }
-    index.advance({ segment: info.id, offset: info.sizeBytes });
+    const endBytes = await catchUpSegment({
+      path: `${dir}/segments/${segmentName(info.id)}`,
+      files,
+      log,
+      salt,
+      info,
+      start: Math.max(SEGMENT_HEADER_BYTES, info.id === from.segment ? from.offset : 0),
+      isLast: info === segments[segments.length - 1],
+      onRecord: (record, offset) =>
+        applyRecord(state, record, { segment: info.id, offset, sizeBytes: record.sizeBytes }),
+    });
+    index.advance({ segment: info.id, offset: endBytes });
   }
 }
 
 function applyRecord({ index, catalog, usedS }: Replay, record: Record, location: BlobLocation): void {
   const fn = digestFunctionByValue(record.fnValue);
   if (fn === undefined || fn.hashBytes !== record.hash.length) return;
+  const before = catalog.findRaw(fn, record.hash);
   if (record.kind === RecordKind.BLOB) {
+    if (before?.segment === location.segment && before.offset === location.offset) {
+      // A flush wrote it that did not end: it is in the index, but in no sum.
+      if (index.found.uncertain) catalog.assume(location, 1);
+      return;
+    }
     catalog.set(fn, record.hash, location, usedS);
     index.put(record.fnValue, record.hash, location, usedS);
     return;
   }
   // A tombstone speaks of the records before it, never of a file.
-  if (catalog.findRaw(fn, record.hash)?.segment === FILE_SEGMENT) return;
+  if (before?.segment === FILE_SEGMENT) return;
   catalog.delete(fn, record.hash);
   index.delete(record.fnValue, record.hash);
-}
-
-/** Brings the catalog's files in line with those on disk; `known` are the keys of those the index named. */
-async function scanFiles(
-  blobs: FileBlobs,
-  index: BlobIndex,
-  catalog: Catalog,
-  known: Set<string>,
-  usedS: number,
-): Promise<void> {
-  await blobs.scan((fn: DigestFunction, hash, sizeBytes) => {
-    known.delete(`${fn.value}:${hash.toHex()}`);
-    const found = catalog.findRaw(fn, hash);
-    if (found !== undefined && (found.segment !== FILE_SEGMENT || found.sizeBytes === sizeBytes)) return;
-    const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes };
-    catalog.set(fn, hash, location, usedS);
-    index.put(fn.value, hash, location, usedS);
-  });
-  for (const key of known) {
-    const [value, hex] = key.split(":");
-    const fn = digestFunctionByValue(Number(value));
-    const hash = Uint8Array.fromHex(hex);
-    if (fn === undefined || catalog.findRaw(fn, hash)?.segment !== FILE_SEGMENT) continue;
-    catalog.delete(fn, hash);
-    index.delete(fn.value, hash);
-  }
 }
 
 /** Notes a clean shutdown: the next open trusts the index and need not look at every file. */
 export async function markClean(
   files: FileLayer,
   dir: string,
-  index: BlobIndex,
+  { index, loading }: Pick<Recovered, "index" | "loading">,
   end: LogPosition,
 ): Promise<void> {
-  if (!index.complete || !samePosition(index.position, end)) return;
+  if (!loading.filesKnown || !index.complete || !samePosition(index.position, end)) return;
   await replaceText(files, dir, names.clean, cleanText(end));
 }

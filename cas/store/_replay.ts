@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { nextTurn } from "./_turn.ts";
+import { Slices } from "@brokkr/common";
 import type { StoreFile } from "./file_layer.ts";
 import { readFully } from "./file_layer.ts";
 import { RECORD_ALIGN } from "./membership_table.ts";
@@ -13,8 +13,8 @@ import { decodeRecord, MAGIC_BYTES, MAX_RECORD_BYTES, type Record, recordBytes }
 
 /** Bytes read at a time; more than the longest record. */
 const WINDOW_BYTES = 4 * MAX_RECORD_BYTES;
-/** Records handed over between two turns of the event loop. */
-const TURN_RECORDS = 500;
+/** Records handed over between two looks at the time. */
+const STEP = 16;
 
 /** What a replay saw. */
 export interface Replayed {
@@ -29,7 +29,7 @@ export interface Replayed {
 /**
  * Reads the records of a segment from `start` to `end` and hands each to `onRecord` (its arrays are views, valid during
  * the call). Damaged bytes are skipped up to the next good record; those after the last are the torn tail, which lies
- * from `endBytes` on.
+ * from `endBytes` on. Ends early when `signal` aborts.
  */
 export async function replaySegment(
   file: StoreFile,
@@ -37,11 +37,13 @@ export async function replaySegment(
   end: number,
   salt: Uint8Array,
   onRecord: (record: Record, offset: number, length: number) => void,
+  signal?: AbortSignal,
 ): Promise<Replayed> {
   const window = new Uint8Array(Math.min(WINDOW_BYTES, Math.max(0, end - start)));
   let records = 0;
   let skippedBytes = 0;
   let goodEnd = start;
+  const slices = new Slices();
   for (let base = start; base < end;) {
     const read = await readFully(file, window.subarray(0, Math.min(window.length, end - base)), base);
     const bytes = window.subarray(0, read);
@@ -55,7 +57,10 @@ export async function replaySegment(
         onRecord(record, base + at, length);
         at += length;
         goodEnd = base + at;
-        if (++records % TURN_RECORDS === 0) await nextTurn();
+        if (++records % STEP === 0 && slices.spent) {
+          await slices.next();
+          if (signal?.aborted === true) return { endBytes: goodEnd, records, skippedBytes };
+        }
       } else if (record === "more" && !last && at > 0) {
         break;
       } else {

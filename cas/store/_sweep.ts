@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Logger } from "@brokkr/common";
-import { type Digest, digestFunctionByValue, type HashHex } from "../digest.ts";
+import { type Logger, Slices } from "@brokkr/common";
+import type { Digest, HashHex } from "../digest.ts";
 import type { Recovered } from "./_recover.ts";
 import type { FileLayer } from "./file_layer.ts";
 import { FILE_SEGMENT } from "./membership_table.ts";
@@ -24,17 +24,26 @@ export interface SweepOptions {
 
 /** Drops large blobs whose files are gone. */
 export async function sweepFiles({ state, files, log, isClosed, alone, drop }: SweepOptions): Promise<void> {
-  const { blobs, catalog, index } = state;
+  const { blobs, catalog } = state;
+  try {
+    // Until then a file that is gone is found when somebody reads it.
+    await catalog.loaded;
+  } catch {
+    // Closed before that: who opens the store next finds out.
+    return;
+  }
   const there = new Set<string>();
   await blobs.scan((fn, hash) => void there.add(`${fn.value}:${hash.toHex()}`));
-  await index.flush();
   const absent: Digest[] = [];
-  await index.load((fnValue, hash, { segment, sizeBytes }) => {
-    const fn = digestFunctionByValue(fnValue);
-    const hex = hash.toHex() as HashHex;
-    if (fn === undefined || segment !== FILE_SEGMENT || there.has(`${fnValue}:${hex}`)) return;
-    absent.push({ fn, hash: hex, sizeBytes });
-  });
+  const slices = new Slices();
+  for (const visit of catalog.parts()) {
+    visit((fn, { hash, segment, sizeBytes }) => {
+      if (segment !== FILE_SEGMENT) return;
+      const hex = hash.toHex() as HashHex;
+      if (!there.has(`${fn.value}:${hex}`)) absent.push({ fn, hash: hex, sizeBytes });
+    });
+    if (slices.spent) await slices.next();
+  }
   let dropped = 0;
   for (const digest of absent) {
     if (isClosed()) return;

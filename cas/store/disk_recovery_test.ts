@@ -30,7 +30,7 @@ Deno.test("openDiskBlobStore writes the format first and finds everything again 
       await using store = await openDiskBlobStore(dir);
       for (const one of SOME) await put(store, one);
     }
-    assertStringIncludes(await Deno.readTextFile(`${dir}/FORMAT`), "brokkr-blobs 1\n");
+    assertStringIncludes(await Deno.readTextFile(`${dir}/FORMAT`), "brokkr-blobs 2\n");
     assert((await Deno.stat(`${dir}/CLEAN`)).isFile);
     const lines: string[] = [];
     const files = new FaultyFiles(systemFiles);
@@ -115,9 +115,9 @@ Deno.test("openDiskBlobStore makes the index anew when loading it twice never en
 
 Deno.test("openDiskBlobStore refuses a directory of another format or purpose, in words", () =>
   withDir(async (dir) => {
-    await Deno.writeTextFile(`${dir}/FORMAT`, "brokkr-blobs 2\nid 00\n");
+    await Deno.writeTextFile(`${dir}/FORMAT`, "brokkr-blobs 3\nid 00\n");
     const error = await rejectsWith(Code.FAILED_PRECONDITION, () => openDiskBlobStore(dir));
-    assertStringIncludes(error.message, "has format 2");
+    assertStringIncludes(error.message, "has format 3");
     await Deno.writeTextFile(`${dir}/FORMAT`, "");
     assertStringIncludes(
       (await rejectsWith(Code.FAILED_PRECONDITION, () => openDiskBlobStore(dir))).message,

@@ -118,18 +118,26 @@ class DiskBlobStore implements KeptBlobStore {
   /** Opens it for the first time. */
   async open(): Promise<void> {
     this.#core = await openDiskCore(this.#dir, this.#options);
+    this.#reportLoading(this.#core);
     this.#schedule();
+  }
+
+  /** Says that not everything can be answered yet, and when it can. */
+  #reportLoading(core: DiskCore): void {
+    this.#report();
+    // Never fails.
+    core.settled().then(() => this.#report());
   }
 
   get uploads(): UploadStore {
     return this.#uploads;
   }
 
-  missing(scope: Scope, batch: DigestBatch, options?: MissingOptions): Uint32Array {
+  missing(scope: Scope, batch: DigestBatch, options?: MissingOptions): Uint32Array | Promise<Uint32Array> {
     return this.#live().missing(scope, batch, options);
   }
 
-  sizeOf(scope: Scope, fn: DigestFunction, hash: string): number | undefined {
+  sizeOf(scope: Scope, fn: DigestFunction, hash: string): number | undefined | Promise<number | undefined> {
     return this.#live().sizeOf(scope, fn, hash);
   }
 
@@ -190,7 +198,7 @@ class DiskBlobStore implements KeptBlobStore {
   #report(): void {
     const reason = this.#core === undefined
       ? `The blob store cannot be used: ${this.#lost}`
-      : this.#unwritable;
+      : this.#unwritable ?? this.#core.problem;
     if (this.#closed || reason === this.#reported) return;
     if (reason === undefined) this.#options.log.info("The blob store works again", { dir: this.#dir });
     else this.#options.log.error("The blob store is not ready", { reason });
