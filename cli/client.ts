@@ -50,6 +50,7 @@ import { Cache } from "./cache.ts";
 import { awakeClock } from "./_clock.ts";
 import type { ListOptions, OperationInfo } from "./_operations.ts";
 import type { RunOptions, RunResult } from "./run_types.ts";
+import type { StoreClient } from "./_store_client.ts";
 import { VERSION } from "./version.ts";
 
 /** How a {@linkcode Client} is set up. */
@@ -82,6 +83,7 @@ const NOTHING: TransferStat = { blobs: 0, bytes: 0, skippedBlobs: 0, skippedByte
 const RPC_CLIENT = "@brokkr/proto/rpc/client" as string;
 const EXECUTION = "./_execution.ts" as string;
 const OPERATIONS = "./_operations.ts" as string;
+const STORE_CLIENT = "./_store_client.ts" as string;
 
 async function loadRpcClient(): Promise<typeof import("@brokkr/proto/rpc/client")> {
   return await import(RPC_CLIENT);
@@ -459,6 +461,13 @@ export class Client implements AsyncDisposable {
   async resumeWorker(workerId: string): Promise<void> {
     const { channel } = await this.#open();
     await channel.unary(Admin.resumeWorker, { workerId });
+  }
+
+  /** The grid's store as its operator uses it: usage, verification, pins, archives. */
+  async store(): Promise<StoreClient> {
+    const { channel, cas } = await this.#open();
+    const { StoreClient }: typeof import("./_store_client.ts") = await import(STORE_CLIENT);
+    return new StoreClient(channel, cas);
   }
 
   /** The grid in one look. */

@@ -19,7 +19,7 @@ interface Entry {
 const COMMANDS: Readonly<Record<string, Entry>> = {
   run: { summary: "run a command on the grid", module: "./commands/run.ts" },
   up: { summary: "start a grid on this machine", module: "./commands/up.ts" },
-  cache: { summary: "put into the grid's store and get from it", module: "./commands/cache.ts" },
+  cache: { summary: "put into the grid's store, get from it, look after it", module: "./commands/cache.ts" },
   action: { summary: "look at what became of an action", module: "./commands/action.ts" },
   operations: { summary: "list, show and cancel operations", module: "./commands/operations.ts" },
   workers: { summary: "list the grid's workers", module: "./commands/workers.ts" },

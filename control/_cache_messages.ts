@@ -46,11 +46,21 @@ const REASONS: Readonly<Record<GoneReason, Reason>> = {
   collected: Reason.COLLECTED,
 };
 
+/** Results of one instance. */
+export interface InstanceResults {
+  /** Its name; undefined for those that do not say. */
+  readonly instance: string | undefined;
+  /** How many. */
+  readonly results: number;
+  /** Bytes they take themselves. */
+  readonly bytes: number;
+}
+
 /** What a store holds, as it is sent. */
 export function usageMessage(
   usage: StoreUsage,
   freeBytes: number,
-  instances: Init<GetStoreUsageResponse>["instances"],
+  instances: readonly InstanceResults[],
 ): Init<GetStoreUsageResponse> {
   const { retentionSeconds } = usage;
   return {
@@ -63,7 +73,12 @@ export function usageMessage(
     sizes: usage.sizes.map((each) => ({ upToBytes: each.upToBytes, count: countOf(each) })),
     ages: usage.ages.map(ageMessage),
     functions: usage.functions.map((each) => ({ digestFunction: each.fn.value, count: countOf(each) })),
-    instances,
+    instances: instances.map(({ instance, results, bytes }) => ({
+      instanceName: instance ?? "",
+      results,
+      bytes,
+      unknown: instance === undefined,
+    })),
     promised: countOf(usage.promised),
     pinned: countOf(usage.pinned),
     evicted: countOf(usage.evicted),

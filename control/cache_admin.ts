@@ -53,6 +53,7 @@ import {
   ageMessage,
   countOf,
   goneMessage,
+  type InstanceResults,
   missingFields,
   pinMessage,
   progressMessage,
@@ -104,6 +105,7 @@ export class CacheAdmin {
   readonly #options: CacheAdminOptions;
   readonly #pins: Pins;
   #counting: Promise<StoreUsage> | undefined;
+  #telling: Promise<Init<GetStoreUsageResponse>> | undefined;
   #counted: { readonly usage: StoreUsage; readonly atMs: number } | undefined;
   #verifying = false;
   #collecting = false;
@@ -182,7 +184,12 @@ export class CacheAdmin {
     return this.#counting;
   }
 
-  async #usageMessage(): Promise<Init<GetStoreUsageResponse>> {
+  /** Blobs and results; both are counted once for all who ask meanwhile. */
+  #usageMessage(): Promise<Init<GetStoreUsageResponse>> {
+    return this.#telling ??= this.#countAll().finally(() => this.#telling = undefined);
+  }
+
+  async #countAll(): Promise<Init<GetStoreUsageResponse>> {
     this.#keeper();
     const { blobs, cache } = this.#options;
     const [usage, { freeBytes }, instances] = await Promise.all([
@@ -423,8 +430,16 @@ function busy(what: string): BrokkrError {
   );
 }
 
-/** Results by instance. */
-// deno-lint-ignore require-await -- the cache cannot tell yet
-async function resultsByInstance(_cache: ActionCache): Promise<Init<GetStoreUsageResponse>["instances"]> {
-  return [];
+/** Results by instance, however they came about. */
+async function resultsByInstance(cache: ActionCache): Promise<readonly InstanceResults[]> {
+  const instances = new Map<string | undefined, InstanceResults>();
+  for (const { instance, results, bytes } of await cache.usage()) {
+    const before = instances.get(instance);
+    instances.set(instance, {
+      instance,
+      results: results + (before?.results ?? 0),
+      bytes: bytes + (before?.bytes ?? 0),
+    });
+  }
+  return [...instances.values()];
 }

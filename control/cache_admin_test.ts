@@ -115,9 +115,13 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
 
 Deno.test("Usage is counted once for all who ask meanwhile, and told by class", async () => {
   await using place = await bench();
-  const { store, channel, put } = place;
-  await put("one");
+  const { store, cache, channel, put } = place;
+  const one = await put("one");
   await put("three");
+  const result = ActionResultCodec.encode({ exitCode: 0 });
+  for (const instance of ["main", "main", "side"]) {
+    await cache.update(scopeOf(instance), one, result, instance);
+  }
   const gate = Promise.withResolvers<void>();
   store.gate = gate.promise;
   store.warning = "The store is too small";
@@ -134,6 +138,13 @@ Deno.test("Usage is counted once for all who ask meanwhile, and told by class", 
     assertEquals(usage.ages[0].upTo, { seconds: 3600, nanos: 0 });
     assertEquals([usage.ages[1].upTo, usage.maxBytes, usage.maxBlobs], [undefined, 1 << 30, undefined]);
     assertEquals(usage.warning, "The store is too small");
+    assertEquals(
+      usage.instances.map(({ instanceName, results, unknown }) => [instanceName, results, unknown]),
+      [
+        ["main", 1, false],
+        ["side", 1, false],
+      ],
+    );
   }
   assertEquals(store.counts, 1);
 });

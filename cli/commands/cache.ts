@@ -4,42 +4,31 @@
  * @module
  */
 
-import { type Digest, parseDigestText } from "@brokkr/cas/client";
+import type { Digest } from "@brokkr/cas/client";
 import { humanSize } from "@brokkr/common/units";
-import { Command, InvalidArgumentError } from "commander";
-import type { ConnectionFlags } from "../_connection.ts";
+import { Command } from "commander";
 import { ExitError } from "../_exit.ts";
 import { plainText, ProgressLine, table, transferLine, writeErr, writeJson, writeOut } from "../_terminal.ts";
+import { pinCommand, pinsCommand, unpinCommand } from "./_cache_pins.ts";
+import { digestArgument, digestArguments, type StoreFlags, writeWhole } from "./_cache_shared.ts";
+import { exportCommand, importCommand } from "./_cache_transfer.ts";
+import { gcCommand, verifyCommand, whyGoneCommand } from "./_cache_upkeep.ts";
+import { usageCommand } from "./_cache_usage.ts";
 import { digestText, usageError, withClient, withConnection, withJson } from "./_shared.ts";
 
-interface CacheFlags extends ConnectionFlags {
-  readonly json?: boolean;
+interface CacheFlags extends StoreFlags {
   readonly tree?: boolean;
 }
 
 const NOT_THERE_EXIT = 1;
 
-function digest(text: string): Digest {
-  try {
-    return parseDigestText(text);
-  } catch (error) {
-    throw new InvalidArgumentError(
-      error instanceof Error ? `${error.message.replace(/ \(field .*\)$/, "")}.` : "",
-    );
-  }
-}
-
-function digests(text: string, previous: readonly Digest[] | undefined): readonly Digest[] {
-  return [...(previous ?? []), digest(text)];
-}
-
 /** The definition of the command and those below it. */
 export function command(): Command {
-  const cache = new Command("cache").summary("put into the grid's store and get from it")
+  const cache = new Command("cache").summary("put into the grid's store, get from it, look after it")
     .description(
-      "Puts into the grid's content-addressed store and gets from it. A DIGEST is written HASH/SIZE.",
+      "Puts into the grid's content-addressed store, gets from it, and looks after it. A DIGEST is written HASH/SIZE.",
     );
-  const put = new Command("put").description(
+  const put = new Command("put").summary("upload files and directories").description(
     "Uploads files, and directories with all that is in them; prints digests.",
   )
     .argument("<path...>", "what to upload")
@@ -48,8 +37,10 @@ export function command(): Command {
       "\nExamples:\n  brokk cache put main.c\n  brokk cache put --json src | jq -r .[0].digest\n",
     )
     .action(putCommand);
-  const get = new Command("get").description("Fetches a blob, or with --tree a directory, and verifies it.")
-    .argument("<digest>", "what to fetch", digest)
+  const get = new Command("get").summary("fetch a blob or a directory").description(
+    "Fetches a blob, or with --tree a directory, and verifies it.",
+  )
+    .argument("<digest>", "what to fetch", digestArgument)
     .argument("[destination]", "file or, with --tree, directory to write; standard output without it")
     .option("--tree", "DIGEST names a directory: fetch all that is in it")
     .addHelpText(
@@ -57,20 +48,34 @@ export function command(): Command {
       "\nExamples:\n  brokk cache get HASH/12 > blob\n  brokk cache get --tree HASH/170 src\n",
     )
     .action(getCommand);
-  const tree = new Command("tree").description("Lists a directory of the store with all that is in it.")
-    .argument("<digest>", "digest of a directory", digest)
+  const tree = new Command("tree").summary("list a directory").description(
+    "Lists a directory of the store with all that is in it.",
+  )
+    .argument("<digest>", "digest of a directory", digestArgument)
     .addHelpText("after", "\nExample:\n  brokk cache tree HASH/170\n")
     .action(treeCommand);
-  const stat = new Command("stat").description(
-    "Tells which blobs the store holds; exit code 1 when one is missing.",
+  const stat = new Command("stat").summary("tell what the store holds").description(
+    "Tells what the store holds: how much, by size, time of last use, digest function and instance. With DIGESTs it tells " +
+      "which of those blobs are there; exit code 1 when one is missing.",
   )
-    .argument("<digest...>", "what to look for", digests)
-    .addHelpText("after", "\nExample:\n  brokk cache stat HASH/12 && echo there\n")
+    .argument("[digest...]", "blobs to look for", digestArguments)
+    .addHelpText("after", "\nExamples:\n  brokk cache stat\n  brokk cache stat HASH/12 && echo there\n")
     .action(statCommand);
-  // `get` writes the blob itself: there is nothing to say in JSON.
-  for (const each of [withJson(put), get, withJson(tree), withJson(stat)]) {
-    cache.addCommand(withConnection(each));
-  }
+  // `get` and `export` write the bytes themselves: there is nothing to say in JSON.
+  const silent = [get, exportCommand()];
+  const telling = [
+    put,
+    tree,
+    stat,
+    verifyCommand(),
+    gcCommand(),
+    pinCommand(),
+    pinsCommand(),
+    importCommand(),
+    whyGoneCommand(),
+  ];
+  telling.forEach(withJson);
+  for (const each of [...telling, ...silent, unpinCommand()]) cache.addCommand(withConnection(each));
   return cache.addHelpText("after", "\nExample:\n  brokk cache put src\n");
 }
 
@@ -104,29 +109,8 @@ async function getCommand(digest: Digest, destination: string | undefined, flags
     }
     if (destination === undefined) {
       for await (const chunk of client.cache.read(digest)) await writeOut(chunk);
-    } else await writeFile(destination, client.cache.read(digest));
+    } else await writeWhole(destination, client.cache.read(digest));
   });
-}
-
-/** Writes a verified stream to a file that shows only when it is whole. */
-async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  const at = path.lastIndexOf("/") + 1;
-  const temporary = await Deno.makeTempFile({
-    dir: at === 0 ? "." : path.slice(0, at),
-    prefix: ".brokkr-",
-    suffix: ".tmp",
-  });
-  try {
-    using file = await Deno.open(temporary, { write: true });
-    for await (const chunk of chunks) {
-      for (let done = 0; done < chunk.length;) done += await file.write(chunk.subarray(done));
-    }
-    await Deno.chmod(temporary, 0o666 & ~Deno.umask());
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary);
-    throw error;
-  }
 }
 
 async function treeCommand(digest: Digest, flags: CacheFlags): Promise<void> {
@@ -150,7 +134,8 @@ async function treeCommand(digest: Digest, flags: CacheFlags): Promise<void> {
   });
 }
 
-async function statCommand(asked: readonly Digest[], flags: CacheFlags): Promise<void> {
+async function statCommand(asked: readonly Digest[] | undefined, flags: CacheFlags): Promise<void> {
+  if (asked === undefined || asked.length === 0) return await usageCommand(flags);
   const found = await withClient(flags, (client) => client.cache.stat(asked));
   const rows = found.map(({ digest, present }) => ({
     digest: digestText(digest),

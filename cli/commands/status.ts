@@ -57,8 +57,8 @@ export function statusText(endpoint: string, status: GetStatusResponse): string 
       "store",
       store === undefined
         ? ""
-        : `${store.blobs} blobs, ${humanSize(store.bytes)} (${
-          humanSize(store.diskBytes)
+        : `${store.blobs} blobs, ${humanSize(store.bytes)} (${humanSize(store.diskBytes)}${
+          shareText(store)
         } on disk in ${store.segments} ` +
           `segments and ${store.files} files, ${
             humanSize(store.freeBytes)
@@ -66,7 +66,15 @@ export function statusText(endpoint: string, status: GetStatusResponse): string 
     ],
     ["http cache", plainText(status.httpCache)],
     ["memory", humanSize(status.residentBytes)],
+    ...(store === undefined || store.warning === "" ? [] : [["warning", plainText(store.warning)]]),
     ...status.warnings.map((warning) => ["warning", plainText(warning)]),
   ];
   return table(rows.filter(([, value]) => value !== ""));
+}
+
+/** ` of 50.0 GiB (38 %)`; nothing where only the disk limits the store. */
+function shareText(
+  { diskBytes, maxBytes }: { readonly diskBytes: number; readonly maxBytes: number },
+): string {
+  return maxBytes === 0 ? "" : ` of ${humanSize(maxBytes)} (${Math.round(100 * diskBytes / maxBytes)} %)`;
 }

@@ -10,6 +10,7 @@ export const PARTS: readonly (() => Promise<unknown>)[] = [
   () => import("./child.ts"),
   () => import("../_execution.ts"),
   () => import("../_operations.ts"),
+  () => import("../_store_client.ts"),
   () => import("../commands/action.ts"),
   () => import("../commands/cache.ts"),
   () => import("../commands/doctor.ts"),

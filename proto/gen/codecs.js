@@ -2335,6 +2335,8 @@ export const InstanceUsage = (() => {
    writer.uint32(16).int64(message.results);
   if (message.bytes != null && (typeof message.bytes === "object" ? message.bytes.low || message.bytes.high : message.bytes !== 0))
    writer.uint32(24).int64(message.bytes);
+  if (message.unknown != null && message.unknown !== false)
+   writer.uint32(32).bool(message.unknown);
   return writer;
  };
  InstanceUsage.decode = function (reader, length, _end, _depth, _target) {
@@ -2379,6 +2381,12 @@ export const InstanceUsage = (() => {
      message.bytes = reader.int64();
      continue;
     }
+   case 4: {
+     if (wireType !== 0)
+      break;
+     message.unknown = reader.bool();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -2391,7 +2399,7 @@ export const InstanceUsage = (() => {
    throw Error("missing end group");
   return message;
  };
- InstanceUsage.make = () => ({ instanceName: "", results: 0, bytes: 0 });
+ InstanceUsage.make = () => ({ instanceName: "", results: 0, bytes: 0, unknown: false });
  return InstanceUsage;
 })();
 export const Lease = (() => {

@@ -646,6 +646,8 @@ export interface InstanceUsage {
   results: number;
   /** Field 3. */
   bytes: number;
+  /** These do not say whose they are, or belong to more instances than are told apart; the name is empty. */
+  unknown: boolean;
 }
 
 /** Encodes and decodes brokkr.v1.InstanceUsage. */
