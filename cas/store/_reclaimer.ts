@@ -267,6 +267,7 @@ export class Reclaimer {
       if (verdict === "keep") return;
       // First, so that nobody finds the file gone where the catalog says that it is there.
       reader.drop(digest);
+      this.#forget(fn, entry, verdict === "break", note, done);
       try {
         await blobs.unlink(fn, digest.hash);
       } catch (error) {
@@ -274,7 +275,6 @@ export class Reclaimer {
         index.put(fn.value, entry.hash, entry, entry.usedS);
         throw error;
       }
-      this.#forget(fn, entry, verdict === "break", note, done);
       done.freedBytes += entry.sizeBytes;
     });
   }
