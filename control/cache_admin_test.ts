@@ -291,6 +291,9 @@ Deno.test("A pin holds beyond promises, is renewed, outlives the process and end
   assertEquals((await pins())[0].problem, "1 of its 7 blobs is not there");
   clock.advance(8 * HOUR_MS);
   assertEquals(await pins(), []);
+  // What began when the timer fired is done before the next change of a pin is.
+  await assertRejects(() => place.channel.unary(Admin.unpinBlobs, { name: "none" }), BrokkrError);
+  assertEquals(await metadata.count(encoder.encode("control/pin/")), 0);
 });
 
 Deno.test("Single blobs are pinned, replaced by name, and unpinned", async () => {
