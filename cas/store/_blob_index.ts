@@ -4,8 +4,8 @@
  * files when the store opens. So it is written lazily, and nothing waits for it.
  *
  * Keys: byte 1, digest function, hash; values: segment, offset / 8 (32-bit each), size (float64), last use (32-bit; not
- * in values of format 1), little-endian. Under byte 0 the store's id, the log position, and the sums over all blobs. An
- * index without an id is unfinished.
+ * in values of format 1), little-endian. Under byte 0 the store's id, the log position, and the sums over all blobs as
+ * of that position. An index without an id is unfinished.
  *
  * Keys are random, so nearly every change costs a page of its own, however small: 4 KiB for 54 bytes. Only many changes
  * in one transaction share pages, which is why they wait for each other for so long (see `start_bench.ts`). A crash
@@ -70,8 +70,8 @@ export interface BlobIndexOptions {
 /** What an index said of itself when it was opened. */
 interface Found {
   readonly position: LogPosition;
+  /** Sums as of that position; undefined in an index of format 1. */
   readonly totals: Totals | undefined;
-  readonly uncertain: boolean;
 }
 
 /** The index of one store. */
@@ -79,7 +79,7 @@ export class BlobIndex {
   readonly #env: IndexEnv;
   readonly #options: BlobIndexOptions;
   #finished: boolean;
-  /** Sums as they are on disk, without what a flush that did not end has changed. */
+  /** What it said of itself when it was opened. A flush that did not end may have written more. */
   readonly found: Found;
   /** Sums over all that the index was told; undefined while nobody knows them. */
   totals: () => Totals | undefined = () => undefined;
@@ -120,7 +120,7 @@ export class BlobIndex {
         const view = new DataView(position.buffer, position.byteOffset, 12);
         const found = {
           position: { segment: view.getUint32(0, true), offset: view.getFloat64(4, true) },
-          ...decodeTotals(env.get(TOTALS_KEY)),
+          totals: decodeTotals(env.get(TOTALS_KEY)),
         };
         return new BlobIndex(env, options, found, true);
       }
@@ -134,7 +134,7 @@ export class BlobIndex {
 
   /** Begins an index in a directory that must hold none; it counts only when {@linkcode BlobIndex.finish} was called. */
   static create(options: BlobIndexOptions): BlobIndex {
-    const found = { position: { segment: 0, offset: 0 }, totals: undefined, uncertain: false };
+    const found = { position: { segment: 0, offset: 0 }, totals: undefined };
     return new BlobIndex(options.openIndex(options.dir), options, found, false);
   }
 
@@ -288,10 +288,6 @@ export class BlobIndex {
     this.#logBytes = 0;
     this.#fileBytes = 0;
     try {
-      const before = this.#flushedTotals;
-      if (finished && before !== undefined && queues.some((queue) => queue.length > 0)) {
-        await this.#env.apply([{ op: "put", key: TOTALS_KEY, value: encodeTotals(before, true) }]);
-      }
       for (const queue of queues) await this.#write(queue);
       if (!finished) return;
       // The position goes last: a crash in between only means that some records are seen twice.
@@ -300,7 +296,7 @@ export class BlobIndex {
         { op: "put", key: POSITION_KEY, value: encodePosition(position) },
         totals === undefined
           ? { op: "delete", key: TOTALS_KEY }
-          : { op: "put", key: TOTALS_KEY, value: encodeTotals(totals, false) },
+          : { op: "put", key: TOTALS_KEY, value: encodeTotals(totals) },
       ]);
       this.#flushedPosition = position;
       this.#flushedTotals = totals;
@@ -352,20 +348,18 @@ function encodePosition(position: LogPosition): Uint8Array {
   return value;
 }
 
-/** The first byte says whether a flush is under way that is not in the sums. */
-function encodeTotals({ blobs, bytes, files, fileBytes }: Totals, uncertain: boolean): Uint8Array {
-  const value = new Uint8Array(33);
+function encodeTotals({ blobs, bytes, files, fileBytes }: Totals): Uint8Array {
+  const value = new Uint8Array(32);
   const view = new DataView(value.buffer);
-  view.setUint8(0, uncertain ? 1 : 0);
-  [blobs, bytes, files, fileBytes].forEach((sum, i) => view.setFloat64(1 + i * 8, sum, true));
+  [blobs, bytes, files, fileBytes].forEach((sum, i) => view.setFloat64(i * 8, sum, true));
   return value;
 }
 
-function decodeTotals(value: Uint8Array | undefined): Pick<Found, "totals" | "uncertain"> {
-  if (value?.length !== 33) return { totals: undefined, uncertain: false };
-  const view = new DataView(value.buffer, value.byteOffset, 33);
-  const [blobs, bytes, files, fileBytes] = [1, 9, 17, 25].map((at) => view.getFloat64(at, true));
-  return { totals: { blobs, bytes, files, fileBytes }, uncertain: view.getUint8(0) !== 0 };
+function decodeTotals(value: Uint8Array | undefined): Totals | undefined {
+  if (value?.length !== 32) return undefined;
+  const view = new DataView(value.buffer, value.byteOffset, 32);
+  const [blobs, bytes, files, fileBytes] = [0, 8, 16, 24].map((at) => view.getFloat64(at, true));
+  return { blobs, bytes, files, fileBytes };
 }
 
 /** Whether two places of the log are one. */

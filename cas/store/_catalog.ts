@@ -114,6 +114,26 @@ export class Catalog {
     if (before !== undefined) this.#count(fn, before, -1);
   }
 
+  /**
+   * Takes what the end of the log says, without asking the source what it knew before: that would be a read of the disk for
+   * every record. So blobs may be counted twice until all is loaded.
+   */
+  replay(fn: DigestFunction, hash: Uint8Array, location: BlobLocation | undefined, usedS: number): void {
+    const before = this.#tables.get(fn)?.findRaw(hash);
+    if (before !== undefined) {
+      this.takeBack(fn, hash);
+      this.assume(before, -1);
+    }
+    const key = goneKey(fn, hash);
+    if (location === undefined) {
+      this.#gone.add(key);
+      return;
+    }
+    this.#gone.delete(key);
+    this.assume(location, 1);
+    this.offer(fn, hash, { location, usedS });
+  }
+
   /** Says that the source was wrong: it counted blobs that are not there, or did not count some that are. */
   assume(location: BlobLocation, sign: 1 | -1): void {
     const before = this.#assumed;
@@ -125,6 +145,15 @@ export class Catalog {
       files: Math.max(0, before.files + file),
       fileBytes: Math.max(0, before.fileBytes + file * location.sizeBytes),
     };
+  }
+
+  /** Says that it holds all files there are. */
+  countFiles(): void {
+    const before = this.#assumed;
+    if (before === undefined) return;
+    const bytes = Math.max(0, before.bytes - before.fileBytes) + this.#fileBytes;
+    const blobs = Math.max(0, before.blobs - before.files) + this.#files;
+    this.#assumed = { blobs, bytes, files: this.#files, fileBytes: this.#fileBytes };
   }
 
   /** Indices of blobs of which the catalog, after asking its source, knows nothing. Gives way in between. */

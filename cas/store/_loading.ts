@@ -296,7 +296,9 @@ export class Loading {
   async #findFiles(): Promise<void> {
     const { blobs } = this.#options;
     await blobs.scan((fn, hash, sizeBytes) => this.#keepFile(fn, hash, sizeBytes), this.#abort.signal);
-    if (!this.#abort.signal.aborted) this.#filesKnown = true;
+    if (this.#abort.signal.aborted) return;
+    this.#filesKnown = true;
+    this.#options.catalog.countFiles();
   }
 
   async #readIndex(): Promise<void> {
@@ -318,9 +320,11 @@ export class Loading {
   /** The index names what is not there. */
   #dropEntry(fn: DigestFunction, hash: Uint8Array, location: BlobLocation): void {
     const { index, catalog } = this.#options;
-    catalog.assume(location, -1);
     index.delete(fn.value, hash);
-    if (location.segment !== FILE_SEGMENT) this.#dropped++;
+    // Those of files were counted by looking at them.
+    if (location.segment === FILE_SEGMENT) return;
+    catalog.assume(location, -1);
+    this.#dropped++;
   }
 
   async #readSegments(): Promise<void> {

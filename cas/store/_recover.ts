@@ -21,14 +21,14 @@ import { digestFunctionByValue } from "../digest.ts";
 import { BlobIndex, samePosition } from "./_blob_index.ts";
 import { Catalog } from "./_catalog.ts";
 import { FileBlobs } from "./_file_blobs.ts";
-import { type Record, RecordKind, SALT_BYTES } from "./_record.ts";
+import { MAX_RECORD_DATA, type Record, RecordKind, SALT_BYTES } from "./_record.ts";
 import type { OpenIndexEnv } from "./_index_env.ts";
 import { catchUpSegment, Loading } from "./_loading.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import { StoreTime } from "./_store_time.ts";
 import { SEGMENT_HEADER_BYTES, segmentHeaderFault, segmentIdOf, segmentName } from "./_segment_header.ts";
-import { type FileLayer, makeDirectories, readFully, readText, replaceText } from "./file_layer.ts";
-import { type BlobLocation, FILE_SEGMENT } from "./membership_table.ts";
+import { type FileLayer, makeDirectories, readFully, readText, replaceText, writeAll } from "./file_layer.ts";
+import type { BlobLocation } from "./membership_table.ts";
 
 /** Version of everything in the directory. */
 export const FORMAT_VERSION = 2;
@@ -134,12 +134,25 @@ async function loadAwhile({ clock }: RecoverOptions, loading: Loading, wholly: b
   loading.continue(load);
 }
 
-async function endReading({ dir, files, log }: RecoverOptions, trusted: boolean): Promise<void> {
+async function endReading(options: RecoverOptions, trusted: boolean): Promise<void> {
+  const { dir, files, log } = options;
   try {
     if (trusted) await files.remove(`${dir}/${names.loading}`);
-    else await replaceText(files, dir, names.loading, `${DISTRUST}\n`);
+    else await noteReading(options, DISTRUST);
   } catch (error) {
     log.warn("Cannot note that the blob index was read", { dir, error });
+  }
+}
+
+/** Not synced: it is there for who is ended by what it reads, not for power cuts. */
+async function noteReading({ dir, files }: RecoverOptions, attempts: number): Promise<void> {
+  const path = `${dir}/${names.loading}`;
+  await files.remove(path);
+  const file = await files.open(path, "create");
+  try {
+    await writeAll(file, new TextEncoder().encode(`${attempts}\n`), 0);
+  } finally {
+    file.close();
   }
 }
 
@@ -221,7 +234,7 @@ async function fittingIndex(
   const path = `${dir}/index`;
   const indexOptions = { ...options, dir: path, id };
   const attempts = Number(await readText(files, `${dir}/${names.loading}`) ?? "0") || 0;
-  await replaceText(files, dir, names.loading, `${attempts + 1}\n`);
+  await noteReading(options, attempts + 1);
   // LMDB ends the process when it meets a damaged page, so after two readings that never ended the index is not trusted.
   if (attempts < 2 && await files.size(`${path}/data.mdb`) !== undefined) {
     try {
@@ -282,22 +295,15 @@ async function replay(state: Replay, from: LogPosition): Promise<void> {
 
 function applyRecord({ index, catalog, usedS }: Replay, record: Record, location: BlobLocation): void {
   const fn = digestFunctionByValue(record.fnValue);
-  if (fn === undefined || fn.hashBytes !== record.hash.length) return;
-  const before = catalog.findRaw(fn, record.hash);
+  // What is as large as a file is one; a record says nothing of it.
+  if (fn === undefined || fn.hashBytes !== record.hash.length || record.sizeBytes > MAX_RECORD_DATA) return;
   if (record.kind === RecordKind.BLOB) {
-    if (before?.segment === location.segment && before.offset === location.offset) {
-      // A flush wrote it that did not end: it is in the index, but in no sum.
-      if (index.found.uncertain) catalog.assume(location, 1);
-      return;
-    }
-    catalog.set(fn, record.hash, location, usedS);
+    catalog.replay(fn, record.hash, location, usedS);
     index.put(record.fnValue, record.hash, location, usedS);
-    return;
+  } else {
+    catalog.replay(fn, record.hash, undefined, usedS);
+    index.delete(record.fnValue, record.hash);
   }
-  // A tombstone speaks of the records before it, never of a file.
-  if (before?.segment === FILE_SEGMENT) return;
-  catalog.delete(fn, record.hash);
-  index.delete(record.fnValue, record.hash);
 }
 
 /** Notes a clean shutdown: the next open trusts the index and need not look at every file. */
