@@ -182,6 +182,8 @@ export class Evictor {
     }
     if (this.#options.clock.monotonicMs() < this.#restUntilMs) return;
     this.#again = false;
+    // What was so when it looked last need not be so now: who asks meanwhile waits for the answer.
+    this.#shortfall = undefined;
     this.#running = this.#run()
       .catch((error) => {
         if (this.#abort.signal.aborted) return;
@@ -194,6 +196,11 @@ export class Evictor {
         this.#tell();
         if (this.#again) this.wake();
       });
+  }
+
+  /** Says that what was under way has been stored, so that it may go: no rest any longer. */
+  retry(): void {
+    this.#restUntilMs = -Infinity;
   }
 
   /** Resolves when something was freed, or nothing could be. */

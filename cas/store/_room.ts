@@ -42,6 +42,8 @@ export interface RoomMaker {
   readonly retentionS: number;
   /** Says that there may be something to do. */
   wake(): void;
+  /** Says that what was under way has ended, so that there may be more to do than when it looked last. */
+  retry(): void;
   /** Resolves when some room was made, or none could be. */
   progress(): Promise<void>;
 }
@@ -65,6 +67,7 @@ export class Room {
   #reservedBytes = 0;
   #reservations = 0;
   readonly #waiting = new Set<{ readonly bytes: number }>();
+  #released = Promise.withResolvers<void>();
   /** Free on the disk at the last look. */
   #freeBytes = 0;
   #lookedMs = -Infinity;
@@ -117,6 +120,11 @@ export class Room {
     this.#reservedBytes -= bytes;
     this.#reservations--;
     this.#releasedBytes += bytes;
+    if (this.#waiting.size === 0) return;
+    this.#options.evictor().retry();
+    const { resolve } = this.#released;
+    this.#released = Promise.withResolvers<void>();
+    resolve();
   }
 
   #left(): number {
@@ -182,8 +190,10 @@ export class Room {
     const progress = maker.progress();
     maker.wake();
     const leftMs = deadlineMs - clock.monotonicMs();
-    const why = maker.shortfall ??
-      (leftMs <= 0 ? "room is made, but not as fast as it is asked for" : undefined);
+    const late = leftMs <= 0;
+    // What others are about to store may go as soon as it is stored.
+    const hopeless = late || this.#reservations === 0 ? maker.shortfall : undefined;
+    const why = hopeless ?? (late ? "room is made, but not as fast as it is asked for" : undefined);
     if (why !== undefined) {
       const advice = problem.startsWith("No space left")
         ? "free some or give it a larger disk"
@@ -195,7 +205,7 @@ export class Room {
     }
     const timeout = Promise.withResolvers<void>();
     using _timer = clock.setTimer(leftMs, timeout.resolve);
-    await Promise.race([progress, timeout.promise]);
+    await Promise.race([progress, this.#released.promise, timeout.promise]);
   }
 
   #look(): Promise<void> {

@@ -12,7 +12,10 @@ const SCOPE = scopeOf("");
 const MIB = 1 << 20;
 
 const KINDS: readonly { readonly name: string; open(dir: string): Promise<BlobStore> }[] = [
-  { name: "MemoryBlobStore", open: () => Promise.resolve(new MemoryBlobStore(64 * MIB)) },
+  {
+    name: "MemoryBlobStore",
+    open: () => Promise.resolve(new MemoryBlobStore(80 * MIB, { maxBlobBytes: 64 * MIB })),
+  },
   { name: "DiskBlobStore", open: (dir) => openDiskBlobStore(dir, { maxBlobBytes: 64 * MIB }) },
 ];
 

@@ -32,18 +32,29 @@ import {
   PIECE_BYTES,
   resolveRange,
 } from "./_checks.ts";
+import { HeldBlobs, type Reservation } from "./_held_blobs.ts";
 import { KeptUploads, settleUploadLimits, uploadKey } from "./_kept_uploads.ts";
 
 /** How a {@linkcode MemoryBlobStore} is set up beside its limit. */
 export interface MemoryBlobStoreOptions {
+  /** Most blobs it holds; no limit but its size by default. */
+  readonly maxBlobs?: number;
+  /** Largest blob it takes, in bytes; any that fits by default. */
+  readonly maxBlobBytes?: number;
+  /** How long blobs are kept that somebody was told to be there, in milliseconds; 3 hours by default. */
+  readonly promiseMs?: number;
   /** How much of interrupted uploads is kept. */
   readonly uploads?: UploadLimits;
-  /** Time, for how long; the system's by default. */
+  /** Time, for how long, and for what was used when; the system's by default. */
   readonly clock?: Clock;
 }
 
+const DEFAULT_PROMISE_MS = 3 * 3_600_000;
+
 /**
- * A blob store in memory.
+ * A blob store in memory. At its limits what was not used for longest goes, except for what somebody was told to be
+ * there, see {@linkcode MemoryBlobStoreOptions.promiseMs}: as long as such promises take no more than 70 % of the store,
+ * and for at least 10 minutes however much they take.
  *
  * @example
  * ```ts
@@ -58,14 +69,31 @@ export interface MemoryBlobStoreOptions {
  */
 export class MemoryBlobStore implements BlobStore {
   readonly #limitBytes: number;
-  readonly #blobs = new Map<string, Uint8Array>();
-  #bytes = 0;
+  readonly #maxBlobBytes: number;
+  readonly #promiseMs: number;
+  readonly #blobs: HeldBlobs;
   readonly #uploads: MemoryUploads;
 
-  /** A store that holds at most `limitBytes` of data. */
+  /** A store that holds at most `limitBytes` of data, with what is being uploaded. */
   constructor(limitBytes: number, options: MemoryBlobStoreOptions = {}) {
+    const { maxBlobs = Infinity, promiseMs = DEFAULT_PROMISE_MS, clock = systemClock } = options;
     this.#limitBytes = limitBytes;
-    this.#uploads = new MemoryUploads(options, (digest, data) => this.#makeWriter(digest, data));
+    this.#maxBlobBytes = options.maxBlobBytes ?? Infinity;
+    this.#promiseMs = promiseMs;
+    this.#uploads = new MemoryUploads(options, (digest, begun) => this.#makeWriter(digest, begun));
+    this.#blobs = new HeldBlobs({
+      maxBytes: limitBytes,
+      maxBlobs,
+      promiseMs,
+      clock,
+      uploadBytes: () => this.#uploads.bytes,
+      dropUpload: () => this.#uploads.dropOldest(),
+    });
+  }
+
+  /** Increases whenever blobs went: who keeps what names blobs may look again. */
+  get departures(): number {
+    return this.#blobs.departures;
   }
 
   /** See {@linkcode BlobStore.uploads}. */
@@ -74,19 +102,23 @@ export class MemoryBlobStore implements BlobStore {
   }
 
   /** See {@linkcode BlobStore.missing}. */
-  missing(_scope: Scope, batch: DigestBatch, _options?: MissingOptions): Uint32Array {
+  missing(_scope: Scope, batch: DigestBatch, options?: MissingOptions): Uint32Array {
     checkBatch(batch);
     const missing: number[] = [];
     for (let i = 0; i < batch.length; i++) {
       if (isEmptyAt(batch, i)) continue;
-      if (this.#find(digestAt(batch, i)) === undefined) missing.push(i);
+      const digest = digestAt(batch, i);
+      const data = options?.peek === true
+        ? this.#blobs.peek(digest)
+        : this.#blobs.use(digest, this.#promiseMs);
+      if (data === undefined) missing.push(i);
     }
     return Uint32Array.from(missing);
   }
 
   /** See {@linkcode BlobStore.sizeOf}. */
   sizeOf(_scope: Scope, fn: DigestFunction, hash: string): number | undefined {
-    return hash === emptyHash(fn).hex ? 0 : this.#blobs.get(digestKey({ fn, hash }))?.length;
+    return hash === emptyHash(fn).hex ? 0 : this.#blobs.sizeOf(fn, hash);
   }
 
   /** See {@linkcode BlobStore.get}. */
@@ -113,13 +145,14 @@ export class MemoryBlobStore implements BlobStore {
   }
 
   /** See {@linkcode BlobStore.put}. */
-  // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
   async put(_scope: Scope, digest: Digest, data: Uint8Array): Promise<void> {
     checkSize(digest, data.length);
     if (this.#find(digest) !== undefined) return;
-    this.#checkRoom(digest);
+    checkMaxSize(digest, this.#maxBlobBytes);
+    // Before room is made: what is not kept drives nothing out.
     checkHash(digest, digest.fn.hash(data));
-    this.#keep(digest, data.slice());
+    const own = data.slice();
+    this.#blobs.keep(await this.#blobs.reserve(digest), own);
   }
 
   /** See {@linkcode BlobStore.writer}. */
@@ -128,29 +161,33 @@ export class MemoryBlobStore implements BlobStore {
     return this.#makeWriter(digest);
   }
 
-  /** See {@linkcode BlobStore.pin}; nothing is ever evicted here. */
-  pin(_scope: Scope, batch: DigestBatch, _durationMs: number): Promise<void> {
+  /** See {@linkcode BlobStore.pin}. */
+  // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
+  async pin(_scope: Scope, batch: DigestBatch, durationMs: number): Promise<void> {
     checkBatch(batch);
-    return Promise.resolve();
+    const digests = Array.from({ length: batch.length }, (_, i) => digestAt(batch, i));
+    // A promise is cheap and limited by what is evicted; what is pinned for longer must fit beforehand.
+    if (durationMs > this.#promiseMs) this.#blobs.checkPins(digests);
+    for (const digest of digests) {
+      if (durationMs === 0) this.#blobs.unpin(digest);
+      else this.#blobs.use(digest, durationMs);
+    }
   }
 
   /** See {@linkcode BlobStore.delete}. */
   delete(_scope: Scope, digest: Digest): Promise<boolean> {
-    if (isEmptyBlob(digest) || this.#find(digest) === undefined) return Promise.resolve(false);
-    this.#blobs.delete(digestKey(digest));
-    this.#bytes -= digest.sizeBytes;
-    return Promise.resolve(true);
+    return Promise.resolve(!isEmptyBlob(digest) && this.#blobs.delete(digest));
   }
 
   /** See {@linkcode BlobStore.stat}. */
   stat(): Promise<BlobStoreStat> {
     return Promise.resolve({
-      blobs: this.#blobs.size,
-      bytes: this.#bytes,
+      blobs: this.#blobs.count,
+      bytes: this.#blobs.bytes,
       diskBytes: 0,
       segments: 0,
       files: 0,
-      freeBytes: this.#limitBytes - this.#bytes,
+      freeBytes: this.#limitBytes - this.#blobs.bytes,
     });
   }
 
@@ -158,41 +195,20 @@ export class MemoryBlobStore implements BlobStore {
   [Symbol.asyncDispose](): Promise<void> {
     this.#uploads.close();
     this.#blobs.clear();
-    this.#bytes = 0;
     return Promise.resolve();
   }
 
+  /** A blob that is used. */
   #find(digest: Digest): Uint8Array | undefined {
-    if (isEmptyBlob(digest)) return new Uint8Array(0);
-    const data = this.#blobs.get(digestKey(digest));
-    return data?.length === digest.sizeBytes ? data : undefined;
+    return isEmptyBlob(digest) ? new Uint8Array(0) : this.#blobs.use(digest);
   }
 
   #makeWriter(digest: Digest, begun?: Begun): MemoryWriter {
-    checkMaxSize(digest, this.#limitBytes);
-    return new MemoryWriter(digest, begun, (data) => {
-      if (this.#find(digest) !== undefined) return;
-      this.#checkRoom(digest);
-      this.#keep(digest, data);
+    checkMaxSize(digest, this.#maxBlobBytes);
+    return new MemoryWriter(digest, begun, {
+      reserve: () => this.#blobs.reserve(digest),
+      keep: (room, data) => this.#blobs.keep(room, data),
     });
-  }
-
-  #checkRoom(digest: Digest): void {
-    const left = () => this.#limitBytes - this.#bytes - this.#uploads.bytes;
-    while (left() < digest.sizeBytes && this.#uploads.dropOldest());
-    if (left() >= digest.sizeBytes) return;
-    throw new BrokkrError(
-      Code.RESOURCE_EXHAUSTED,
-      `No room for blob ${
-        formatDigest(digest)
-      }: the store holds ${this.#bytes} of its ${this.#limitBytes} bytes; ` +
-        "raise its limit, cas_max_size",
-    );
-  }
-
-  #keep(digest: Digest, data: Uint8Array): void {
-    this.#blobs.set(digestKey(digest), data);
-    this.#bytes += data.length;
   }
 }
 
@@ -202,44 +218,53 @@ interface Begun {
   readonly writtenBytes: number;
 }
 
+/** Where a writer's blob goes. */
+interface Shelf {
+  reserve(): Promise<Reservation>;
+  keep(room: Reservation, data: Uint8Array): void;
+}
+
 class MemoryWriter implements UploadWriter {
   readonly #digest: Digest;
-  readonly #keep: (data: Uint8Array) => void;
+  readonly #shelf: Shelf;
   /** Takes what is left for later; without it, it is dropped. */
   onSuspend: ((begun: Begun) => void) | undefined;
   #data: Uint8Array | undefined;
+  #room: Reservation | undefined;
   #writtenBytes: number;
   #done = false;
 
-  constructor(digest: Digest, begun: Begun | undefined, keep: (data: Uint8Array) => void) {
+  constructor(digest: Digest, begun: Begun | undefined, shelf: Shelf) {
     this.#digest = digest;
     this.#data = begun?.data;
     this.#writtenBytes = begun?.writtenBytes ?? 0;
-    this.#keep = keep;
+    this.#shelf = shelf;
   }
 
   get writtenBytes(): number {
     return this.#writtenBytes;
   }
 
-  // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
   async write(chunk: Uint8Array): Promise<void> {
-    if (this.#done) throw new BrokkrError(Code.FAILED_PRECONDITION, "The writer is closed");
+    this.#checkOpen();
     checkNotOver(this.#digest, this.#writtenBytes + chunk.length);
+    await this.#takeRoom();
     this.#data ??= new Uint8Array(this.#digest.sizeBytes);
     this.#data.set(chunk, this.#writtenBytes);
     this.#writtenBytes += chunk.length;
   }
 
-  // deno-lint-ignore require-await -- so that what it throws becomes a rejection.
   async commit(): Promise<void> {
-    if (this.#done) throw new BrokkrError(Code.FAILED_PRECONDITION, "The writer is closed");
-    this.#done = true;
-    const data = this.#data ?? new Uint8Array(0);
-    this.#data = undefined;
-    checkSize(this.#digest, this.#writtenBytes);
-    checkHash(this.#digest, this.#digest.fn.hash(data));
-    this.#keep(data);
+    this.#checkOpen();
+    try {
+      const data = this.#data ?? new Uint8Array(0);
+      checkSize(this.#digest, this.#writtenBytes);
+      checkHash(this.#digest, this.#digest.fn.hash(data));
+      // Of the empty blob there is nothing to keep; one that went on may have all its bytes and no room yet.
+      if (data.length > 0) this.#shelf.keep(await this.#takeRoom(), data);
+    } finally {
+      await this.abort();
+    }
   }
 
   suspend(): Promise<void> {
@@ -252,11 +277,27 @@ class MemoryWriter implements UploadWriter {
   abort(): Promise<void> {
     this.#done = true;
     this.#data = undefined;
+    this.#room?.[Symbol.dispose]();
+    this.#room = undefined;
     return Promise.resolve();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.abort();
+  }
+
+  #checkOpen(): void {
+    if (this.#done) throw new BrokkrError(Code.FAILED_PRECONDITION, "The writer is closed");
+  }
+
+  async #takeRoom(): Promise<Reservation> {
+    if (this.#room !== undefined) return this.#room;
+    const room = await this.#shelf.reserve();
+    if (this.#done) {
+      room[Symbol.dispose]();
+      this.#checkOpen();
+    }
+    return this.#room = room;
   }
 }
 
