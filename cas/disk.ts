@@ -9,3 +9,4 @@ export * from "./metadata/lmdb_store.ts";
 export * from "./store/disk_store.ts";
 export type { DiskBlobStoreOptions } from "./store/disk_store_options.ts";
 export * from "./store/file_layer.ts";
+export * from "./store/fsck.ts";

@@ -366,6 +366,11 @@ export class DiskCore implements KeptBlobStore {
     await Promise.allSettled([this.#state.catalog.loaded]);
   }
 
+  /** Settles when it knows all there is, and the index does. */
+  async finished(): Promise<void> {
+    await this.#state.loading.ended;
+  }
+
   /** What is gone of the directory, in words; undefined when all that must be there is. */
   async missingPart(): Promise<string | undefined> {
     return this.#state.loading.fault ??

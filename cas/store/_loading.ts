@@ -114,6 +114,11 @@ export class Loading {
     return this.#fault;
   }
 
+  /** Settles when it has ended: all is loaded, and an index that is made anew is finished. */
+  get ended(): Promise<void> {
+    return this.#running;
+  }
+
   /** Loads all; rejects with the first failure. */
   async load(): Promise<void> {
     const { catalog, rebuilds, index } = this.#options;
