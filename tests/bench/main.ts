@@ -14,12 +14,14 @@ import { type Bench, meetsAim, ratioOf, report, type Row } from "./harness.ts";
 import { RATES } from "./rates.ts";
 import { RPC } from "./rpc.ts";
 import { SANDBOX } from "./sandbox.ts";
+import { STORE } from "./store.ts";
 import { STREAMS_AT_ONCE } from "./streams.ts";
 import { TRACING } from "./tracing.ts";
 import { TREE } from "./tree.ts";
 import { VARIANTS } from "./variants.ts";
 
 const ALL: readonly Bench[] = [
+  ...STORE,
   ...RPC,
   ...RATES,
   ...VARIANTS,
