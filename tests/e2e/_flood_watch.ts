@@ -19,19 +19,31 @@ export interface Look {
   readonly residentBytes: number;
 }
 
-/** Bytes that files below a directory take on disk; what goes meanwhile does not count. */
-export async function diskUse(path: string): Promise<number> {
-  let bytes = 0;
-  try {
-    for await (const { name, isDirectory } of Deno.readDir(path)) {
-      const at = `${path}/${name}`;
-      if (isDirectory) bytes += await diskUse(at);
-      else bytes += ((await Deno.lstat(at)).blocks ?? 0) * 512;
+/** Files below some directories, with what they take on disk. One that is renamed meanwhile counts once, one that goes not. */
+async function filesBelow(
+  paths: readonly string[],
+  files = new Map<number, number>(),
+): Promise<Map<number, number>> {
+  for (const path of paths) {
+    try {
+      for await (const { name, isDirectory } of Deno.readDir(path)) {
+        const at = `${path}/${name}`;
+        if (isDirectory) await filesBelow([at], files);
+        else {
+          const { ino, blocks } = await Deno.lstat(at);
+          files.set(ino ?? 0, (blocks ?? 0) * 512);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  return bytes;
+  return files;
+}
+
+/** Bytes that files below some directories take on disk. */
+export async function diskUse(...paths: readonly string[]): Promise<number> {
+  return (await filesBelow(paths)).values().reduce((sum, each) => sum + each, 0);
 }
 
 /** Watches a grid with a store on disk. */
@@ -63,10 +75,8 @@ export class FloodWatch {
 
   async look(): Promise<Look> {
     const store = `${this.#grid.dataDir}/control/cas`;
-    const parts = await Promise.all(
-      ["segments", "blobs", "tmp", "uploads"].map((name) => diskUse(`${store}/${name}`)),
-    );
-    this.maxBlobBytes = Math.max(this.maxBlobBytes, parts.reduce((sum, each) => sum + each, 0));
+    const blobs = await diskUse(...["segments", "blobs", "tmp", "uploads"].map((name) => `${store}/${name}`));
+    this.maxBlobBytes = Math.max(this.maxBlobBytes, blobs);
     this.maxStoreBytes = Math.max(this.maxStoreBytes, await diskUse(store));
     const response = await fetch(`${this.#grid.httpUrl}/metrics`);
     const families = readExposition(await response.text());

@@ -82,8 +82,8 @@ export async function floodGrid(options: FloodedOptions): Promise<Flooded> {
     assertEquals(flood.refusals, 0, text());
     assertEquals(watch.last?.broken, 0, text());
     assertGreater(watch.last?.evictedBytes ?? 0, options.totalBytes - 2 * limitBytes, text());
-    // A file takes whole blocks of the disk.
-    assertLess(watch.maxBlobBytes, limitBytes * 1.01, text());
+    // Of one segment what stays is copied before its file goes, and files take whole blocks.
+    assertLess(watch.maxBlobBytes, limitBytes * 1.03, text());
   };
   return { flood, results, promises, watch, text, check };
 }

@@ -15,6 +15,8 @@ interface Suite {
   readonly about: string;
   readonly files: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether what the tests print is shown as it comes. */
+  readonly shown?: boolean;
 }
 
 const SUITES: readonly Suite[] = [
@@ -93,6 +95,13 @@ const SUITES: readonly Suite[] = [
     files: ["tests/chaos/bazel_chaos_test.ts"],
     env: { BROKKR_CHAOS_BAZEL_SEEDS: "5" },
   },
+  {
+    name: "flood",
+    about: "uploads of ten times what the store may hold (256 MiB) while Bazel 2.1.0 and 4.2.3 build",
+    files: ["tests/bazel/flood_test.ts", "tests/e2e/eviction_test.ts"],
+    env: { BROKKR_FLOOD_LIMIT_MIB: "256", BROKKR_FLOOD_MIB_PER_SECOND: "16" },
+    shown: true,
+  },
 ];
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -101,12 +110,22 @@ function flag(name: string): string | undefined {
   return Deno.args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 }
 
+/** Reads a stream to its end, and shows it if asked to. */
+async function read(stream: ReadableStream<Uint8Array>, shown: boolean): Promise<string> {
+  let text = "";
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    if (shown) await Deno.stderr.write(new TextEncoder().encode(piece));
+  }
+  return text;
+}
+
 /** Runs one suite once; the counts of Deno's last line. Seeds are steps. */
 async function round(
   suite: Suite,
 ): Promise<{ readonly passed: number; readonly steps: number; readonly ms: number }> {
   const start = performance.now();
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-check", "--no-prompt", ...suite.files],
     cwd: ROOT,
     env: {
@@ -118,8 +137,12 @@ async function round(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-  }).output();
-  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  }).spawn();
+  const texts = await Promise.all(
+    [child.stdout, child.stderr].map((from) => read(from, suite.shown === true)),
+  );
+  const { success } = await child.status;
+  const text = texts.join("");
   const counts = /^ok \| (\d+) passed(?: \((\d+) steps?\))?/m.exec(text);
   const passed = Number(counts?.[1] ?? 0);
   if (!success || passed === 0) {
