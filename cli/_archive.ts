@@ -50,6 +50,8 @@ export interface ArchivedBlob {
 
 /** Most blobs in an archive: those of an action, and its result. */
 const MAX_BLOBS = 1_000_001;
+/** Bytes of a blob that are handed on at a time. */
+const PIECE_BYTES = 1 << 20;
 const MAX_MANIFEST_BYTES = 64 << 10;
 const MANIFEST_NAME = "manifest.json";
 const FORMAT = "brokkr action";
@@ -283,19 +285,33 @@ class CheckedData {
     this.#data = data;
   }
 
-  /** One piece is held back: nobody has all of a blob that is not what it should be. */
+  /**
+   * One piece is held back: nobody has all of a blob that is not what it should be. Small pieces, such as pipes give, are
+   * put together.
+   */
   async *pieces(): AsyncGenerator<Uint8Array, void, undefined> {
     const hasher = this.#digest.fn.hasher();
-    let held: Uint8Array | undefined;
-    for await (const piece of this.#data) {
-      hasher.update(piece);
-      if (held !== undefined) yield held;
-      held = piece.slice();
+    const pieceBytes = Math.min(PIECE_BYTES, this.#digest.sizeBytes);
+    let piece = new Uint8Array(pieceBytes);
+    let filled = 0;
+    for await (const read of this.#data) {
+      hasher.update(read);
+      for (let at = 0; at < read.length;) {
+        if (filled === piece.length) {
+          yield piece;
+          piece = new Uint8Array(pieceBytes);
+          filled = 0;
+        }
+        const part = read.subarray(at, at + piece.length - filled);
+        piece.set(part, filled);
+        filled += part.length;
+        at += part.length;
+      }
     }
     if (hasher.digestHex() !== this.#digest.hash) {
       throw damagedArchive(`blob ${formatDigest(this.#digest)} has another hash`);
     }
     this.done = true;
-    if (held !== undefined) yield held;
+    if (filled > 0) yield piece.subarray(0, filled);
   }
 }
