@@ -128,6 +128,8 @@ A command finds the grid by \`--endpoint\`, then \`BROKKR_CLIENT_ENDPOINT\`, the
 | \`brokk sandbox run\`, \`enter\` | 126, 127 | the command could not be executed, was not found |
 | \`brokk doctor\`, \`brokkr-worker --check-host\` | 0 | actions can be isolated on this machine, with warnings or without |
 | \`brokk doctor\`, \`brokkr-worker --check-host\` | 1 | they cannot |
+| \`brokk cache fsck\` | 1 | there were problems, repaired or not |
+| \`brokk cache fsck\` | 2 | the directory cannot be checked |
 | other commands | 0 | it succeeded |
 | other commands | 1 | it failed, or what was asked for is not there |
 | every command | 2 | wrong flags, arguments or settings |

@@ -111,7 +111,36 @@ async function findStore(dir: string): Promise<{ readonly lock: string; readonly
 async function checkStore(dir: string, options: FsckOptions, found: Findings, meta: string): Promise<void> {
   const { repair = false, onProgress = () => {}, signal } = options;
   const files = systemFiles;
-  await using index = await openIndex(dir, found, repair);
+  const results = { files, found, repair, onProgress, signal };
+  const index = await openIndex(dir, found, repair);
+  try {
+    const usable = await readStore(dir, { repair, onProgress, signal }, found, index);
+    if (!repair) return await checkResults(results, meta, usable);
+  } finally {
+    await closeIndex(dir, index);
+  }
+  if (found.rebuild) await rebuild(dir);
+  // What is lost now the index does not name any more.
+  found.lost.clear();
+  const now = await files.size(`${dir}/index/data.mdb`) === undefined
+    ? undefined
+    : BlobIndexReader.open(`${dir}/index`);
+  try {
+    await checkResults(results, meta, now);
+  } finally {
+    await now?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Reads all of the store; the index, if it is its own. */
+async function readStore(
+  dir: string,
+  options: Pick<FsckContext, "repair" | "onProgress" | "signal">,
+  found: Findings,
+  index: BlobIndexReader | undefined,
+): Promise<BlobIndexReader | undefined> {
+  const { repair } = options;
+  const files = systemFiles;
   const id = await readFormat(dir, found, repair, index);
   if (index !== undefined && index.id !== id) {
     unusable(found, repair, "it belongs to another store, or was not finished");
@@ -124,16 +153,14 @@ async function checkStore(dir: string, options: FsckOptions, found: Findings, me
     log: noLog,
   });
   const context: FsckContext = {
+    ...options,
     dir,
     files,
     salt: Uint8Array.fromHex(id).subarray(0, SALT_BYTES),
-    repair,
     clean: await files.size(`${dir}/${names.clean}`) !== undefined,
     found,
     quarantine,
     index: index?.id === id ? index : undefined,
-    onProgress,
-    signal,
   };
   const segments = new SegmentCheck(context);
   await segments.read();
@@ -141,23 +168,7 @@ async function checkStore(dir: string, options: FsckOptions, found: Findings, me
   await checkIndex(context, segments);
   await segments.settle();
   await checkRest(context);
-  if (!repair) {
-    await checkResults(context, meta, context.index);
-    await closeIndex(dir, index);
-    return;
-  }
-  await closeIndex(dir, index);
-  if (found.rebuild) await rebuild(dir);
-  // What is there now.
-  const now = await files.size(`${dir}/index/data.mdb`) === undefined
-    ? undefined
-    : BlobIndexReader.open(`${dir}/index`);
-  try {
-    found.lost.clear();
-    await checkResults(context, meta, now);
-  } finally {
-    await now?.[Symbol.asyncDispose]();
-  }
+  return context.index;
 }
 
 function unusable(found: Findings, repair: boolean, problem: string): void {

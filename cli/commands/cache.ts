@@ -9,6 +9,7 @@ import { humanSize } from "@brokkr/common/units";
 import { Command } from "commander";
 import { ExitError } from "../_exit.ts";
 import { plainText, ProgressLine, table, transferLine, writeErr, writeJson, writeOut } from "../_terminal.ts";
+import { fsckCommand } from "./_cache_fsck.ts";
 import { pinCommand, pinsCommand, unpinCommand } from "./_cache_pins.ts";
 import { digestArgument, digestArguments, type StoreFlags, writeWhole } from "./_cache_shared.ts";
 import { exportCommand, importCommand } from "./_cache_transfer.ts";
@@ -76,6 +77,8 @@ export function command(): Command {
   ];
   telling.forEach(withJson);
   for (const each of [...telling, ...silent, unpinCommand()]) cache.addCommand(withConnection(each));
+  // Talks to no grid: there must be none.
+  cache.addCommand(fsckCommand());
   return cache.addHelpText("after", "\nExample:\n  brokk cache put src\n");
 }
 

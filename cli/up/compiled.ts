@@ -23,6 +23,7 @@ export const PARTS: readonly (() => Promise<unknown>)[] = [
   () => import("../commands/version.ts"),
   () => import("../commands/workers.ts"),
   () => import("@brokkr/cas/compression"),
+  () => import("@brokkr/cas/disk"),
   () => import("@brokkr/common/config"),
   () => import("@brokkr/proto/rpc/client"),
   () => import("@brokkr/sandbox"),
