@@ -99,6 +99,11 @@ export class Exchange {
     return this.#response.headersSent ? this.#response.statusCode : 0;
   }
 
+  /** Whether this is the connection that it came on. */
+  isOn(socket: object): boolean {
+    return this.#request.socket === socket;
+  }
+
   /** A header of the request, the first where it came several times. */
   header(name: string): string | undefined {
     const value = this.headers[name];
@@ -216,6 +221,8 @@ export class Exchange {
   async #settleBody(drainBytes: number, status: number): Promise<number> {
     const { body } = this;
     if (body.ended || this.#cut) return 0;
+    // Nobody sends one with these, but who means harm.
+    if (this.method !== "PUT") return 0;
     // A client that asked first, and was not told to send, does not.
     if (this.#options.expectsContinue && !body.started) return 0;
     if (body.leftBytes <= drainBytes) {

@@ -196,10 +196,10 @@ class HttpCache implements HttpCacheServer {
     server.on("request", (request, response) => this.#onRequest(request, response, false));
     server.on("checkContinue", (request, response) => this.#onRequest(request, response, true));
     server.on("clientError", (error, socket) => this.#onMalformed(error, socket as Socket));
-    server.on(
-      "tlsClientError",
-      (error: Error) => this.#log.debug("A connection failed", { error: error.message }),
-    );
+    server.on("tlsClientError", (error: Error, socket: Socket) => {
+      this.#log.debug("A connection failed", { error: error.message });
+      socket.destroy();
+    });
     return server;
   }
 
@@ -212,28 +212,32 @@ class HttpCache implements HttpCacheServer {
       stallMs: this.#limits.stallTimeoutMs,
       clock: this.#clock,
     });
-    if (
-      request.httpVersionMajor < 1 || !this.#lines.enqueue(request.socket, () => this.#run(exchange, request))
-    ) {
-      request.socket.destroy();
-    }
+    this.#exchanges.add(exchange);
+    const run = () => this.#run(exchange, request).finally(() => this.#leave(exchange));
+    if (request.httpVersionMajor >= 1 && this.#lines.enqueue(request.socket, run)) return;
+    this.#leave(exchange);
+    request.socket.destroy();
+  }
+
+  #leave(exchange: Exchange): void {
+    this.#exchanges.delete(exchange);
+    if (this.#exchanges.size === 0) this.#drained?.();
   }
 
   async #run(exchange: Exchange, request: IncomingMessage): Promise<void> {
     if (request.socket.destroyed) return; // it waited for its turn, and its client did not
     let principal: Principal | undefined;
-    this.#exchanges.add(exchange);
     this.#meters.began();
     try {
+      // It was malformed before its turn came.
+      if (exchange.error !== undefined) throw exchange.error;
       if (this.#draining) throw unavailable("The server is shutting down");
       principal = this.#principalOf(request.socket);
       await this.#handle(exchange, request.url ?? "", principal);
     } catch (error) {
       await exchange.fail(error);
     } finally {
-      this.#exchanges.delete(exchange);
       this.#ended(exchange, request, principal);
-      if (this.#exchanges.size === 0) this.#drained?.();
     }
   }
 
@@ -295,13 +299,17 @@ class HttpCache implements HttpCacheServer {
   #onMalformed(error: Error, socket: Socket): void {
     const { code = "" } = error as { code?: string };
     this.#log.debug("A request to the HTTP cache was malformed", { code, error: error.message });
+    const exchange = [...this.#exchanges].find((each) => each.isOn(socket) && !each.body.ended);
+    if (exchange !== undefined && socket.writable) {
+      return exchange.cut(new HttpError(400, "The body is malformed, or broke off"));
+    }
     // An answer that is under way must not be continued with another.
     if (socket.destroyed || !socket.writable || this.#lines.isBusy(socket)) return void socket.destroy();
     const status = PARSE_ERRORS[code] ?? "400 Bad Request";
-    socket.end(
-      `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
-      () => socket.destroy(),
-    );
+    const answer = `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
+    socket.end(answer, () => socket.destroy());
+    // Who does not even take that is not waited for.
+    this.#clock.setTimer(this.#limits.handshakeMs, () => socket.destroy());
   }
 
   #ended(exchange: Exchange, request: IncomingMessage, principal: Principal | undefined): void {
