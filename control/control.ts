@@ -306,9 +306,14 @@ class Control implements ControlHandle {
     if (dataDir === undefined) {
       const limit = casMaxSizeBytes === 0 ? memoryBudgetBytes : casMaxSizeBytes;
       const metadata = this.#stack.use(new MemoryMetadataStore());
+      const clock = this.#clock;
+      const { maxBlobs, promiseMs } = storeLimits(this.#options);
+      const maxBlobBytes = this.#options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES;
       return {
         metadata,
-        blobs: this.#stack.use(new MemoryBlobStore(limit, { uploads, clock: this.#clock })),
+        blobs: this.#stack.use(
+          new MemoryBlobStore(limit, { uploads, clock, maxBlobBytes, maxBlobs, promiseMs }),
+        ),
       };
     }
     const { path } = this.#stack.use(openDataDirectory(dataDir, "control"));
@@ -526,7 +531,7 @@ function requiresSandbox({ requireSandbox = "auto", listen }: ControlOptions): b
   return requireSandbox === "always" || (requireSandbox === "auto" && isExposed(listen));
 }
 
-/** What the disk store may hold, for how long, and how it looks after it; its own defaults where nothing is said. */
+/** What the store may hold, for how long, and how it looks after it; its own defaults where nothing is said. */
 function storeLimits(options: ControlOptions) {
   const { casMaxSizeBytes = 0, casMaxBlobs = 0, casPromiseMs } = options;
   const { casScrubBytesPerSecond = 0, casVerifyReads = "first" } = options;

@@ -10,9 +10,7 @@
  */
 
 import {
-  BrokkrError,
   type Clock,
-  Code,
   type Logger,
   type Metrics,
   Slices,
@@ -26,9 +24,11 @@ import {
   type EvictionMoment,
   type EvictionRule,
   EvictionSurvey,
+  pinKind,
   PROMISED_SHARE,
   type Tally,
 } from "./_eviction_plan.ts";
+import { ALL_PROMISED, tooManyPins } from "./_no_room.ts";
 import { cost, type Reclaimed, type Reclaimer } from "./_reclaimer.ts";
 import type { Recovered } from "./_recover.ts";
 import { SEGMENT_HEADER_BYTES } from "./_segment_header.ts";
@@ -220,17 +220,16 @@ export class Evictor {
     const survey = await this.#survey(this.#abort.signal);
     let bytes = survey.pinned.bytes;
     const { fn, hashes } = batch;
+    const moment = this.#moment();
     for (let i = 0; i < batch.length; i++) {
-      const location = catalog.findRaw(fn, hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes));
-      if (location !== undefined) bytes += cost(fn, location);
+      const entry = catalog.entry(fn, hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes));
+      // A pin that is only renewed has been counted.
+      if (entry === undefined || pinKind(entry.pinnedUntilMs, moment) === "hand") continue;
+      bytes += cost(fn, entry);
     }
     const shareBytes = Math.floor(this.#limitBytes * PROMISED_SHARE);
     if (bytes <= shareBytes) return;
-    throw new BrokkrError(
-      Code.RESOURCE_EXHAUSTED,
-      `Pins would take ${bytes} bytes, but no more than ${shareBytes} of the store's ${this.#limitBytes} may be pinned; ` +
-        "unpin something, or raise cas_max_size",
-    );
+    throw tooManyPins(bytes, shareBytes, this.#limitBytes);
   }
 
   /** Frees garbage, and what `targetBytes` asks for. */
@@ -286,9 +285,7 @@ export class Evictor {
         this.#shortfall = undefined;
         continue;
       }
-      this.#shortfall =
-        "all that it holds was promised to builds in the last 10 minutes or is pinned: it is smaller than " +
-        "what is built with it";
+      this.#shortfall = ALL_PROMISED;
       this.#complain(`The store is too small: ${this.#shortfall}; raise cas_max_size`);
       this.#restUntilMs = this.#options.clock.monotonicMs() + REST_MS;
       return;
@@ -359,10 +356,14 @@ export class Evictor {
     return await this.#prospect(rule, signal);
   }
 
+  #moment(): EvictionMoment {
+    const { clock, time, promiseMs } = this.#options;
+    return { nowS: time.now(), nowMs: clock.monotonicMs(), promiseMs };
+  }
+
   async #survey(signal: AbortSignal): Promise<EvictionSurvey> {
-    const { clock, time, promiseMs, state } = this.#options;
-    const moment: EvictionMoment = { nowS: time.now(), nowMs: clock.monotonicMs(), promiseMs };
-    const survey = new EvictionSurvey(moment);
+    const { state } = this.#options;
+    const survey = new EvictionSurvey(this.#moment());
     const slices = new Slices(signal);
     for (const part of state.catalog.parts()) {
       part((fn, entry) => survey.add(cost(fn, entry), entry.usedS, entry.pinnedUntilMs));

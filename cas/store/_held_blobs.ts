@@ -6,8 +6,14 @@
 
 import type { Clock } from "@brokkr/common";
 import { type Digest, type DigestFunction, digestKey } from "../digest.ts";
-import { type EvictionGoal, type EvictionMoment, EvictionSurvey, PROMISED_SHARE } from "./_eviction_plan.ts";
-import { ALL_PROMISED, neverRoom, noRoom, tooManyPins } from "./_no_room.ts";
+import {
+  type EvictionGoal,
+  type EvictionMoment,
+  EvictionSurvey,
+  pinKind,
+  PROMISED_SHARE,
+} from "./_eviction_plan.ts";
+import { ALL_PROMISED, neverRoom, noRoom, raiseLimit, tooManyPins } from "./_no_room.ts";
 import { StoreTime } from "./_store_time.ts";
 
 /** Made beyond what is needed, so that not every blob at the limit makes the store look for what may go. */
@@ -114,8 +120,13 @@ export class HeldBlobs {
    */
   checkPins(digests: readonly Digest[]): void {
     const { maxBytes } = this.#options;
-    let { bytes } = this.#survey(this.#moment()).pinned;
-    for (const digest of digests) bytes += this.peek(digest)?.length ?? 0;
+    const moment = this.#moment();
+    let { bytes } = this.#survey(moment).pinned;
+    for (const digest of digests) {
+      // A pin that is only renewed has been counted.
+      if (pinKind(this.#blobs.get(digestKey(digest))?.pinnedUntilMs ?? 0, moment) === "hand") continue;
+      bytes += this.peek(digest)?.length ?? 0;
+    }
     const shareBytes = Math.floor(maxBytes * PROMISED_SHARE);
     if (bytes > shareBytes) throw tooManyPins(bytes, shareBytes, maxBytes);
   }
@@ -135,7 +146,7 @@ export class HeldBlobs {
         const why = this.#reservations === 0
           ? ALL_PROMISED
           : "the room is taken by uploads that are under way";
-        throw noRoom(digest, problem, why, problem.includes(" blobs ") ? "cas_max_blobs" : "cas_max_size");
+        throw noRoom(digest, problem, why, raiseLimit(problem.includes(" blobs ") ? "blobs" : "bytes"));
       }
       const timeout = Promise.withResolvers<void>();
       using _timer = clock.setTimer(leftMs, timeout.resolve);

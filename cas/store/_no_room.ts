@@ -19,13 +19,18 @@ export const ALL_PROMISED =
  *
  * @param problem what is in the way, such as "the store in DIR takes 10 of the 10 bytes it may".
  * @param why why nothing is done about it.
- * @param setting what to raise.
+ * @param advice what the operator may do.
  */
-export function noRoom(digest: Digest, problem: string, why: string, setting: string): BrokkrError {
+export function noRoom(digest: Digest, problem: string, why: string, advice: string): BrokkrError {
   return resourceExhausted(
-    `No room for blob ${formatDigest(digest)}: ${problem}; ${why}; raise its limit, ${setting}`,
+    `No room for blob ${formatDigest(digest)}: ${problem}; ${why}; ${advice}`,
     RETRY_MS,
   );
+}
+
+/** Advice to raise the limit of bytes or of blobs. */
+export function raiseLimit(of: "bytes" | "blobs"): string {
+  return `raise its limit, ${of === "blobs" ? "cas_max_blobs" : "cas_max_size"}`;
 }
 
 /** RESOURCE_EXHAUSTED for a blob that would find no place in an empty store; no use in trying again. */
@@ -33,7 +38,7 @@ export function neverRoom(digest: Digest, problem: string): BrokkrError {
   return new BrokkrError(
     Code.RESOURCE_EXHAUSTED,
     `No room for blob ${formatDigest(digest)}: ${problem}, and has no place for one of this size; ` +
-      "raise its limit, cas_max_size",
+      raiseLimit("bytes"),
   );
 }
 

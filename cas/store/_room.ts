@@ -8,8 +8,9 @@
  * @module
  */
 
-import { BrokkrError, type Clock, Code, type Logger, resourceExhausted } from "@brokkr/common";
-import { type Digest, formatDigest } from "../digest.ts";
+import type { Clock, Logger } from "@brokkr/common";
+import type { Digest } from "../digest.ts";
+import { neverRoom, noRoom, raiseLimit } from "./_no_room.ts";
 import type { FileLayer } from "./file_layer.ts";
 
 /** What a {@linkcode Room} is made of. */
@@ -58,8 +59,6 @@ const MAX_HASTE = 20;
 
 /** How old a look at the disk may be, in milliseconds; others fill it too. */
 const LOOK_MS = 1000;
-/** When a client may try again that found the disk full. */
-const RETRY_MS = 5000;
 
 /** Reserves bytes for blobs under way. */
 export class Room {
@@ -135,13 +134,7 @@ export class Room {
   #checkFits(digest: Digest, bytes: number): void {
     const { maxBytes, usedBytes, dir } = this.#options;
     if (bytes + MIN_BYTES <= maxBytes) return;
-    throw new BrokkrError(
-      Code.RESOURCE_EXHAUSTED,
-      `No room for blob ${
-        formatDigest(digest)
-      }: the store in ${dir} takes ${usedBytes()} of the ${maxBytes} ` +
-        "bytes it may, and has no place for one of this size; raise its limit, cas_max_size",
-    );
+    throw neverRoom(digest, `the store in ${dir} takes ${usedBytes()} of the ${maxBytes} bytes it may`);
   }
 
   /** Near the limit writers wait a little, so that making room keeps up. */
@@ -197,11 +190,8 @@ export class Room {
     if (why !== undefined) {
       const advice = problem.startsWith("No space left")
         ? "free some or give it a larger disk"
-        : `raise its limit, ${problem.includes(" blobs ") ? "cas_max_blobs" : "cas_max_size"}`;
-      throw resourceExhausted(
-        `No room for blob ${formatDigest(digest)}: ${problem}; ${why}; ${advice}`,
-        RETRY_MS,
-      );
+        : raiseLimit(problem.includes(" blobs ") ? "blobs" : "bytes");
+      throw noRoom(digest, problem, why, advice);
     }
     const timeout = Promise.withResolvers<void>();
     using _timer = clock.setTimer(leftMs, timeout.resolve);

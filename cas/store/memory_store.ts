@@ -17,7 +17,7 @@ import type {
   UploadStore,
   UploadWriter,
 } from "../blob_store.ts";
-import { type Digest, type DigestFunction, digestKey, formatDigest } from "../digest.ts";
+import type { Digest, DigestFunction } from "../digest.ts";
 import { digestAt } from "../digest_batch.ts";
 import {
   checkBatch,
