@@ -22,6 +22,7 @@ import {
   missing,
   put,
   rejectsWith,
+  SCOPE,
   segmentPaths,
   withDir,
 } from "./_disk_testing.ts";
@@ -137,6 +138,33 @@ Deno.test("Verifying ends when its signal is aborted, when nobody looks, and whe
     });
     await closing;
     clearInterval(alive);
+  }));
+
+Deno.test("Verifying beside eviction, deletes and uploads finds nothing wrong", () =>
+  withDir(async (dir) => {
+    const { metrics, value } = counting();
+    const options = { metrics, maxBytes: 24 * MIB, segmentBytes: MIB, headroomBytes: 0 };
+    await using store = await filled(dir, [], options);
+    let rounds = 0;
+    let done = false;
+    const verifying = (async () => {
+      while (!done) {
+        assertEquals((await verified(store)).damaged, []);
+        rounds++;
+      }
+    })();
+    for (let i = 0; i < 1500; i += 10) {
+      const some = Array.from({ length: 10 }, (_, j) => blob(20_000 + 31 * j + (j === 9 ? MIB : 0), i + j));
+      await Promise.all(some.map((one) => put(store, one)));
+      await store.delete(SCOPE, some[3].digest);
+      await store.delete(SCOPE, some[9].digest);
+      if (i % 50 === 0) await put(store, some[9]);
+    }
+    done = true;
+    await verifying;
+    assertGreater(rounds, 2);
+    assertGreater((await store.keeper.usage()).evicted.blobs, 500);
+    assertEquals(value("brokkr_cas_damaged_total"), 0);
   }));
 
 Deno.test("What is damaged or gone is fetched again from another store", async (t) => {
