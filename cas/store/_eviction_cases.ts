@@ -310,6 +310,20 @@ const PROMISE_CASES: readonly EvictionCase[] = [
     },
   },
   {
+    name: "renews what is pinned by hand, which takes no more of its share for that",
+    async run(kind, dir) {
+      await using subject = await Subject.make(kind, dir);
+      const pinned = blobs(50, 0);
+      await subject.put(...pinned);
+      for (let i = 0; i < 3; i++) {
+        await subject.pin(pinned, 24 * HOUR);
+        subject.clock.advance(12 * HOUR);
+      }
+      await subject.fill(150, 1000);
+      assertEquals((await subject.left(pinned)).length, pinned.length);
+    },
+  },
+  {
     name: "breaks the oldest promises beyond their share of the store, and no others",
     async run(kind, dir) {
       await using subject = await Subject.make(kind, dir);
