@@ -54,7 +54,10 @@ export async function quarantined(dir: string): Promise<ReadonlyMap<string, { no
   for (const { name } of await systemFiles.list(`${dir}/quarantine`)) {
     if (!name.endsWith(".json")) continue;
     const path = `${dir}/quarantine/${name.slice(0, -5)}`;
-    const note = JSON.parse(await Deno.readTextFile(`${path}.json`));
+    const text = await Deno.readTextFile(`${path}.json`);
+    // Being written.
+    if (!text.endsWith("}\n")) continue;
+    const note = JSON.parse(text);
     found.set(note.digest, { note, bytes: await systemFiles.size(`${path}.bin`) ?? -1 });
   }
   return found;
