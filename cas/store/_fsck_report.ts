@@ -36,12 +36,15 @@ export interface FsckFinding {
 
 /** What there is, as far as it was looked at. */
 export interface FsckCounts {
+  /** Segments. */
   segments: number;
-  /** Good records, and their bytes. */
+  /** Good records. */
   records: number;
+  /** Their bytes, with headers. */
   recordBytes: number;
-  /** Good files, and their bytes. */
+  /** Good files. */
   files: number;
+  /** Their bytes. */
   fileBytes: number;
   /** Entries of the index. */
   entries: number;

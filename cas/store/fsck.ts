@@ -210,7 +210,9 @@ async function openIndex(
 }
 
 async function closeIndex(dir: string, index: BlobIndexReader | undefined): Promise<void> {
-  await index?.[Symbol.asyncDispose]();
+  // One that was not read stays distrusted.
+  if (index === undefined) return;
+  await index[Symbol.asyncDispose]();
   await systemFiles.remove(`${dir}/${READING_NAME}`);
 }
 
@@ -259,6 +261,7 @@ async function readFormat(
 async function rebuild(dir: string): Promise<void> {
   await systemFiles.removeTree(`${dir}/index`);
   await systemFiles.remove(`${dir}/${names.loading}`);
+  await systemFiles.remove(`${dir}/${READING_NAME}`);
   const core = await openDiskCore(dir, settleOptions({}));
   // The catalog, and with it the index, is filled while the store serves.
   await core.finished();

@@ -253,6 +253,11 @@ const CASES: readonly Case[] = [
     says: [/^index: index: LMDB data file .* is damaged/],
   },
   {
+    name: "an index at which two checks ended",
+    damage: (dir) => Deno.writeTextFile(`${dir}/cas/FSCK`, "2\n"),
+    says: [/^index: index: it is damaged: the last checks ended while they read it$/],
+  },
+  {
     name: "no FORMAT",
     damage: (dir) => Deno.remove(`${dir}/cas/FORMAT`),
     says: [/^format: FORMAT: it is gone$/],
