@@ -2,8 +2,9 @@
  * Pins that operators asked for: remembered in the metadata store with the digests they cover, told to the store when the
  * process starts, and told again before it lets go of them.
  *
- * The store itself forgets pins with its process, and cannot be asked to end one. So it is never told the whole time of a
- * pin, only as much as lies well beyond the next time it is told: what is unpinned becomes ordinary soon.
+ * The store itself forgets pins with its process, and keeps one time for each blob, however many pins cover it. It is never
+ * told the whole time of a pin, only as much as lies well beyond the next time it is told: what is told again counts as
+ * used, so that the next process finds it among what goes last, before it has told its own store.
  *
  * @module
  */
@@ -13,13 +14,8 @@ import {
   type BlobStore,
   type Digest,
   type DigestBatch,
-  type DigestFunction,
-  digestFunctionByValue,
-  formatDigest,
-  makeDigest,
   type MetadataChange,
   type MetadataStore,
-  SHA256,
 } from "@brokkr/cas";
 import {
   asBrokkrError,
@@ -29,29 +25,20 @@ import {
   type Logger,
   notFound,
   scopeOf,
+  sleep,
   Slices,
   type TimerHandle,
 } from "@brokkr/common";
-
-/** A pin. */
-export interface Pin {
-  /** Its name; one instance has one pin of a name. */
-  readonly name: string;
-  /** Instance on whose behalf it was made. */
-  readonly instance: string;
-  /** Function of all its digests. */
-  readonly fn: DigestFunction;
-  /** The action, when it covers an action's closure. */
-  readonly action: Digest | undefined;
-  /** Blobs it covers. */
-  readonly blobs: number;
-  /** Their bytes. */
-  readonly bytes: number;
-  /** When it was made, in milliseconds of wall time. */
-  readonly createdMs: number;
-  /** When it ends. */
-  readonly untilMs: number;
-}
+import {
+  chunkKeys,
+  decodeChunk,
+  decodePin,
+  encodeChunk,
+  encodePin,
+  idOf,
+  type Pin,
+  type PinRecord,
+} from "./_pin_record.ts";
 
 /** A pin, and what the store makes of it. */
 export interface PinState extends Pin {
@@ -74,22 +61,18 @@ export const MAX_PINS = 1000;
 const PREFIX = new TextEncoder().encode("control/pin/");
 const ID_BYTES = 32;
 const KEY_BYTES = PREFIX.length + ID_BYTES;
-const VERSION = 1;
 /** Digests in one value of the metadata store, and told to the store in one go; some 2 ms. */
 const CHUNK = 8192;
 /** How often the store is told. */
 const RENEW_MS = 3_600_000;
 /** How far beyond promises a pin reaches: past the next time it is told, and once more should that fail. */
 const BEYOND_MS = 2.5 * RENEW_MS;
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** How long the end of what is under way is waited for. */
+const STOP_MS = 2000;
 
-interface Kept extends Pin {
+interface Kept extends PinRecord {
   readonly key: Uint8Array;
-  readonly chunks: number;
   problem: string | undefined;
-  /** When the store was told last, on the monotonic clock. */
-  toldMs: number;
 }
 
 /** Remembers pins and tells the store of them. */
@@ -122,7 +105,7 @@ export class Pins {
   /** Tells the store of all pins in the background, now and from time to time. */
   start(): void {
     this.#inTurn(() => this.#renew()).catch((error: unknown) => {
-      this.#options.log.error("Pins cannot be renewed; trying again", { error });
+      if (!this.#stopped) this.#options.log.error("Pins cannot be renewed; trying again", { error });
     }).finally(() => {
       if (!this.#stopped) this.#timer = this.#options.clock.setTimer(RENEW_MS, () => this.start());
     });
@@ -132,7 +115,11 @@ export class Pins {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
-    await this.#last.catch(() => undefined); // whoever asked for it was told
+    const waiting = new AbortController();
+    // A store that is still being loaded pins nothing before it is, and that ends when the store is closed.
+    const late = sleep(this.#options.clock, STOP_MS, waiting.signal).catch(() => undefined);
+    await Promise.race([this.#last, late]);
+    waiting.abort();
   }
 
   /** All pins in order of their names. */
@@ -160,21 +147,19 @@ export class Pins {
       }
       const key = new Uint8Array([...PREFIX, ...id]);
       const chunks = Math.ceil(digests.length / CHUNK);
-      const kept: Kept = { ...pin, key, chunks, problem: undefined, toldMs: 0 };
-      const changes: MetadataChange[] = [{ op: "put", key, value: encodePin(kept) }];
-      const slices = new Slices();
-      for (let chunk = 0; chunk < chunks; chunk++) {
-        if (slices.spent) await slices.next();
-        const batch = batchOf(pin.fn, digests.slice(chunk * CHUNK, (chunk + 1) * CHUNK));
-        await this.#tell(pin, batch);
-        changes.push({ op: "put", key: chunkKey(key, chunk), value: encodeChunk(batch) });
+      const kept: Kept = { ...pin, key, chunks, problem: undefined };
+      if (before !== undefined) await this.#release(before);
+      try {
+        await this.#options.metadata.write([
+          { op: "put", key, value: encodePin(kept) },
+          ...await this.#tellAll(kept, digests),
+          ...chunkKeys(key, chunks, before?.chunks ?? 0).map((old) => ({ op: "delete", key: old }) as const),
+        ]);
+        this.#pins.set(id.toHex(), kept);
+      } finally {
+        // What was covered before the change still is, by this pin or by others.
+        if (before !== undefined) await this.#renew();
       }
-      kept.toldMs = this.#options.clock.monotonicMs();
-      for (let chunk = chunks; chunk < (before?.chunks ?? 0); chunk++) {
-        changes.push({ op: "delete", key: chunkKey(key, chunk) });
-      }
-      await this.#options.metadata.write(changes);
-      this.#pins.set(id.toHex(), kept);
       return kept;
     });
   }
@@ -196,9 +181,11 @@ export class Pins {
               : `instance ${JSON.stringify(elsewhere)} has one`),
         );
       }
+      await this.#release(pin);
       await this.#forget(pin);
-      const sinceMs = this.#options.clock.monotonicMs() - pin.toldMs;
-      return { pin, keptMs: Math.max(0, this.#options.promiseMs + BEYOND_MS - sinceMs) };
+      // What other pins cover as well stays pinned.
+      await this.#renew();
+      return { pin, keptMs: this.#options.promiseMs };
     });
   }
 
@@ -216,7 +203,6 @@ export class Pins {
         ...pin,
         key: key.slice(),
         problem: "The store has not been told of it yet",
-        toldMs: this.#options.clock.monotonicMs(),
       });
     } catch (error) {
       // A grid without one of its pins is better than none.
@@ -225,51 +211,86 @@ export class Pins {
   }
 
   async #forget(pin: Kept): Promise<void> {
-    const changes: MetadataChange[] = [{ op: "delete", key: pin.key }];
-    for (let chunk = 0; chunk < pin.chunks; chunk++) {
-      changes.push({ op: "delete", key: chunkKey(pin.key, chunk) });
-    }
-    await this.#options.metadata.write(changes);
+    const keys = [pin.key, ...chunkKeys(pin.key, 0, pin.chunks)];
+    await this.#options.metadata.write(keys.map((key) => ({ op: "delete", key })));
     this.#pins.delete(pin.key.subarray(PREFIX.length).toHex());
   }
 
   async #renew(): Promise<void> {
     const { clock, log } = this.#options;
+    // First, since what other pins cover as well is told again below.
+    for (const pin of [...this.#pins.values()]) {
+      if (pin.untilMs > clock.wallMs()) continue;
+      log.info("A pin has ended", { pin: pin.name, instance: pin.instance });
+      await this.#release(pin);
+      await this.#forget(pin);
+    }
     for (const pin of [...this.#pins.values()]) {
       if (this.#stopped) return;
-      if (pin.untilMs <= clock.wallMs()) {
-        log.info("A pin has ended", { pin: pin.name, instance: pin.instance });
-        await this.#forget(pin);
-        continue;
-      }
       try {
         const missing = await this.#renewOne(pin);
         pin.problem = missing === 0
           ? undefined
           : `${missing} of its ${pin.blobs} blobs ${missing === 1 ? "is" : "are"} not there`;
-        pin.toldMs = clock.monotonicMs();
       } catch (error) {
         pin.problem = asBrokkrError(error).message;
       }
-      if (pin.problem !== undefined) {
+      if (pin.problem !== undefined && !this.#stopped) {
         log.warn("A pin is not kept", { pin: pin.name, instance: pin.instance, problem: pin.problem });
       }
     }
   }
 
-  /** Tells the store of a pin again; gives how many of its blobs are gone. */
-  async #renewOne(pin: Kept): Promise<number> {
-    const { metadata, blobs } = this.#options;
+  /** Tells the store of a new pin; gives what to remember of its digests. */
+  async #tellAll(pin: Kept, digests: readonly Digest[]): Promise<MetadataChange[]> {
+    const changes: MetadataChange[] = [];
+    const slices = new Slices();
+    for (const [chunk, key] of chunkKeys(pin.key, 0, pin.chunks).entries()) {
+      if (slices.spent) await slices.next();
+      const batch = batchOf(pin.fn, digests.slice(chunk * CHUNK, (chunk + 1) * CHUNK));
+      await this.#tell(pin, batch);
+      changes.push({ op: "put", key, value: encodeChunk(batch) });
+    }
+    return changes;
+  }
+
+  /** Has the store treat what a pin covers as promised: somebody may be building with it. */
+  async #release(pin: Kept): Promise<void> {
+    const { blobs, promiseMs, log } = this.#options;
     const scope = scopeOf(pin.instance);
     const slices = new Slices();
-    let missing = 0;
-    for (let chunk = 0; chunk < pin.chunks; chunk++) {
-      if (slices.spent) await slices.next();
-      const value = await metadata.get(chunkKey(pin.key, chunk));
+    try {
+      for await (const batch of this.#batches(pin)) {
+        if (slices.spent) await slices.next();
+        // Both at once: nothing may go between the two.
+        await Promise.all([blobs.pin(scope, batch, 0), blobs.pin(scope, batch, promiseMs)]);
+      }
+    } catch (error) {
+      // The store lets go of it by itself before long.
+      log.warn("A pin cannot be ended at once", { pin: pin.name, instance: pin.instance, error });
+    }
+  }
+
+  /** The digests of a pin. */
+  async *#batches(pin: Kept): AsyncGenerator<DigestBatch, void, undefined> {
+    for (const key of chunkKeys(pin.key, 0, pin.chunks)) {
+      const value = await this.#options.metadata.get(key);
       if (value === undefined) {
         throw new BrokkrError(Code.DATA_LOSS, "Some of its digests are lost; pin it again");
       }
-      const batch = decodeChunk(pin.fn, value);
+      yield decodeChunk(pin.fn, value);
+    }
+  }
+
+  /** Tells the store of a pin again; gives how many of its blobs are gone. */
+  async #renewOne(pin: Kept): Promise<number> {
+    const { blobs } = this.#options;
+    const scope = scopeOf(pin.instance);
+    const slices = new Slices();
+    let missing = 0;
+    for await (const batch of this.#batches(pin)) {
+      if (this.#stopped) break;
+      if (slices.spent) await slices.next();
       missing += (await blobs.missing(scope, batch, { peek: true })).length;
       await this.#tell(pin, batch);
     }
@@ -280,97 +301,4 @@ export class Pins {
     const { blobs, promiseMs } = this.#options;
     await blobs.pin(scopeOf(pin.instance), batch, promiseMs + BEYOND_MS);
   }
-}
-
-/** Names may be longer than a key. */
-function idOf(instance: string, name: string): Uint8Array {
-  return Uint8Array.fromHex(SHA256.hash(encoder.encode(`${instance.length}:${instance}${name}`)));
-}
-
-function chunkKey(key: Uint8Array, chunk: number): Uint8Array {
-  const out = new Uint8Array(key.length + 4);
-  out.set(key);
-  new DataView(out.buffer).setUint32(key.length, chunk);
-  return out;
-}
-
-/** Sizes (8 bytes each, float64, little-endian), then hashes. */
-function encodeChunk({ fn, length, hashes, sizes }: DigestBatch): Uint8Array {
-  const out = new Uint8Array(length * (8 + fn.hashBytes));
-  const view = new DataView(out.buffer);
-  for (let i = 0; i < length; i++) view.setFloat64(i * 8, sizes[i], true);
-  out.set(hashes, length * 8);
-  return out;
-}
-
-function decodeChunk(fn: DigestFunction, value: Uint8Array): DigestBatch {
-  const length = value.length / (8 + fn.hashBytes);
-  if (!Number.isInteger(length)) {
-    throw new BrokkrError(Code.DATA_LOSS, "Some of its digests are damaged; pin it again");
-  }
-  const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
-  const sizes = new Float64Array(length);
-  for (let i = 0; i < length; i++) sizes[i] = view.getFloat64(i * 8, true);
-  // Copied: hashes of a batch begin on a 4-byte boundary.
-  return { fn, length, hashes: value.slice(length * 8), sizes };
-}
-
-function encodePin(
-  { name, instance, fn, action, blobs, bytes, createdMs, untilMs, chunks }: Kept,
-): Uint8Array {
-  return encoder.encode(JSON.stringify({
-    version: VERSION,
-    name,
-    instance,
-    fn: fn.value,
-    ...(action === undefined ? {} : { action: [action.hash, action.sizeBytes] }),
-    blobs,
-    bytes,
-    createdMs,
-    untilMs,
-    chunks,
-  }));
-}
-
-/** @throws {BrokkrError} DATA_LOSS when it is none. */
-function decodePin(value: Uint8Array): Pin & { readonly chunks: number } {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(decoder.decode(value));
-  } catch (cause) {
-    throw new BrokkrError(Code.DATA_LOSS, "A pin is no JSON", { cause });
-  }
-  const record: Record<string, unknown> = typeof parsed === "object" && parsed !== null ? { ...parsed } : {};
-  const number = (field: string) => {
-    const found = record[field];
-    if (typeof found === "number" && Number.isFinite(found) && found >= 0) return found;
-    throw new BrokkrError(Code.DATA_LOSS, `The ${field} of a pin is ${JSON.stringify(found)}`);
-  };
-  const { name, instance, action } = record;
-  const fn = digestFunctionByValue(number("fn"));
-  if (
-    number("version") !== VERSION || typeof name !== "string" || typeof instance !== "string" ||
-    fn === undefined
-  ) {
-    throw new BrokkrError(Code.DATA_LOSS, "A pin has no name, no instance, or is of another version");
-  }
-  const [hash, sizeBytes]: unknown[] = Array.isArray(action) ? action : [];
-  return {
-    name,
-    instance,
-    fn,
-    action: typeof hash === "string" && typeof sizeBytes === "number"
-      ? makeDigest(fn, hash, sizeBytes)
-      : undefined,
-    blobs: number("blobs"),
-    bytes: number("bytes"),
-    createdMs: number("createdMs"),
-    untilMs: number("untilMs"),
-    chunks: number("chunks"),
-  };
-}
-
-/** What a pin is named when nobody names it. */
-export function defaultPinName(digest: Digest): string {
-  return formatDigest(digest);
 }

@@ -62,7 +62,8 @@ import {
   wire,
 } from "./_cache_messages.ts";
 import type { Environments } from "./environments.ts";
-import { defaultPinName, type Pin, Pins } from "./_pins.ts";
+import { defaultPinName, type Pin } from "./_pin_record.ts";
+import { Pins } from "./_pins.ts";
 import { durationMs, durationOf } from "./_times.ts";
 
 /** What {@linkcode CacheAdmin} is made of. */

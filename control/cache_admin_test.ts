@@ -315,8 +315,22 @@ Deno.test("Single blobs are pinned, replaced by name, and unpinned", async () =>
   assertEquals(pins.map(({ count }) => count), [{ blobs: 2, bytes: 6 }]);
   const { keptFor } = await channel.unary(Admin.unpinBlobs, { name: `${one.hash}/3` });
   assertEquals((await channel.unary(Admin.listPins, {})).pins, []);
-  clock.advance((keptFor?.seconds ?? 0) * 1000);
+  assertEquals(keptFor, { seconds: 3 * 3600, nanos: 0 });
+  clock.advance(3 * HOUR_MS);
   assert(!store.isPinned(one));
+
+  // What two pins cover stays while one of them holds, and a pin that is replaced lets go of the rest.
+  await channel.unary(Admin.pinBlobs, { ...again, name: "both" });
+  await channel.unary(Admin.pinBlobs, { ...again, blobDigests: [wire(one)], name: "first" });
+  await channel.unary(Admin.pinBlobs, { ...again, blobDigests: [wire(two)], name: "both" });
+  clock.advance(3 * HOUR_MS + 60_000);
+  assert(store.isPinned(one) && store.isPinned(two));
+  await channel.unary(Admin.unpinBlobs, { name: "both" });
+  await channel.unary(Admin.pinBlobs, { ...again, name: "both" });
+  await channel.unary(Admin.unpinBlobs, { name: "both" });
+  clock.advance(3 * HOUR_MS + 60_000);
+  assert(store.isPinned(one) && !store.isPinned(two));
+  await channel.unary(Admin.unpinBlobs, { name: "first" });
 
   store.pinShareBytes = 5;
   assertEquals(await codeOf(channel.unary(Admin.pinBlobs, again)), "RESOURCE_EXHAUSTED");

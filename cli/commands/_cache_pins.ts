@@ -89,7 +89,9 @@ async function pin(digests: readonly Digest[], flags: PinFlags): Promise<void> {
 /** `brokk cache unpin`. */
 export function unpinCommand(): Command {
   return new Command("unpin").summary("end pins")
-    .description("Ends pins. What they covered is kept for some hours yet, and then as long as it is used.")
+    .description(
+      "Ends pins. What they covered counts as promised to clients once more, and may be evicted when that is over.",
+    )
     .argument("<name...>", 'names of pins, as "brokk cache pins" lists them')
     .addHelpText("after", "\nExample:\n  brokk cache unpin release-1.2\n")
     .action(unpin);
@@ -101,9 +103,9 @@ async function unpin(names: readonly string[], flags: StoreFlags): Promise<void>
     for (const name of names) {
       const { pin, keptFor } = await store.unpin(name);
       await writeErr(
-        `brokk: ${plainText(name)} is not pinned any more: ${countText(pin?.count)} may be evicted in ${
+        `brokk: ${plainText(name)} is not pinned any more: ${countText(pin?.count)} may go when ${
           roundDuration(durationMs(keptFor))
-        }\n`,
+        } are over\n`,
       );
     }
   });
