@@ -69,6 +69,7 @@ class DiskBlobStore implements KeptBlobStore {
   #timer: TimerHandle | undefined;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
+  #closing: Promise<void> | undefined;
   #closed = false;
   #reported: string | undefined;
   readonly #uploads: UploadStore;
@@ -169,7 +170,12 @@ class DiskBlobStore implements KeptBlobStore {
     return this.#core?.stat() ?? Promise.reject(this.#unavailable());
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Closes once; whoever asks again waits for that, since the directory may be removed when it is through. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
     await this.#looking;
