@@ -1,7 +1,17 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { connect } from "@brokkr/proto/rpc/client";
 import { BrokkrError, Code } from "@brokkr/common";
-import { Admin, Capabilities, ExecuteOperationMetadataCodec, Execution, HealthService } from "@brokkr/proto";
+import { digestOf, SHA256 } from "@brokkr/cas";
+import {
+  ActionCache,
+  ActionResultCodec,
+  Admin,
+  Capabilities,
+  ContentAddressableStorage,
+  ExecuteOperationMetadataCodec,
+  Execution,
+  HealthService,
+} from "@brokkr/proto";
 import { startControl } from "./control.ts";
 import { TestGrid, wire } from "./_test_grid.ts";
 
@@ -252,4 +262,48 @@ Deno.test("ExecuteOperationMetadata is what it was when a client joins late", as
   const metadata = ExecuteOperationMetadataCodec.decode(operation.metadata?.value ?? new Uint8Array());
   assertEquals(metadata.stage, 4);
   assertEquals(metadata.partialExecutionMetadata?.worker, "w1");
+});
+
+Deno.test("The HTTP cache shares blobs and results with gRPC, with the same limits", async () => {
+  await using control = await startControl({
+    dataDir: undefined,
+    listen: "127.0.0.1:0",
+    httpCacheListen: "127.0.0.1:0",
+    maxBlobSizeBytes: 1000,
+  });
+  const url = control.httpCacheEndpoint;
+  assertMatch(url ?? "", /^http:\/\/127\.0\.0\.1:\d+$/);
+  await using channel = connect(control.grpcEndpoint);
+  const data = new TextEncoder().encode("an action");
+  const { hash, sizeBytes } = digestOf(SHA256, data);
+  const put = async (path: string, body: Uint8Array<ArrayBuffer>) => {
+    const response = await fetch(`${url}/main/${path}`, { method: "PUT", body });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals(await put(`cas/${hash}`, data), 200);
+  assertEquals(await put(`cas/${hash}`, new Uint8Array(1001)), 413);
+  const instanceName = "main";
+  const missing = await channel.unary(ContentAddressableStorage.findMissingBlobs, {
+    instanceName,
+    blobDigests: [{ hash, sizeBytes }],
+  });
+  assertEquals(missing.missingBlobDigests, []);
+  assertEquals(await put(`ac/${hash}`, new Uint8Array(ActionResultCodec.encode({ exitCode: 7 }))), 200);
+  const actionDigest = { hash, sizeBytes };
+  const result = await channel.unary(ActionCache.getActionResult, { instanceName, actionDigest });
+  assertEquals(result.exitCode, 7);
+  const status = await channel.unary(Admin.getStatus, {});
+  assertEquals(status.httpCache, url);
+});
+
+Deno.test("The HTTP cache is not opened to others where nothing would check who they are", async () => {
+  const error = await assertRejects(
+    () => startControl({ dataDir: undefined, listen: "127.0.0.1:0", httpCacheListen: "0.0.0.0:0" }),
+    BrokkrError,
+    "Refusing to listen on 0.0.0.0:0",
+  );
+  assertEquals(error.code, Code.FAILED_PRECONDITION);
+  await using control = await startControl({ dataDir: undefined, listen: "127.0.0.1:0" });
+  assertEquals(control.httpCacheEndpoint, undefined);
 });

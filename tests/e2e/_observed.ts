@@ -160,7 +160,13 @@ export class ObservedGrid {
     const pages = "--http-listen=127.0.0.1:0";
     const certificates = tls === undefined ? [] : [`--tls-cert=${tls.cert}`, `--tls-key=${tls.key}`];
     const control = new Watched(start("control", {
-      args: ["--listen=127.0.0.1:0", pages, `--data-dir=${directory}/control`, ...certificates],
+      args: [
+        "--listen=127.0.0.1:0",
+        pages,
+        "--http-cache-listen=127.0.0.1:0",
+        `--data-dir=${directory}/control`,
+        ...certificates,
+      ],
       env,
       cwd: directory,
     }));
