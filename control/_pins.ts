@@ -54,6 +54,8 @@ export interface PinsOptions {
   readonly log: Logger;
   /** How long the store keeps what it promises, in milliseconds: pins must reach beyond. */
   readonly promiseMs: number;
+  /** Counts a use of an action's result, so that it does not go for want of any. */
+  readonly useResult: (instance: string, action: Digest) => Promise<void>;
 }
 
 /** Pins at once. */
@@ -294,6 +296,7 @@ export class Pins {
       missing += (await blobs.missing(scope, batch, { peek: true })).length;
       await this.#tell(pin, batch);
     }
+    if (pin.action !== undefined) await this.#options.useResult(pin.instance, pin.action);
     return missing;
   }
 

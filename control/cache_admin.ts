@@ -119,8 +119,13 @@ export class CacheAdmin {
 
   /** Reads the pins and has the store keep what they cover. */
   static async open(options: CacheAdminOptions): Promise<CacheAdmin> {
-    const { metadata, blobs, clock, log, promiseMs = DEFAULT_PROMISE_MS } = options;
-    const pins = await Pins.open({ metadata, blobs, clock, log, promiseMs });
+    const { metadata, blobs, cache, environments, clock, log, promiseMs = DEFAULT_PROMISE_MS } = options;
+    const useResult = async (instance: string, action: Digest) => {
+      for (const environment of [...environments.current, CLIENT_ENVIRONMENT]) {
+        await cache.peek(scopeOf(instance), action, environment);
+      }
+    };
+    const pins = await Pins.open({ metadata, blobs, clock, log, promiseMs, useResult });
     pins.start();
     return new CacheAdmin(options, pins);
   }

@@ -46,7 +46,7 @@ async function bench(
   clock = new ManualClock(),
   store = new KeptStore(clock),
 ): Promise<Bench> {
-  const cache = new ActionCache({ metadata, blobs: store, clock });
+  const cache = new ActionCache({ metadata, blobs: store, clock, ttlMs: 5 * HOUR_MS });
   const environments = await Environments.open(metadata, noLog, false);
   const admin = await CacheAdmin.open({
     blobs: store,
@@ -272,6 +272,7 @@ Deno.test("A pin holds beyond promises, is renewed, outlives the process and end
       await assertRejects(() => place.channel.unary(Admin.unpinBlobs, { name: "none" }), BrokkrError);
     }
     for (const digest of [parts.action, parts.root, parts.file, parts.output]) assert(store.isPinned(digest));
+    assert((await place.cache.peek(SCOPE, parts.action, CLIENT_ENVIRONMENT)).hit, "its result went unused");
   }
   // Nobody renews it while no process runs, and the store forgets; the next one tells it again.
   clock.advance(8 * HOUR_MS);
