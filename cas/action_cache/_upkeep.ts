@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Clock, mapLimit, type TimerHandle } from "@brokkr/common";
+import { type Clock, mapLimit, Slices, type TimerHandle } from "@brokkr/common";
 import type { Digest } from "../digest.ts";
 import type { ResultOrigin } from "./_record.ts";
 
@@ -67,7 +67,11 @@ export class Upkeep implements AsyncDisposable {
     const chores = [...this.#waiting.values()];
     if (chores.length === 0) return this.#running;
     this.#waiting = new Map();
-    const run = (chore: Chore) => this.#run(chore).then(() => {}, () => {});
+    const slices = new Slices();
+    const run = async (chore: Chore) => {
+      while (slices.spent) await slices.next();
+      await this.#run(chore).catch(() => {});
+    };
     this.#running = this.#running.then(async () => {
       await mapLimit(chores, PARALLEL, run);
     });

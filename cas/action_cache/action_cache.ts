@@ -301,7 +301,10 @@ export class ActionCache implements AsyncDisposable {
         if (await this.#results.examine(entry) !== undefined) unfit.push(entry.key);
       }
       swept.results += page.length;
-      const dropped = await mapLimit(unfit, PARALLEL_DROPS, (key) => this.#results.drop(key));
+      const dropped = await mapLimit(unfit, PARALLEL_DROPS, async (key) => {
+        while (slices.spent) await slices.next();
+        return await this.#results.drop(key);
+      });
       for (const reason of dropped) if (reason !== undefined) swept[reason]++;
     }
     return swept;
