@@ -38,7 +38,7 @@ export interface MemoryKeeperOptions {
 
 const EVERY_MS = 2000;
 /** How often it looks for growth beyond the limit, and how soon it collects again when that brought something. */
-const LIMIT_EVERY_MS = 200;
+const LIMIT_EVERY_MS = 100;
 const LIMIT_PAUSE_MS = 1000;
 const MAX_LIMIT_PAUSE_MS = 60_000;
 /** Growth since the last time that is worth a collection. */
@@ -52,8 +52,12 @@ const MAX_WORK_MS = 60_000;
 const QUIET_SHARE = 0.1;
 /** What a collection took, times this, passes until the next: the process stands still for 2 % of its time at most, */
 const QUIET_REST = 50;
-/** and for 10 % while it is larger than it should be. */
+/** and for 10 % while it is larger than it should be, */
 const LIMIT_REST = 10;
+/** and for 25 % while it is larger than that by half: what it is spared then is to be killed for want of memory. */
+const URGENT = 1.5;
+const URGENT_REST = 3;
+const URGENT_PAUSE_MS = 250;
 
 /** This process. Without glibc, or without leave to load it, pages are not given back but garbage is collected. */
 export function thisProcess(): MemoryHost {
@@ -160,16 +164,20 @@ function keepLimit(clock: Clock, host: MemoryHost, limitBytes: number): Disposab
   let leastBytes = Infinity;
   let pauseMs = LIMIT_PAUSE_MS;
   let nextMs = 0;
+  let urgentMs = 0;
   let timer: TimerHandle | undefined;
   const look = () => {
     const residentBytes = host.residentBytes();
     leastBytes = Math.min(leastBytes, residentBytes);
-    if (residentBytes - leastBytes > limitBytes && clock.monotonicMs() >= nextMs) {
+    const grownBytes = residentBytes - leastBytes;
+    const nowMs = clock.monotonicMs();
+    if (grownBytes > limitBytes && nowMs >= nextMs || grownBytes > URGENT * limitBytes && nowMs >= urgentMs) {
       const tookMs = timed(clock, host);
       // What is in use does not go: then it is not tried again soon.
       const worth = residentBytes - host.residentBytes() >= WORTH_BYTES;
       pauseMs = worth ? LIMIT_PAUSE_MS : Math.min(2 * pauseMs, MAX_LIMIT_PAUSE_MS);
       nextMs = clock.monotonicMs() + Math.max(pauseMs, LIMIT_REST * tookMs);
+      urgentMs = worth ? clock.monotonicMs() + Math.max(URGENT_PAUSE_MS, URGENT_REST * tookMs) : nextMs;
     }
     timer = clock.setTimer(LIMIT_EVERY_MS, look);
   };

@@ -101,10 +101,17 @@ for (
     { what: "a little busy", options: { everyMs: 1000 }, resident: 500, afterTrim: 400, most: 0.025 },
     {
       what: "busy and beyond its limit",
-      options: { everyMs: 1e9, limitBytes: 100 * MIB },
+      options: { everyMs: 1e9, limitBytes: 300 * MIB },
       resident: 500,
       afterTrim: 400,
       most: 0.11,
+    },
+    {
+      what: "far beyond its limit",
+      options: { everyMs: 1e9, limitBytes: 100 * MIB },
+      resident: 500,
+      afterTrim: 400,
+      most: 0.26,
     },
   ]
 ) {

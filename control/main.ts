@@ -63,7 +63,7 @@ async function serve(config: Config): Promise<void> {
   };
   using _signals = onTermination(end, { log });
   const handle = await starting;
-  using _memory = keepMemory({ limitBytes: 0.75 * config.control.memoryBudgetBytes });
+  using _memory = keepMemory({ limitBytes: 0.5 * config.control.memoryBudgetBytes });
   void watchParent(() => void end());
   tellReady({
     grpc: address(handle.grpcEndpoint),

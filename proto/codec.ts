@@ -35,6 +35,16 @@ export interface Codec<T, I = T> {
    * @throws {BrokkrError} INVALID_ARGUMENT when the bytes are no such message.
    */
   decode(bytes: Uint8Array): T;
+  /** Encodes to where the bytes are wanted; a codec of messages that are large and many has it. */
+  readonly inPlace?: InPlaceEncoder<I>;
+}
+
+/** Encodes without memory of its own. */
+export interface InPlaceEncoder<I> {
+  /** How many bytes a message becomes. */
+  sizeOf(message: I): number;
+  /** Writes a message to `target`, which is as long as {@linkcode InPlaceEncoder.sizeOf} says. */
+  encodeInto(message: I, target: Uint8Array): void;
 }
 
 /** Which sides of a method stream. */

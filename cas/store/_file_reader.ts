@@ -1,5 +1,5 @@
 /**
- * Streaming a file with read-ahead.
+ * Streaming a file, with read-ahead as long as there are few readers.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import { BrokkrError, type ByteBudget, type ByteLease, Code, throwIfAborted } fr
 import { PIECE_BYTES } from "./_checks.ts";
 import { readFully, type StoreFile } from "./file_layer.ts";
 
-/** First pieces: little for a reader that may take nothing, */
-const FIRST_PIECE_BYTES = 64 << 10;
-/** and less when half of the budget is taken already: a fourth of it is enough for as many more readers as there were. */
-const CROWDED_PIECE_BYTES = 16 << 10;
+/** First pieces, and what a reader may have however many there are: little for one that may take nothing. */
+const MIN_PIECE_BYTES = 16 << 10;
+/** Part of the budget that readers may have because they are few. */
+const SHARED_PART = 1 / 4;
 
-/** Whether less than half of a budget is free. */
-function isCrowded(budget: ByteBudget): boolean {
-  return budget.availableBytes < budget.limitBytes / 2;
-}
+/** How many read with the room of a budget. */
+const readers = new WeakMap<ByteBudget, number>();
 
 /**
- * The memory that one reader reads into: little at first, twice as much with every piece that was taken, as long as half
- * of the budget is free. So a thousand readers that stand still leave room for one that does not.
+ * The memory that one reader reads into: little at first, twice as much with every piece that was taken, up to its share
+ * of a part of the budget. When readers become many, each gives back what is more than its share. So a thousand that
+ * stand still, or take a little now and then, leave room for one that does not.
  */
 export class ReadRoom implements Disposable {
   readonly #budget: ByteBudget;
+  /** The first is for the smallest piece; each further one doubles what they are together. */
   readonly #leases: ByteLease[];
   #pieceBytes: number;
 
@@ -31,12 +31,13 @@ export class ReadRoom implements Disposable {
     this.#budget = budget;
     this.#pieceBytes = pieceBytes;
     this.#leases = [lease];
+    readers.set(budget, (readers.get(budget) ?? 0) + 1);
   }
 
   /** Waits for room to begin with `sizeBytes` to read. */
   static async take(budget: ByteBudget, sizeBytes: number, signal?: AbortSignal): Promise<ReadRoom> {
-    const pieceBytes = Math.min(isCrowded(budget) ? CROWDED_PIECE_BYTES : FIRST_PIECE_BYTES, sizeBytes);
-    return new ReadRoom(budget, pieceBytes, await budget.acquire(2 * pieceBytes, signal));
+    const pieceBytes = Math.min(MIN_PIECE_BYTES, sizeBytes);
+    return new ReadRoom(budget, pieceBytes, await budget.acquire(pieceBytes, signal));
   }
 
   /** How long the next piece may be. */
@@ -44,24 +45,39 @@ export class ReadRoom implements Disposable {
     return this.#pieceBytes;
   }
 
-  /** A piece was taken. */
-  grow(): void {
-    if (this.#pieceBytes >= PIECE_BYTES || isCrowded(this.#budget)) return;
-    const lease = this.#budget.tryAcquire(2 * this.#pieceBytes);
+  /** Whether there is room for two pieces: one that is used and one that is read meanwhile. */
+  get ahead(): boolean {
+    return this.#leases.length > 1;
+  }
+
+  /** A piece was taken: the next may be longer, or must be shorter. */
+  adapt(): void {
+    const { limitBytes, availableBytes } = this.#budget;
+    const shareBytes = limitBytes * SHARED_PART / Math.max(1, readers.get(this.#budget) ?? 0);
+    while (this.#leases.length > 1 && 2 * this.#pieceBytes > shareBytes) {
+      this.#leases.pop()?.release();
+      if (this.#leases.length > 1) this.#pieceBytes /= 2;
+    }
+    const longer = this.ahead ? 2 * this.#pieceBytes : this.#pieceBytes;
+    // Those who have grown may never ask for another piece, and keep what they have: half is left for who comes.
+    if (longer > PIECE_BYTES || 2 * longer > shareBytes || availableBytes < limitBytes / 2) return;
+    const lease = this.#budget.tryAcquire(longer);
     if (lease === undefined) return;
     this.#leases.push(lease);
-    this.#pieceBytes *= 2;
+    this.#pieceBytes = longer;
   }
 
   /** Gives all of it back. */
   [Symbol.dispose](): void {
-    for (const lease of this.#leases) lease.release();
+    if (this.#leases.length === 0) return;
+    for (const lease of this.#leases.splice(0)) lease.release();
+    readers.set(this.#budget, (readers.get(this.#budget) ?? 1) - 1);
   }
 }
 
 /**
- * Pieces of `[start, end)` of a file, each valid until the next is asked for. While the consumer has one, the next is
- * read into the other of two buffers.
+ * Pieces of `[start, end)` of a file, each valid until the next is asked for. With room for that the next is read into the
+ * other of two buffers while the consumer has one.
  *
  * @throws {BrokkrError} DATA_LOSS when the file ends before `end`.
  */
@@ -72,33 +88,36 @@ export async function* readPieces(
   room: ReadRoom,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let here = new Uint8Array(room.pieceBytes);
+  let here: Uint8Array<ArrayBuffer> | undefined;
   let ahead: Uint8Array<ArrayBuffer> | undefined;
-  const begin = (buffer: Uint8Array, at: number): Promise<number> => {
-    const reading = readFully(file, buffer, at);
+  let wanted = 0;
+  let reading: Promise<number> | undefined;
+  /** Begins to read what follows `at`, into the buffer that is not in use. */
+  const begin = (at: number): void => {
+    const { pieceBytes } = room;
+    wanted = Math.min(pieceBytes, end - at);
+    const other = ahead?.length === pieceBytes ? ahead : new Uint8Array(pieceBytes);
+    [here, ahead] = [other, here];
+    reading = readFully(file, other.subarray(0, wanted), at);
     // Awaited on the next pull; if that never comes, a failure is nobody's.
     reading.catch(() => {});
-    return reading;
   };
-  let wanted = Math.min(room.pieceBytes, end - start);
-  let reading = begin(here.subarray(0, wanted), start);
   try {
     for (let at = start; at < end;) {
+      if (reading === undefined) begin(at);
       const read = await reading;
+      reading = undefined;
       throwIfAborted(signal);
-      if (read < wanted) {
-        throw new BrokkrError(Code.DATA_LOSS, `A blob's file ends ${end - at - read} bytes early`);
+      if (read === undefined || read < wanted) {
+        throw new BrokkrError(Code.DATA_LOSS, `A blob's file ends ${end - at - (read ?? 0)} bytes early`);
       }
-      const piece = here.subarray(0, wanted);
+      const piece = here?.subarray(0, wanted) ?? new Uint8Array();
       at += wanted;
-      if (at < end) {
-        wanted = Math.min(room.pieceBytes, end - at);
-        if (ahead === undefined || ahead.length < wanted) ahead = new Uint8Array(room.pieceBytes);
-        reading = begin(ahead.subarray(0, wanted), at);
-        [here, ahead] = [ahead, here];
-      }
+      if (at < end && room.ahead) begin(at);
       yield piece;
-      room.grow();
+      room.adapt();
+      // Of two buffers the one that was just given back is used next; without read-ahead it is the only one.
+      if (reading === undefined) [here, ahead] = [undefined, here];
     }
   } finally {
     // The file must not be closed under a read.

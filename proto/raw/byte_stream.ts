@@ -49,6 +49,22 @@ export function encodeReadResponse(response: Init<ReadResponse>): Uint8Array {
   return message;
 }
 
+/** How many bytes a ReadResponse becomes. */
+export function readResponseSize({ data }: Init<ReadResponse>): number {
+  return data === undefined || data.length === 0 ? 0 : 1 + varintSize(data.length) + data.length;
+}
+
+/** Encodes a ReadResponse to `target`, which has its size. */
+export function encodeReadResponseInto({ data }: Init<ReadResponse>, target: Uint8Array): void {
+  if (data === undefined || data.length === 0) return;
+  let at = 0;
+  target[at++] = DATA_TAG;
+  let { length } = data;
+  for (; length > 127; length >>>= 7) target[at++] = length & 127 | 128;
+  target[at++] = length;
+  target.set(data, at);
+}
+
 /**
  * Decodes a ReadResponse; its data is a view.
  *
@@ -160,6 +176,7 @@ export const RawReadRequestCodec: Codec<ReadRequest, Init<ReadRequest>> = {
 export const RawReadResponseCodec: Codec<ReadResponse, Init<ReadResponse>> = {
   encode: encodeReadResponse,
   decode: decodeReadResponse,
+  inPlace: { sizeOf: readResponseSize, encodeInto: encodeReadResponseInto },
 };
 
 /** WriteRequest by hand. */

@@ -12,6 +12,7 @@ import type { CallMeter } from "./_call_meter.ts";
 import type { Departures } from "./_departures.ts";
 import type { IntakeRoom } from "./_intake.ts";
 import type { ReceiveWindows } from "./_receive_windows.ts";
+import type { SendShares } from "./_send_shares.ts";
 import type { Route } from "./types.ts";
 
 /** What the server does with its calls from outside. */
@@ -90,6 +91,8 @@ export interface CallCore {
   refusedMs: number;
   /** Whether somebody waits for memory, or was refused it lately. */
   readonly pressed: () => boolean;
+  /** What of that each stream may have while there are many. */
+  readonly shares: SendShares;
   /** Bytes that may be under way to a slow reader. */
   readonly sendAheadBytes: number;
   /** How long a streamed message waits for the budget. */

@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { BrokkrError, Code } from "@brokkr/common";
 import type { DepartureSession, DepartureSocket } from "./_departures.ts";
+import { Frame } from "./_frame_buffers.ts";
 import type { DataStream } from "./_intake.ts";
 import type { WindowedSession } from "./_receive_windows.ts";
 
@@ -136,6 +137,17 @@ export function wasBrokenOff(call: ServerInterceptingCallInterface): boolean {
   const stream = streamOf(call);
   if (stream === undefined) return false;
   return stream.destroyed || stream.closed || stream.aborted === true || (stream.rstCode ?? 0) !== 0;
+}
+
+/** Has a call send each {@linkcode Frame} as it is, where grpc-js would copy it. */
+export function sendFrames(call: ServerInterceptingCallInterface): void {
+  const serialize: unknown = Reflect.get(call, "serializeMessage");
+  if (typeof serialize !== "function") throw changed("serializeMessage");
+  Reflect.set(
+    call,
+    "serializeMessage",
+    (value: unknown) => value instanceof Frame ? value.bytes : Reflect.apply(serialize, call, [value]),
+  );
 }
 
 /** Ends the stream of a call at once, dropping what waits to be sent. */

@@ -12,6 +12,7 @@ const FIRST_AHEAD_BYTES = 64 << 10;
 /** Counts unsent bytes of one call. */
 export class Outbox {
   readonly #aheadBytes: number;
+  readonly #shareBytes: () => number;
   #unsentBytes = 0;
   #sentBytes = 0;
   #closed = false;
@@ -19,16 +20,19 @@ export class Outbox {
 
   /**
    * `aheadBytes` may be under way before {@linkcode Outbox.full} says so; less at the start, as much as the peer has taken,
-   * so that a thousand peers that take nothing hold little.
+   * so that a thousand peers that take nothing hold little. Less also when `shareBytes`, its share of what all calls may
+   * have, is less; one message always.
    */
-  constructor(aheadBytes: number) {
+  constructor(aheadBytes: number, shareBytes: () => number = () => Infinity) {
     this.#aheadBytes = aheadBytes;
+    this.#shareBytes = shareBytes;
   }
 
   /** Whether the producer must wait. */
   get full(): boolean {
-    const aheadBytes = Math.min(this.#aheadBytes, Math.max(FIRST_AHEAD_BYTES, this.#sentBytes));
-    return this.#unsentBytes > aheadBytes && !this.#closed;
+    if (this.#unsentBytes === 0 || this.#closed) return false;
+    const trustedBytes = Math.max(FIRST_AHEAD_BYTES, this.#sentBytes);
+    return this.#unsentBytes > Math.min(this.#aheadBytes, trustedBytes, this.#shareBytes());
   }
 
   /** Bytes handed over and not taken by the connection. */

@@ -5,11 +5,14 @@
  * @module
  */
 
+import type { Buffer } from "node:buffer";
 import { Metadata, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { BrokkrError, type ByteLease, Code } from "@brokkr/common";
 import type { CallCore, CallOwner, RouteEntry } from "./_call_core.ts";
 import { charge, CHARGE_FLOOR_BYTES, chargeNow } from "./_charge.ts";
 import type { Departures } from "./_departures.ts";
+import { Frame } from "./_frame_buffers.ts";
+import { sendFrames } from "./_grpc_internals.ts";
 import { MAX_SEND_MESSAGE_BYTES } from "./limits.ts";
 import { asBuffer, Outbox } from "./_outbox.ts";
 
@@ -27,6 +30,7 @@ export class Responses {
   #leases: Set<ByteLease> | undefined;
   #departures: Departures | undefined;
   #sinceMs = NONE;
+  #framed = false;
 
   /** The sending side of `call`. */
   constructor(
@@ -61,7 +65,7 @@ export class Responses {
   sendAll(values: readonly unknown[]): void {
     for (const value of values) {
       const bytes = this.#encode(value);
-      this.#send(bytes, chargeNow(this.#core, bytes.byteLength), undefined);
+      this.#send(asBuffer(bytes), bytes.byteLength, chargeNow(this.#core, bytes.byteLength), undefined);
     }
   }
 
@@ -69,7 +73,9 @@ export class Responses {
   async pump(responses: AsyncIterable<unknown>): Promise<boolean> {
     const iterator = responses[Symbol.asyncIterator]();
     this.#iterator = iterator;
-    const outbox = this.#outbox = new Outbox(this.#core.sendAheadBytes);
+    using _share = this.#core.shares.enter();
+    const core = this.#core;
+    const outbox = this.#outbox = new Outbox(core.sendAheadBytes, () => core.shares.aheadBytes);
     for (;;) {
       // Before the next response is made: what is made and cannot be sent is memory that nobody counts.
       if (outbox.full) {
@@ -81,20 +87,36 @@ export class Responses {
       if (this.#owner.finished) return this.#stopped();
       if (step.done === true) return true;
       try {
-        const bytes = this.#encode(step.value);
-        const lease = bytes.byteLength < CHARGE_FLOOR_BYTES
-          ? undefined
-          : await this.#charge(bytes.byteLength);
-        if (this.#owner.finished) {
-          lease?.release();
-          return this.#stopped();
-        }
-        this.#send(bytes, lease, outbox);
+        if (!(await this.#sendNext(step.value, outbox))) return this.#stopped();
       } catch (error) {
         this.#owner.end(error);
         return this.#stopped();
       }
     }
+  }
+
+  /** Sends one message of a stream; whether the call went on until then. */
+  async #sendNext(value: unknown, outbox: Outbox): Promise<boolean> {
+    const { inPlace } = this.#entry.method.response;
+    const sizeBytes = inPlace === undefined ? 0 : inPlace.sizeOf(value);
+    const bytes = inPlace === undefined || sizeBytes < CHARGE_FLOOR_BYTES ? this.#encode(value) : undefined;
+    if (bytes === undefined) this.#checkSize(sizeBytes);
+    const chargedBytes = bytes === undefined ? sizeBytes : bytes.byteLength;
+    const lease = chargedBytes < CHARGE_FLOOR_BYTES ? undefined : await this.#charge(chargedBytes);
+    if (this.#owner.finished) {
+      lease?.release();
+      return false;
+    }
+    if (bytes !== undefined) {
+      this.#send(asBuffer(bytes), chargedBytes, lease, outbox);
+      return true;
+    }
+    const frame = new Frame(sizeBytes);
+    inPlace?.encodeInto(value, frame.message);
+    if (!this.#framed) sendFrames(this.#call);
+    this.#framed = true;
+    this.#send(frame, chargedBytes, lease, outbox);
+    return true;
   }
 
   /** The call has failed: no more is made. */
@@ -123,12 +145,17 @@ export class Responses {
     return false;
   }
 
-  #send(bytes: Uint8Array, lease: ByteLease | undefined, outbox: Outbox | undefined): void {
-    const sizeBytes = bytes.byteLength;
+  #send(
+    message: Buffer | Frame,
+    sizeBytes: number,
+    lease: ByteLease | undefined,
+    outbox: Outbox | undefined,
+  ): void {
     outbox?.add(sizeBytes);
     if (lease !== undefined) (this.#leases ??= new Set()).add(lease);
     this.#call.sendMetadata(EMPTY);
-    this.#call.sendMessage(asBuffer(bytes), () => {
+    this.#call.sendMessage(message, () => {
+      if (message instanceof Frame) message.release(); // the transport has a copy
       if (outbox === undefined && lease === undefined) return;
       this.#departed(() => {
         if (this.#sinceMs !== NONE) this.#sinceMs = this.#core.clock.monotonicMs();
@@ -149,10 +176,15 @@ export class Responses {
 
   #encode(value: unknown): Uint8Array {
     const bytes = this.#entry.method.response.encode(value);
-    if (bytes.byteLength <= MAX_SEND_MESSAGE_BYTES) return bytes;
+    this.#checkSize(bytes.byteLength);
+    return bytes;
+  }
+
+  #checkSize(sizeBytes: number): void {
+    if (sizeBytes <= MAX_SEND_MESSAGE_BYTES) return;
     throw new BrokkrError(
       Code.RESOURCE_EXHAUSTED,
-      `Response of ${bytes.byteLength} bytes to ${this.#owner.path} exceeds ${MAX_SEND_MESSAGE_BYTES} bytes; ask for less at once`,
+      `Response of ${sizeBytes} bytes to ${this.#owner.path} exceeds ${MAX_SEND_MESSAGE_BYTES} bytes; ask for less at once`,
     );
   }
 

@@ -44,6 +44,7 @@ import { Departures } from "./_departures.ts";
 import { Prefaces } from "./_prefaces.ts";
 import { HealthState } from "./health.ts";
 import { ReceiveWindows } from "./_receive_windows.ts";
+import { SendShares } from "./_send_shares.ts";
 import type { Route } from "./types.ts";
 
 export { type Authorize, checkInstanceName, defaultAuthenticate, defaultPolicy } from "./auth.ts";
@@ -191,6 +192,7 @@ class GrpcServer implements RpcServer {
       pressed: () =>
         (options.byteBudget?.waiters ?? 0) > 0 || options.pressed?.() === true ||
         this.#clock.monotonicMs() - this.#core.refusedMs < REFUSED_MS,
+      shares: new SendShares(options.byteBudget),
       sendAheadBytes: this.#limits.sendAheadBytes,
       budgetWaitMs: this.#limits.budgetWaitMs,
       principalOf: (call) => this.#principalOf(call),

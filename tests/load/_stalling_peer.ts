@@ -74,7 +74,7 @@ interface Sending {
 
 /** What a peer is set up with. */
 export interface PeerOptions {
-  /** Window of each stream that it grants the server at the start, in bytes. It is never refilled. */
+  /** Window of each stream that it grants the server at the start, in bytes. Refilled only by {@linkcode StallingPeer.grant}. */
   readonly streamWindowBytes: number;
   /** Window of the connection that it grants, in bytes. */
   readonly connectionWindowBytes: number;
@@ -126,6 +126,12 @@ export class StallingPeer implements AsyncDisposable {
     this.#sending.set(stream, { stream, body, end, sentBytes: 0, windowBytes: this.#streamWindow });
     this.#pump();
     return stream;
+  }
+
+  /** Allows the server to send `sizeBytes` more on each of `streams`, and as much as all that on the connection. */
+  grant(sizeBytes: number, streams: readonly number[]): void {
+    const updates = streams.map((stream) => frame(Frame.WINDOW_UPDATE, 0, stream, u32(sizeBytes)));
+    this.#write(join(frame(Frame.WINDOW_UPDATE, 0, 0, u32(sizeBytes * streams.length)), ...updates));
   }
 
   /** Stops to read the socket, whatever windows were granted: as a process does that was stopped. */
