@@ -85,6 +85,7 @@ if (import.meta.main) {
   const [above, claims, first, limit] = Deno.args;
   const dir = `${above}/cas`;
   let there = 0;
+  await Deno.mkdir(above, { recursive: true });
   const must: number[] = JSON.parse(await Deno.readTextFile(claims));
   {
     await using store = await openDiskBlobStore(dir, { segmentBytes: SEGMENT_BYTES });

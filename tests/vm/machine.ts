@@ -46,6 +46,11 @@ export interface MachineOptions {
   readonly snapshots?: readonly string[];
   /** An ext4 image to use as the scratch disk, kept as it is in the end; without it one is made and removed. */
   readonly scratchImage?: string;
+  /**
+   * A file that gets what the machine writes to the scratch disk, and when it flushes: see `_write_log.ts`. What was
+   * written and not flushed can be taken back with it, as a disk with a cache would lose it.
+   */
+  readonly writeLog?: string;
   /** Default 3072. The host gives what is touched. */
   readonly memoryMiB?: number;
   /** Default 2. */
@@ -96,9 +101,10 @@ export async function makeExt4Image(path: string, sizeMiB: number): Promise<void
   if (!made.success) throw new Error(`mkfs.ext4 ${path}: ${made.stderr}`);
 }
 
-async function sparse(path: string, sizeMiB: number): Promise<void> {
+/** Makes a file of a size that takes no room on the disk until it is written. */
+export async function sparse(path: string, sizeMiB: number): Promise<void> {
   using file = await Deno.open(path, { write: true, create: true });
-  await file.truncate(sizeMiB << 20);
+  await file.truncate(sizeMiB * 2 ** 20);
 }
 
 /** Directories of machines whose test was killed before it could remove them: nobody holds their lock any more. */
@@ -142,6 +148,19 @@ async function qemuArguments(
     ],
     ...["-device", `virtio-blk-device,drive=${id}`],
   ];
+  const loggedDisk = (id: string, path: string, log: string) => [
+    // As JSON: names of files may hold anything. The files themselves need no flush, see above; the log sees them all.
+    ...[
+      "-blockdev",
+      JSON.stringify({
+        "node-name": id,
+        driver: "blklogwrites",
+        file: { driver: "file", filename: path, cache: { "no-flush": true } },
+        log: { driver: "file", filename: log, cache: { "no-flush": true } },
+      }),
+    ],
+    ...["-device", `virtio-blk-device,drive=${id},write-cache=on`],
+  ];
   const kernel = "console=ttyS0 loglevel=5 panic=-1 mitigations=off nokaslr cgroup_no_v1=all psi=1 " +
     `random.trust_cpu=on tsc=reliable tsc_early_khz=${await tscKhz()}`;
   return [
@@ -155,7 +174,9 @@ async function qemuArguments(
     ...["-device", "virtserialport,chardev=out,name=out"],
     ...share("host", "/", "readonly=on,multidevs=remap"),
     ...share("job", `${directory}/job`, "multidevs=remap"),
-    ...disk("scratch", scratchImage),
+    ...(options.writeLog === undefined
+      ? disk("scratch", scratchImage)
+      : loggedDisk("scratch", scratchImage, options.writeLog)),
     ...disk("swap", `${directory}/swap`),
   ];
 }
@@ -286,15 +307,17 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Until the command has written `text`.
+   * Until the command has written `text`, or as much as a test of all that it wrote wants.
    *
    * @throws {Error} When the machine ends without.
    */
-  async waitFor(text: string): Promise<void> {
-    while (!this.#output.includes(text)) {
+  async waitFor(text: string | ((output: string) => boolean)): Promise<void> {
+    const written = typeof text === "string" ? (output: string) => output.includes(text) : text;
+    while (!written(this.#output)) {
       if (this.#over) {
         const end = await this.done;
-        throw new Error(`The machine ended and never wrote ${JSON.stringify(text)}\n${explain(end)}`);
+        const what = typeof text === "string" ? JSON.stringify(text) : "what was waited for";
+        throw new Error(`The machine ended and never wrote ${what}\n${explain(end)}`);
       }
       await new Promise<void>((resolve) => {
         this.#listeners.add(resolve);
