@@ -487,7 +487,8 @@ export class DiskCore implements KeptBlobStore {
   }
 
   /** Appends a tombstone. */
-  async #bury({ fn, hash, sizeBytes }: Digest): Promise<void> {
+  async #bury(digest: Digest): Promise<void> {
+    const { fn, hash, sizeBytes } = digest;
     const record = {
       kind: RecordKind.TOMBSTONE,
       fnValue: fn.value,
@@ -495,7 +496,13 @@ export class DiskCore implements KeptBlobStore {
       sizeBytes,
       data: new Uint8Array(0),
     };
-    await this.#log.append(fn.hashBytes, 0, () => record);
+    try {
+      await this.#log.append(fn.hashBytes, 0, () => record);
+    } catch (error) {
+      // The record may be on the disk all the same, and be found after a crash: the blob must not be promised any more.
+      this.#reader.drop(digest);
+      throw error;
+    }
   }
 
   /** Where one file is gone, others may be: all are looked for, once at a time. */

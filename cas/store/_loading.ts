@@ -23,7 +23,7 @@ import { MAX_RECORD_DATA, type Record, RecordKind } from "./_record.ts";
 import { replaySegment } from "./_replay.ts";
 import { SEGMENT_HEADER_BYTES, segmentName } from "./_segment_header.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
-import type { FileLayer } from "./file_layer.ts";
+import { type FileLayer, readFully, type StoreFile, writeAll } from "./file_layer.ts";
 import { type BlobLocation, FILE_SEGMENT } from "./membership_table.ts";
 
 /** When a client may ask again for what is not known yet, in milliseconds. */
@@ -407,6 +407,36 @@ export interface CatchUpOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Bytes written again at a time. */
+const AGAIN_BYTES = 1 << 20;
+
+/**
+ * Writes what was read over itself. After a failed sync the page cache shows what is not on the disk and takes it for
+ * written, so that a sync alone would promise what is not there. Segments that have a successor need none of it: its
+ * header says where they end.
+ */
+async function writeAgain(
+  { start, info, path, log, signal }: CatchUpOptions,
+  file: StoreFile,
+): Promise<void> {
+  const buffer = new Uint8Array(Math.min(AGAIN_BYTES, info.sizeBytes - start));
+  try {
+    for (let at = start; at < info.sizeBytes && signal?.aborted !== true;) {
+      const read = await readFully(
+        file,
+        buffer.subarray(0, Math.min(buffer.length, info.sizeBytes - at)),
+        at,
+      );
+      if (read === 0) return;
+      await writeAll(file, buffer.subarray(0, read), at);
+      at += read;
+    }
+  } catch (error) {
+    // A full disk that copies on write, for one; what the disk has of it is told by the records themselves.
+    log.warn("Cannot write the end of the log again", { path, error });
+  }
+}
+
 /** Reads a segment from `start`, cuts a torn tail, and makes what was read durable; where its good records end. */
 export async function catchUpSegment(options: CatchUpOptions): Promise<number> {
   const { path, files, log, salt, info, start, isLast, onRecord, signal } = options;
@@ -414,6 +444,7 @@ export async function catchUpSegment(options: CatchUpOptions): Promise<number> {
   const file = await files.open(path, isLast ? "update" : "read");
   try {
     // First of all: a killed process may have left records that are in the page cache only.
+    if (isLast) await writeAgain(options, file);
     await file.syncData();
     const seen = await replaySegment(file, start, info.sizeBytes, salt, onRecord, signal);
     if (signal?.aborted === true) return info.sizeBytes;

@@ -26,7 +26,13 @@ import type { OpenIndexEnv } from "./_index_env.ts";
 import { catchUpSegment, Loading } from "./_loading.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import { StoreTime } from "./_store_time.ts";
-import { SEGMENT_HEADER_BYTES, segmentHeaderFault, segmentIdOf, segmentName } from "./_segment_header.ts";
+import {
+  previousEndOf,
+  SEGMENT_HEADER_BYTES,
+  segmentHeaderFault,
+  segmentIdOf,
+  segmentName,
+} from "./_segment_header.ts";
 import { type FileLayer, makeDirectories, readFully, readText, replaceText, writeAll } from "./file_layer.ts";
 import type { BlobLocation } from "./membership_table.ts";
 
@@ -196,9 +202,13 @@ function formatText(id: string): string {
   return `brokkr-blobs ${FORMAT_VERSION}\nid ${id}\n`;
 }
 
-/** Segments on disk, in order; one whose making was cut short is removed. */
+/**
+ * Segments on disk, in order, as far as they count; one whose making was cut short is removed. Their names are durable
+ * afterwards: whoever made one may have been killed before they were.
+ */
 async function findSegments({ dir, files, log }: RecoverOptions): Promise<SegmentInfo[]> {
   const segments: SegmentInfo[] = [];
+  const previousEnds = new Map<number, number>();
   for (const { name } of await files.list(`${dir}/segments`)) {
     const id = segmentIdOf(name);
     if (id === undefined) continue;
@@ -216,10 +226,15 @@ async function findSegments({ dir, files, log }: RecoverOptions): Promise<Segmen
       const fault = segmentHeaderFault(header, id);
       // Records prove themselves, so a damaged header alone loses nothing.
       if (fault !== undefined) log.error("A segment's header is damaged", { segment: name, fault });
+      else previousEnds.set(id - 1, previousEndOf(header));
     } finally {
       file.close();
     }
     segments.push({ id, sizeBytes });
+  }
+  await files.syncDirectory(`${dir}/segments`);
+  for (const info of segments) {
+    info.sizeBytes = Math.min(info.sizeBytes, previousEnds.get(info.id) ?? Infinity);
   }
   return segments.sort((a, b) => a.id - b.id);
 }

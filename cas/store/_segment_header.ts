@@ -1,5 +1,6 @@
 /**
- * The first bytes of a segment file, and its name. Little-endian: magic `BKRSEG\0\0`, version, number, zeros.
+ * The first bytes of a segment file, and its name. Little-endian: magic `BKRSEG\0\0`, version, number, where the segment
+ * before it ends (float64), zeros.
  *
  * @module
  */
@@ -22,14 +23,24 @@ export function segmentIdOf(name: string): number | undefined {
   return id >= 1 && id < 0xffffffff ? id : undefined;
 }
 
-/** The header of a segment. */
-export function encodeSegmentHeader(id: number): Uint8Array {
+/**
+ * The header of a segment. `previousEnd` is where the segment before it ends: what lies there beyond that was never
+ * acknowledged, and is not to be believed even where it looks whole. 0 says nothing of it.
+ */
+export function encodeSegmentHeader(id: number, previousEnd = 0): Uint8Array {
   const header = new Uint8Array(SEGMENT_HEADER_BYTES);
   header.set(MAGIC);
   const view = new DataView(header.buffer);
   view.setUint32(8, VERSION, true);
   view.setUint32(12, id, true);
+  view.setFloat64(16, previousEnd, true);
   return header;
+}
+
+/** Where the segment before the one with this header ends; infinity when that is not said. */
+export function previousEndOf(header: Uint8Array): number {
+  const end = new DataView(header.buffer, header.byteOffset, header.byteLength).getFloat64(16, true);
+  return end >= SEGMENT_HEADER_BYTES ? end : Infinity;
 }
 
 /** What is wrong with a segment's header, or undefined. */

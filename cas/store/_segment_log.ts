@@ -315,7 +315,8 @@ export class SegmentLog {
       // One of this number is what a failed attempt left.
       await files.remove(path);
       file = await files.open(path, "create");
-      await writeAll(file, encodeSegmentHeader(id), 0);
+      // What a failed sync may have left behind that end is taken back by this.
+      await writeAll(file, encodeSegmentHeader(id, this.#segments.get(this.#lastId)?.sizeBytes), 0);
       await file.syncData();
       await files.syncDirectory(dir);
     } catch (error) {
