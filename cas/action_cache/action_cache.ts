@@ -25,7 +25,6 @@ import {
   mapLimit,
   type Metrics,
   noMetrics,
-  Recent,
   type Scope,
   Slices,
   systemClock,
@@ -35,6 +34,7 @@ import type { Digest } from "../digest.ts";
 import { digestAt } from "../digest_batch.ts";
 import { missingInSlices, pinInSlices } from "../_slices.ts";
 import type { MetadataStore } from "../metadata_store.ts";
+import { CacheCounts } from "./_cache_counts.ts";
 import { pinnedClosureOf } from "./_closure.ts";
 import { type HotResult, hotResult } from "./_hot_results.ts";
 import { RESULT_PREFIX, resultName } from "./_keys.ts";
@@ -106,8 +106,6 @@ export interface SweptResults {
 }
 
 const ABSENT: ActionCacheAnswer = { hit: false, reason: "absent", missing: [] };
-/** What the gauge of the hit ratio looks back on. */
-const HIT_RATIO_WINDOW_MS = 300_000;
 /** Results dropped at once; the store groups their writes. */
 const PARALLEL_DROPS = 64;
 
@@ -135,9 +133,7 @@ export class ActionCache implements AsyncDisposable {
   readonly #results: ResultStore;
   readonly #pinMs: number;
   readonly #clock: Clock;
-  readonly #countHit: () => void;
-  readonly #countMiss: (reason: string) => void;
-  readonly #countUpdate: (outcome: string) => void;
+  readonly #counts: CacheCounts;
 
   /** A cache over the given stores, which stay the caller's to close. */
   constructor(options: ActionCacheOptions) {
@@ -155,36 +151,7 @@ export class ActionCache implements AsyncDisposable {
       hotEntries: options.hotEntries ?? 4096,
       hotBytes: options.hotBytes ?? 32 << 20,
     });
-    const hits = metrics.counter("brokkr_action_cache_hits_total", "Lookups that found a complete result");
-    const misses = metrics.counter(
-      "brokkr_action_cache_misses_total",
-      "Lookups without one: absent, or incomplete because blobs are gone",
-      ["reason"],
-    );
-    const updates = metrics.counter(
-      "brokkr_action_cache_updates_total",
-      "Results that were to be stored: stored or refused",
-      ["outcome"],
-    );
-    const recent = new Recent(HIT_RATIO_WINDOW_MS);
-    metrics.gauge(
-      "brokkr_action_cache_hit_ratio",
-      "Share of the lookups of the last five minutes that hit; 0 when there were none",
-      [],
-      () => {
-        const { sum, count } = recent.read(this.#clock.monotonicMs());
-        return count === 0 ? 0 : sum / count;
-      },
-    );
-    this.#countHit = () => {
-      hits.add();
-      recent.add(this.#clock.monotonicMs(), 1);
-    };
-    this.#countMiss = (reason) => {
-      misses.add({ reason });
-      recent.add(this.#clock.monotonicMs(), 0);
-    };
-    this.#countUpdate = (outcome) => updates.add({ outcome });
+    this.#counts = new CacheCounts(metrics, this.#clock);
   }
 
   /**
@@ -238,10 +205,10 @@ export class ActionCache implements AsyncDisposable {
       });
       await this.#results.put({ scope, environment }, action, bytes, closure, pinnedMs);
     } catch (error) {
-      this.#countUpdate("refused");
+      this.#counts.update("refused");
       throw error;
     }
-    this.#countUpdate("stored");
+    this.#counts.update("stored");
   }
 
   /** Forgets the result of an action. */
@@ -316,8 +283,8 @@ export class ActionCache implements AsyncDisposable {
   }
 
   #count(answer: ActionCacheAnswer): ActionCacheAnswer {
-    if (answer.hit) this.#countHit();
-    else this.#countMiss(answer.reason);
+    if (answer.hit) this.#counts.hit();
+    else this.#counts.miss(answer.reason);
     return answer;
   }
 

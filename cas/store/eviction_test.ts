@@ -2,7 +2,8 @@
 
 import type { KeptBlobStore } from "../store_keeper.ts";
 import { openDiskBlobStore } from "./disk_store.ts";
-import { EVICTION_CASES, type EvictionKind } from "./_eviction_cases.ts";
+import { EVICTION_CASES } from "./_eviction_cases.ts";
+import type { EvictionKind } from "./_eviction_subject.ts";
 import { MemoryBlobStore } from "./memory_store.ts";
 
 const KINDS: readonly EvictionKind[] = [
