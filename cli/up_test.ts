@@ -169,6 +169,29 @@ Deno.test("startGrid starts a worker again that was killed, and control where it
   assertMatch(deaths[0], /^worker ended with SIGKILL; starting it again in 200 ms$/);
 });
 
+Deno.test("brokk up and brokk status tell where the HTTP cache is, and a killed control has it there again", async () => {
+  await inTempDir(async (dataDir) => {
+    const grid = await up(dataDir, "--workers", "0", "--http-cache-listen", "127.0.0.1:0");
+    const url =
+      /bazel build --remote_cache=(http:\/\/127\.0\.0\.1:\d+) \/\/\.\.\.\n/.exec(grid.out.text)?.[1] ?? "";
+    const look = async () => {
+      try {
+        return await (await fetch(url)).text();
+      } catch {
+        return "";
+      }
+    };
+    assertMatch(await look(), /^Brokkr's HTTP cache/);
+    const { stdout } = await brokk(["status", "--endpoint", grid.endpoint]);
+    assertMatch(stdout, new RegExp(`^http cache +${url}$`, "m"));
+    Deno.kill(grid.children[0], "SIGKILL");
+    await until("it is gone", async () => !await lives(grid.children[0]));
+    await until("it is back", async () => await look() !== "");
+    grid.child.kill("SIGTERM");
+    assertEquals(await end(grid), 0);
+  });
+});
+
 Deno.test("startGrid removes its temporary directory, and tells why it could not start", async () => {
   const grid = await startGrid();
   const { dataDir } = grid;

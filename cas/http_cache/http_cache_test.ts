@@ -174,6 +174,30 @@ Deno.test("What is larger than the limit is refused with 413 before it is read",
   assertEquals(ac.status, 413);
 });
 
+Deno.test("A client that sends all before it looks for the answer gets it, whatever it is", async () => {
+  await using cache = await startCache({ maxBlobBytes: 67 * MIB });
+  const there = new Uint8Array(66 * MIB);
+  await cache.store.put(SCOPE, named(there), there);
+  const cases: [path: string, size: number, status: number][] = [
+    [`/cas/${named(there).hash}`, there.length, 200],
+    [`/cas/${KEY}`, 68 * MIB, 413],
+    [`/ac/${KEY}`, 20 * MIB, 413],
+    ["/elsewhere", 20 * MIB, 404],
+  ];
+  for (const [path, size, status] of cases) {
+    using client = await RawClient.connect(cache.port);
+    await client.write(head("PUT", path, { "content-length": `${size}` }));
+    for (let left = size; left > 0; left -= MIB) {
+      // Each piece is taken: a connection that was closed would refuse one.
+      assert(
+        await client.write(there.subarray(0, Math.min(left, MIB))),
+        `${path}: ${left} bytes were not taken`,
+      );
+    }
+    assertEquals((await client.answer())?.status, status, path);
+  }
+});
+
 Deno.test("A full store is 507, one that cannot be used 503, both with when to try again", async () => {
   const errors: Record<string, Error> = {
     507: resourceExhausted("The store is full", 5000),
