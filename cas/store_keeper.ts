@@ -111,6 +111,16 @@ export interface DamagedBlob {
   readonly outcome: "repaired" | "quarantined" | "left";
 }
 
+/** How a store gets along with its limits. */
+export interface StorePressure {
+  /** Most bytes it may take; undefined where only the disk limits it. */
+  readonly maxBytes: number | undefined;
+  /** Since how many seconds what went in the last minutes had not been used; undefined when nothing went. */
+  readonly retentionSeconds: number | undefined;
+  /** What the operator should know now, such as that the store is too small. */
+  readonly warning: string | undefined;
+}
+
 /** Looks after a store. */
 export interface StoreKeeper {
   /** Counts what is there. Looks at every blob, so not to be asked many times a second. */
@@ -128,6 +138,8 @@ export interface StoreKeeper {
   ): AsyncIterable<VerifyProgress>;
   /** When and why a blob went, as far as the log remembers. */
   whyGone(digest: Digest): Promise<GoneBlob | undefined>;
+  /** How it gets along with its limits, at once; left out where nothing is evicted. */
+  pressure?(): StorePressure;
   /** How far back that log goes, in milliseconds of wall time; left out where nobody can tell. */
   logSinceMs?(): Promise<number | undefined>;
   /** Increases whenever blobs went: who keeps what names blobs may look again. */

@@ -169,7 +169,14 @@ export class EvictionSurvey {
       return kind === "promise" && bucket >= demoted ? "break" : "keep";
     };
     const enough = goes.bytes >= goal.bytes && goes.blobs >= goal.blobs;
-    return { verdict, goes, broken, enough, evictable, retentionS: bucketAge(Math.min(cutoff, BUCKETS - 1)) };
+    return {
+      verdict,
+      goes,
+      broken,
+      enough,
+      evictable,
+      retentionS: bucketAge(Math.min(cutoff, BUCKETS - 1)),
+    };
   }
 
   /** From which bucket on promises count as if they had not been made. */

@@ -29,11 +29,22 @@ import {
   type Tally,
 } from "./_eviction_plan.ts";
 import { ALL_PROMISED, tooManyPins } from "./_no_room.ts";
-import { cost, type Reclaimed, type Reclaimer } from "./_reclaimer.ts";
+import { AgeCount } from "./_age_count.ts";
+import { cost, type Note, type Reclaimed, type Reclaimer } from "./_reclaimer.ts";
 import type { Recovered } from "./_recover.ts";
 import { SEGMENT_HEADER_BYTES } from "./_segment_header.ts";
-import type { SegmentInfo, SegmentLog } from "./_segment_log.ts";
+import type { SegmentLog } from "./_segment_log.ts";
 import type { StoreTime } from "./_store_time.ts";
+import {
+  chunks,
+  freeable,
+  freedShare,
+  garbageOf,
+  isWorthwhile,
+  type Prospect,
+  takeUntil,
+  type Victim,
+} from "./_victims.ts";
 import type { FileLayer } from "./file_layer.ts";
 import { FILE_SEGMENT } from "./membership_table.ts";
 
@@ -47,9 +58,7 @@ const LOW_BLOBS_SHARE = 0.95;
 const MAX_GARBAGE_SHARE = 0.12;
 /** until it is this one. */
 const KEPT_GARBAGE_SHARE = 0.05;
-/** Bytes that may be copied for each that is freed, as long as more blobs may go instead: */
-const MAX_COPIED = 2;
-/** these shares of what else may go. */
+/** When too much would have to be copied, more blobs go: these shares of what else may. */
 const MORE_SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2];
 /** How often it is looked whether there is something to do that nobody told of, such as a disk that others fill. */
 const LOOK_MS = 30_000;
@@ -57,6 +66,11 @@ const LOOK_MS = 30_000;
 const REST_MS = 2_000;
 /** How often the same complaint is logged at most. */
 const COMPLAIN_MS = 60_000;
+/** How long what happened is worth telling of, in milliseconds. */
+const RECENT_MS = 600_000;
+
+/** How long a count of pins holds, in milliseconds. */
+const COUNTED_MS = 2_000;
 
 /** What an {@linkcode Evictor} works with. */
 export interface EvictorOptions {
@@ -81,22 +95,6 @@ export interface EvictorOptions {
   readonly loaded: Promise<void>;
 }
 
-/** A segment and what would be left of it. */
-interface Victim {
-  readonly info: Readonly<SegmentInfo>;
-  /** Bytes of records that stay. */
-  keepBytes: number;
-  keepRecords: number;
-}
-
-/** What a rule comes to, segment by segment. */
-interface Prospect {
-  readonly victims: readonly Victim[];
-  readonly active: Victim | undefined;
-  /** Files that go. */
-  readonly files: Tally;
-}
-
 /** Sums since the start. */
 export interface EvictionTotals {
   readonly evicted: Readonly<Tally>;
@@ -112,8 +110,12 @@ export class Evictor {
   readonly #broken: Tally = { blobs: 0, bytes: 0 };
   #retentionS: number | undefined;
   #shortfall: string | undefined;
+  #pinned = { bytes: 0, atMs: -Infinity };
   #warning: string | undefined;
   #warnedMs = -Infinity;
+  /** When there was something to say last, and when something went. */
+  #warningMs = -Infinity;
+  #evictedMs = -Infinity;
   #restUntilMs = -Infinity;
   #running: Promise<void> | undefined;
   #again = false;
@@ -156,6 +158,16 @@ export class Evictor {
   /** See {@linkcode EvictionTotals.retentionS}; infinite before anything went. */
   get retentionS(): number {
     return this.#retentionS ?? Infinity;
+  }
+
+  /** The same, undefined unless something went in the last minutes. */
+  get recentRetentionS(): number | undefined {
+    return this.#isRecent(this.#evictedMs) ? this.#retentionS : undefined;
+  }
+
+  /** What the operator should know now. */
+  get recentWarning(): string | undefined {
+    return this.#isRecent(this.#warningMs) ? this.#warning : undefined;
   }
 
   /** Why no more can be freed; undefined while it can. */
@@ -217,10 +229,9 @@ export class Evictor {
     const { state: { catalog }, loaded } = this.#options;
     await loaded;
     await this.#goal();
-    const survey = await this.#survey(this.#abort.signal);
-    let bytes = survey.pinned.bytes;
-    const { fn, hashes } = batch;
     const moment = this.#moment();
+    let bytes = await this.#pinnedBytes(moment.nowMs);
+    const { fn, hashes } = batch;
     for (let i = 0; i < batch.length; i++) {
       const entry = catalog.entry(fn, hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes));
       // A pin that is only renewed has been counted.
@@ -228,8 +239,20 @@ export class Evictor {
       bytes += cost(fn, entry);
     }
     const shareBytes = Math.floor(this.#limitBytes * PROMISED_SHARE);
-    if (bytes <= shareBytes) return;
+    if (bytes <= shareBytes) {
+      this.#pinned = { bytes, atMs: this.#pinned.atMs };
+      return;
+    }
     throw tooManyPins(bytes, shareBytes, this.#limitBytes);
+  }
+
+  /** What is pinned by hand, or is about to be: many pins come in batches, and are not all counted for each of them. */
+  async #pinnedBytes(nowMs: number): Promise<number> {
+    if (nowMs - this.#pinned.atMs > COUNTED_MS) {
+      const survey = await this.#survey(this.#abort.signal);
+      this.#pinned = { bytes: survey.pinned.bytes, atMs: nowMs };
+    }
+    return this.#pinned.bytes;
   }
 
   /** Frees garbage, and what `targetBytes` asks for. */
@@ -315,7 +338,12 @@ export class Evictor {
     };
   }
 
-  async #evict(goal: EvictionGoal, reason: "evicted" | "collected", signal: AbortSignal): Promise<Reclaimed> {
+  async #evict(
+    goal: EvictionGoal,
+    reason: "evicted" | "collected",
+    signal: AbortSignal,
+    ages?: AgeCount,
+  ): Promise<Reclaimed> {
     const survey = await this.#survey(signal);
     let rule = survey.rule(goal);
     let prospect = await this.#prospect(rule, signal);
@@ -330,8 +358,11 @@ export class Evictor {
       prospect = await this.#prospect(rule, signal);
     }
     prospect = await this.#withActive(prospect, goal, rule, signal);
-    const done = await this.#execute(prospect, rule, goal, reason, signal);
-    if (done.blobs > 0) this.#retentionS = rule.retentionS;
+    const done = await this.#execute(prospect, rule, goal, this.#note(reason, ages), signal);
+    if (done.blobs > 0) {
+      this.#retentionS = rule.retentionS;
+      this.#evictedMs = this.#options.clock.monotonicMs();
+    }
     if (done.broken.blobs > 0) {
       this.#complain(
         `Promises to clients take more than their share of the store (${survey.promised.bytes} of ${goal.limitBytes} ` +
@@ -406,7 +437,7 @@ export class Evictor {
     prospect: Prospect,
     rule: EvictionRule,
     goal: EvictionGoal,
-    reason: "evicted" | "collected",
+    note: Note,
     signal: AbortSignal,
   ): Promise<Reclaimed> {
     const { reclaimer } = this.#options;
@@ -417,7 +448,7 @@ export class Evictor {
     const enough = () => total.freedBytes >= goal.bytes && total.blobs >= goal.blobs;
     const fileBytes = goal.blobs > 0 ? prospect.files.bytes : Math.ceil(prospect.files.bytes * share);
     if (fileBytes > 0) {
-      add(total, await reclaimer.files(rule, fileBytes, this.#note(reason), signal));
+      add(total, await reclaimer.files(rule, fileBytes, note, signal));
       this.#tell();
     }
     for (const victims of chunks(prospect.victims)) {
@@ -428,7 +459,7 @@ export class Evictor {
         await reclaimer.segments(
           needed.map(({ info }) => info),
           rule,
-          this.#note(reason),
+          note,
           signal,
           () => this.#tell(),
         ),
@@ -436,13 +467,14 @@ export class Evictor {
     }
     if (!enough() && fileBytes < prospect.files.bytes) {
       const left = Math.max(goal.bytes - total.freedBytes, goal.blobs > total.blobs ? Infinity : 0);
-      add(total, await reclaimer.files(rule, left, this.#note(reason), signal));
+      add(total, await reclaimer.files(rule, left, note, signal));
     }
     return total;
   }
 
-  #note(reason: "evicted" | "collected") {
-    return (blob: { readonly bytes: number; readonly broken: boolean }) => {
+  #note(reason: "evicted" | "collected", ages: AgeCount | undefined): Note {
+    return (blob) => {
+      ages?.add(blob.usedS, blob.bytes);
       this.#evicted.blobs++;
       this.#evicted.bytes += blob.bytes;
       if (!blob.broken) return reason;
@@ -487,10 +519,11 @@ export class Evictor {
     if (dryRun) return await this.#dryRun(targetBytes, signal);
     const total: Reclaimed = noneReclaimed();
     add(total, await this.#compact(0, 0, signal));
+    const ages = new AgeCount(this.#options.time.now());
     let shortfall: string | undefined;
     while (targetBytes !== undefined && usedBytes() > targetBytes) {
       const goal = { bytes: usedBytes() - targetBytes, blobs: 0, limitBytes: this.#limitBytes };
-      const done = await this.#evict(goal, "collected", signal);
+      const done = await this.#evict(goal, "collected", signal, ages);
       add(total, done);
       if (done.blobs > 0 || done.freedBytes > 0) continue;
       shortfall = "The rest was promised to clients lately, is pinned, or is being written";
@@ -498,7 +531,8 @@ export class Evictor {
     }
     const diskBytes = usedBytes();
     const { blobs, bytes, copiedBytes } = total;
-    return { blobs, bytes, copiedBytes, freedBytes: Math.max(0, before - diskBytes), diskBytes, shortfall };
+    const freedBytes = Math.max(0, before - diskBytes);
+    return { blobs, bytes, copiedBytes, freedBytes, diskBytes, shortfall, ages: ages.classes };
   }
 
   async #dryRun(targetBytes: number | undefined, signal: AbortSignal): Promise<Collected> {
@@ -509,8 +543,22 @@ export class Evictor {
       garbage += info.sizeBytes - catalog.segmentUse(info.id).bytes;
     }
     const wanted = targetBytes === undefined ? 0 : Math.max(0, before - garbage - targetBytes);
-    const rule = (await this.#survey(signal)).rule({ bytes: wanted, blobs: 0, limitBytes: this.#limitBytes });
-    const goes = wanted === 0 ? { blobs: 0, bytes: 0 } : rule.goes;
+    const goal = { bytes: wanted, blobs: 0, limitBytes: this.#limitBytes };
+    const rule = (await this.#survey(signal)).rule(goal);
+    const { verdict } = rule;
+    const ages = new AgeCount(this.#options.time.now());
+    const goes = { blobs: 0, bytes: 0 };
+    const slices = new Slices(signal);
+    for (const part of wanted === 0 ? [] : catalog.parts()) {
+      part((fn, entry) => {
+        const bytes = cost(fn, entry);
+        if (verdict(entry.usedS, entry.pinnedUntilMs) === "keep") return;
+        goes.blobs++;
+        goes.bytes += bytes;
+        ages.add(entry.usedS, bytes);
+      });
+      if (slices.spent) await slices.next();
+    }
     const freedBytes = garbage + goes.bytes;
     return {
       blobs: goes.blobs,
@@ -521,12 +569,18 @@ export class Evictor {
       shortfall: wanted === 0 || rule.enough
         ? undefined
         : "The rest was promised to clients lately, is pinned, or is being written",
+      ages: ages.classes,
     };
+  }
+
+  #isRecent(ms: number): boolean {
+    return this.#options.clock.monotonicMs() - ms < RECENT_MS;
   }
 
   #complain(warning: string): void {
     this.#warning = warning;
     const nowMs = this.#options.clock.monotonicMs();
+    this.#warningMs = nowMs;
     if (nowMs - this.#warnedMs < COMPLAIN_MS) return;
     this.#warnedMs = nowMs;
     this.#options.log.warn(warning, { dir: this.#options.dir });
@@ -544,63 +598,4 @@ function add(total: Reclaimed, more: Reclaimed): void {
   total.copiedBytes += more.copiedBytes;
   total.broken.blobs += more.broken.blobs;
   total.broken.bytes += more.broken.bytes;
-}
-
-function garbageOf({ info, keepBytes }: Victim): number {
-  return Math.max(0, info.sizeBytes - SEGMENT_HEADER_BYTES - keepBytes);
-}
-
-/** What share of a segment is freed when it goes. */
-function freedShare({ info, keepBytes }: Victim): number {
-  return (info.sizeBytes - keepBytes) / info.sizeBytes;
-}
-
-/** Bytes that files and segments would free. */
-function freeable({ victims, files }: Prospect): number {
-  let bytes = files.bytes;
-  for (const { info, keepBytes } of victims) bytes += info.sizeBytes - keepBytes;
-  return bytes;
-}
-
-/** Whether so much can be freed without copying too much for it. */
-function isWorthwhile({ victims, active, files }: Prospect, bytes: number): boolean {
-  const all = active === undefined
-    ? victims
-    : [...victims, active].sort((a, b) => freedShare(b) - freedShare(a));
-  let freed = files.bytes;
-  let copied = 0;
-  for (const { info, keepBytes } of all) {
-    if (freed >= bytes) break;
-    freed += info.sizeBytes - keepBytes;
-    copied += keepBytes;
-  }
-  return copied <= bytes * MAX_COPIED;
-}
-
-/** The first of `victims` that free so much together. */
-function takeUntil(victims: readonly Victim[], bytes: number, all: boolean): Victim[] {
-  const taken: Victim[] = [];
-  let freed = 0;
-  for (const victim of victims) {
-    if (freed >= bytes && !all) break;
-    taken.push(victim);
-    freed += victim.info.sizeBytes - victim.keepBytes;
-  }
-  return taken;
-}
-
-/** Victims in groups of which one look at the catalog finds what stays, in bounded memory. */
-function* chunks(victims: readonly Victim[]): Generator<Victim[]> {
-  let group: Victim[] = [];
-  let records = 0;
-  for (const victim of victims) {
-    if (group.length > 0 && (records + victim.keepRecords > 50_000 || group.length >= 64)) {
-      yield group;
-      group = [];
-      records = 0;
-    }
-    group.push(victim);
-    records += victim.keepRecords;
-  }
-  if (group.length > 0) yield group;
 }

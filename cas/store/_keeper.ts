@@ -7,15 +7,16 @@
 import { Slices } from "@brokkr/common";
 import type { Digest, DigestFunction } from "../digest.ts";
 import type {
-  AgeClass,
   BlobCount,
   Collected,
   GoneBlob,
   SizeClass,
   StoreKeeper,
+  StorePressure,
   StoreUsage,
   VerifyProgress,
 } from "../store_keeper.ts";
+import { AgeCount } from "./_age_count.ts";
 import type { EvictionLog } from "./_eviction_log.ts";
 import { pinKind, type Tally } from "./_eviction_plan.ts";
 import type { Evictor } from "./_evictor.ts";
@@ -28,8 +29,6 @@ import type { SettledOptions } from "./disk_store_options.ts";
 
 /** Upper bounds of size classes, in bytes. */
 const SIZES = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 16 << 20, 256 << 20];
-/** Upper bounds of age classes, in seconds. */
-const AGES = [600, 3600, 6 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400];
 
 /** What a {@linkcode DiskKeeper} works with. */
 export interface DiskKeeperOptions {
@@ -62,7 +61,7 @@ export class DiskKeeper implements StoreKeeper {
     const { maxBytes, maxBlobs, promiseMs, clock } = settled;
     const moment = { nowS: time.now(), nowMs: clock.monotonicMs(), promiseMs };
     const sizes = SIZES.map(() => none()).concat(none());
-    const ages = AGES.map(() => none()).concat(none());
+    const ages = new AgeCount(moment.nowS);
     const functions = new Map<DigestFunction, Tally>();
     const pins = { hand: none(), promise: none(), none: none() };
     const slices = new Slices();
@@ -72,7 +71,7 @@ export class DiskKeeper implements StoreKeeper {
         if (byFunction === undefined) functions.set(fn, byFunction = none());
         count(byFunction, sizeBytes);
         count(sizes[classOf(SIZES, sizeBytes)], sizeBytes);
-        count(ages[classOf(AGES, moment.nowS - usedS)], sizeBytes);
+        ages.add(usedS, sizeBytes);
         count(pins[pinKind(pinnedUntilMs, moment)], sizeBytes);
       });
       if (slices.spent) await slices.next();
@@ -89,7 +88,7 @@ export class DiskKeeper implements StoreKeeper {
         segments.diskBytes - segments.segmentCount * SEGMENT_HEADER_BYTES - catalog.recordBytes,
       ),
       sizes: sizes.map((tally, at): SizeClass => ({ ...tally, upToBytes: SIZES.at(at) })),
-      ages: ages.map((tally, at): AgeClass => ({ ...tally, upToSeconds: AGES.at(at) })),
+      ages: ages.classes,
       functions: [...functions].map(([fn, tally]) => ({ ...tally, fn })),
       promised: pins.promise,
       pinned: pins.hand,
@@ -114,6 +113,15 @@ export class DiskKeeper implements StoreKeeper {
 
   whyGone(digest: Digest): Promise<GoneBlob | undefined> {
     return this.#options.gone.find(digest);
+  }
+
+  pressure(): StorePressure {
+    const { settled: { maxBytes }, evictor } = this.#options;
+    return {
+      maxBytes: maxBytes === Infinity ? undefined : maxBytes,
+      retentionSeconds: evictor.recentRetentionS,
+      warning: evictor.recentWarning,
+    };
   }
 
   logSinceMs(): Promise<number | undefined> {

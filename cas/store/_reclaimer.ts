@@ -49,7 +49,9 @@ export interface Reclaimed {
 }
 
 /** Told of each blob that goes; says what is noted as the reason. */
-export type Note = (blob: { readonly bytes: number; readonly broken: boolean }) => GoneReason;
+export type Note = (
+  blob: { readonly bytes: number; readonly usedS: number; readonly broken: boolean },
+) => GoneReason;
 
 interface Kept {
   readonly fn: DigestFunction;
@@ -178,7 +180,7 @@ export class Reclaimer {
     const bytes = cost(fn, entry);
     reader.forget(entry);
     index.delete(fn.value, hash);
-    const reason = note({ bytes, broken });
+    const reason = note({ bytes, usedS, broken });
     gone.add(fn, hash, sizeBytes, reason, time.now(), usedS);
     done.blobs++;
     done.bytes += sizeBytes;

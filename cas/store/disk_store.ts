@@ -24,7 +24,7 @@ import type {
   UploadStore,
 } from "../blob_store.ts";
 import type { Digest, DigestFunction } from "../digest.ts";
-import type { KeptBlobStore, StoreKeeper } from "../store_keeper.ts";
+import type { KeptBlobStore, StoreKeeper, StorePressure } from "../store_keeper.ts";
 import { type DiskCore, openDiskCore } from "./_disk_core.ts";
 import { isGoneCode } from "./_presence.ts";
 import { watchFiles } from "./_watched_files.ts";
@@ -57,6 +57,9 @@ export async function openDiskBlobStore(
   await store.open();
   return store;
 }
+
+/** Of a store that is not open. */
+const NO_PRESSURE: StorePressure = { maxBytes: undefined, retentionSeconds: undefined, warning: undefined };
 
 /** A store that opens its directory again when it is lost. */
 class DiskBlobStore implements KeptBlobStore {
@@ -104,6 +107,7 @@ class DiskBlobStore implements KeptBlobStore {
       collect: async (options) => await keeper().collect(options),
       verify: (options) => keeper().verify(options),
       whyGone: async (digest) => await keeper().whyGone(digest),
+      pressure: () => this.#core?.keeper.pressure?.() ?? NO_PRESSURE,
       logSinceMs: async () => await keeper().logSinceMs?.(),
     };
     const uploads = () => this.#live().uploads;
