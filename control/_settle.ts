@@ -41,6 +41,7 @@ import {
 import { ActionCodec, ActionResultCodec, type LeaseResult, type Status } from "@brokkr/proto";
 import { MAX_ACTION_BYTES } from "./action_check.ts";
 import { encodeExecuteResponse } from "./_messages.ts";
+import { explainMissing } from "./_store_pressure.ts";
 import { failedEnd, type JobPayload, type Verdict } from "./grid.ts";
 
 /** A result to settle. */
@@ -106,11 +107,19 @@ export class Settler {
     const { result: { actionResult, status }, outcome, payload } = handin;
     const present = actionResult.length > 0 || outcome === "completed";
     const bad = outcome === "failed" ? failure(status) : undefined;
-    const done = (note: string) => finish(handin, present ? actionResult : undefined, exitCode, bad, note);
-    if (bad !== undefined || exitCode !== 0 || payload.doNotCache) return done("");
+    if (bad !== undefined) {
+      const { scope, digest, action } = payload;
+      const told = explainMissing(this.#blobs, scope, digest, action, bad);
+      const end = (status: Status) =>
+        finish(handin, present ? actionResult : undefined, exitCode, status, "");
+      return told === undefined ? end(bad) : told.then(end, () => end(bad));
+    }
+    if (exitCode !== 0 || payload.doNotCache) {
+      return finish(handin, present ? actionResult : undefined, exitCode, undefined, "");
+    }
     return this.#keep(handin).then((kept) => {
       if ("kind" in kept) return kept;
-      return finish(handin, kept.bytes, exitCode, bad, kept.note);
+      return finish(handin, kept.bytes, exitCode, undefined, kept.note);
     });
   }
 

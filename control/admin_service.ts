@@ -57,6 +57,7 @@ import type { GridMetrics } from "./_grid_metrics.ts";
 import type { OperationRecord } from "./operation_record.ts";
 import { actionPhases } from "./phases.ts";
 import type { SandboxRule } from "./_sandbox_rule.ts";
+import { pressureOf } from "./_store_pressure.ts";
 import { durationOf, timestampOf } from "./_times.ts";
 
 /** What the Admin service is made of. */
@@ -164,6 +165,8 @@ export class AdminService {
         `Refused, since nothing isolates the actions on them (control.require_sandbox): ${list(refused)}`,
       );
     }
+    const pressed = pressureOf(this.#options.blobs)?.warning;
+    if (pressed !== undefined) warnings.push(pressed);
     for (const { jobs, why } of grid.unmatched().slice(0, 20)) {
       warnings.push(`${jobs} ${jobs === 1 ? "action waits" : "actions wait"}: ${why}`);
     }

@@ -55,6 +55,7 @@ import { failedEnd, type JobPayload } from "./grid.ts";
 import type { GridMetrics } from "./_grid_metrics.ts";
 import { lostOperation } from "./_lost_operation.ts";
 import { encodeExecuteResponse, RawExecution } from "./_messages.ts";
+import { withPressure } from "./_store_pressure.ts";
 import type { Operations } from "./operations.ts";
 import { type ExecuteEnd, OperationRecord } from "./operation_record.ts";
 import type { PlatformProperty } from "./scheduler/mod.ts";
@@ -275,9 +276,12 @@ export class ExecutionService {
     if (missing.length === 0) return;
     const gone = Array.from(missing, (index) => named[index]);
     const words = gone.map(([what, digest]) => `${what} ${formatDigest(digest)}`).join(" and ");
-    throw missingBlobsError(
-      `${words} ${gone.length === 1 ? "is" : "are"} not in the store; upload what is missing first`,
-      gone.map(([, digest]) => digest),
+    throw withPressure(
+      this.#options.blobs,
+      missingBlobsError(
+        `${words} ${gone.length === 1 ? "is" : "are"} not in the store; upload what is missing first`,
+        gone.map(([, digest]) => digest),
+      ),
     );
   }
 
@@ -287,9 +291,8 @@ export class ExecutionService {
       return await collect(blobs, scope, digest);
     } catch (error) {
       if (!(error instanceof BrokkrError) || error.code !== Code.NOT_FOUND) throw error;
-      throw missingBlobsError(`${what} ${formatDigest(digest)} is not in the store; upload it first`, [
-        digest,
-      ]);
+      const words = `${what} ${formatDigest(digest)} is not in the store; upload it first`;
+      throw withPressure(blobs, missingBlobsError(words, [digest]));
     }
   }
 }
