@@ -2,7 +2,7 @@
  * What a store said before it was killed, and what must be true of it when it is opened again.
  *
  * A line of the load is a letter and a blob's number: `a` it was acknowledged, `f` it was said to be there, which keeps it
- * from eviction, `d` it is about to be deleted.
+ * from eviction, `d` it is about to be deleted, `x` it was refused for want of room.
  *
  * @module
  */

@@ -2,7 +2,7 @@
  * A process that checks a store that was killed, and then loads it until it is killed itself.
  *
  * Arguments: the directory above the store's, a file with the numbers that must be there (JSON), the number of the first blob it is
- * to put, and the store's limit in bytes, 0 for none. It writes `checked N`, then what `Claims` reads.
+ * to put, the store's limit in bytes, 0 for none, and what it leaves free on the disk, if not the default. It writes `checked N`, then what `Claims` reads.
  *
  * @module
  */
@@ -65,8 +65,9 @@ async function step(store: BlobStore, n: number, turn: number): Promise<void> {
   try {
     await put(store, n);
   } catch (error) {
-    if (error instanceof BrokkrError && error.code === Code.RESOURCE_EXHAUSTED) return;
-    throw error;
+    if (!(error instanceof BrokkrError && error.code === Code.RESOURCE_EXHAUSTED)) throw error;
+    say(`x ${n}`);
+    return;
   }
   say(`a ${n}`);
   if (turn < BACK) return;
@@ -82,19 +83,24 @@ async function step(store: BlobStore, n: number, turn: number): Promise<void> {
 }
 
 if (import.meta.main) {
-  const [above, claims, first, limit] = Deno.args;
+  const [above, claims, first, limit, headroom] = Deno.args;
+  const fixed = {
+    segmentBytes: SEGMENT_BYTES,
+    ...(headroom === undefined ? {} : { headroomBytes: Number(headroom) }),
+  };
   const dir = `${above}/cas`;
   let there = 0;
   await Deno.mkdir(above, { recursive: true });
   const must: number[] = JSON.parse(await Deno.readTextFile(claims));
   {
-    await using store = await openDiskBlobStore(dir, { segmentBytes: SEGMENT_BYTES });
+    await using store = await openDiskBlobStore(dir, fixed);
     there = await check(store, must, Number(first));
   }
-  const { problems, findings } = await fsck(above);
+  // fsck wants to lock the directory, which a full disk may refuse.
+  const { problems, findings } = headroom === undefined ? await fsck(above) : { problems: 0, findings: [] };
   if (problems > 0) throw new Error(`fsck finds ${problems} problems: ${JSON.stringify(findings)}`);
   say(`checked ${there}`);
-  const options = { segmentBytes: SEGMENT_BYTES, ...(limit === "0" ? {} : { maxBytes: Number(limit) }) };
+  const options = { ...fixed, ...(limit === "0" ? {} : { maxBytes: Number(limit) }) };
   const store = await openDiskBlobStore(dir, options);
   const lanes = Array.from({ length: LANES }, async (_, lane) => {
     for (let turn = 0; turn * LANES < MAX_BLOBS; turn++) {

@@ -73,6 +73,18 @@ const SUITES: readonly Suite[] = [
     files: ["tests/faults"],
   },
   {
+    name: "store-kills",
+    about: "kill -9 of a store under mixed load, with and without eviction, and its check (100 a round)",
+    files: ["tests/faults/store_kills_test.ts"],
+    env: { BROKKR_STORE_KILLS: "100" },
+  },
+  {
+    name: "power-cut",
+    about: "the power of a machine cut in mid-load, and the store checked after the next boot (50 a round)",
+    files: ["tests/vm/power_cut_test.ts"],
+    env: { BROKKR_POWER_CUTS: "50" },
+  },
+  {
     name: "bazel",
     about: "real Bazel: every rule, tests, trees, Ctrl-C, 1,000 actions",
     files: ["tests/bazel"],
