@@ -33,7 +33,15 @@ import {
   segmentIdOf,
   segmentName,
 } from "./_segment_header.ts";
-import { type FileLayer, makeDirectories, readFully, readText, replaceText, writeAll } from "./file_layer.ts";
+import {
+  type FileLayer,
+  hasCode,
+  makeDirectories,
+  readFully,
+  readText,
+  replaceText,
+  writeAll,
+} from "./file_layer.ts";
 import type { BlobLocation } from "./membership_table.ts";
 
 /** Version of everything in the directory. */
@@ -249,7 +257,13 @@ async function fittingIndex(
   const path = `${dir}/index`;
   const indexOptions = { ...options, dir: path, id };
   const attempts = Number(await readText(files, `${dir}/${names.loading}`) ?? "0") || 0;
-  await noteReading(options, attempts + 1);
+  try {
+    await noteReading(options, attempts + 1);
+  } catch (error) {
+    // A full disk must not keep a store from being opened: what it has is there to be read, and evicting makes room.
+    if (!hasCode(error, "ENOSPC") && !hasCode(error, "EDQUOT")) throw error;
+    log.warn("Cannot note that the blob index is being read", { path, error });
+  }
   // LMDB ends the process when it meets a damaged page, so after two readings that never ended the index is not trusted.
   if (attempts < 2 && await files.size(`${path}/data.mdb`) !== undefined) {
     try {
