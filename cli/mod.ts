@@ -27,6 +27,10 @@
 
 export { Cache, type CacheEntry, type CacheOptions, type CacheStat, type PutResult } from "./cache.ts";
 export { Client, connectGrid, type GridOptions, type UploadResult } from "./client.ts";
+export type { PinOptions, StoreClient } from "./_store_client.ts";
+export type { ArchiveExport, ExportOptions } from "./_archive_export.ts";
+export type { ImportOptions, ImportResult } from "./_archive_import.ts";
+export type { Manifest } from "./_archive.ts";
 export type { RunOptions, RunResult, RunTimings } from "./run_types.ts";
 export type { ActionSpec } from "./_action.ts";
 export type { OnStage, Stage } from "./_execution.ts";

@@ -18,7 +18,15 @@
  * @module
  */
 
-export { type Codec, type Init, malformed, type Method, method, type MethodKind } from "./codec.ts";
+export {
+  type Codec,
+  type Init,
+  type InPlaceEncoder,
+  malformed,
+  type Method,
+  method,
+  type MethodKind,
+} from "./codec.ts";
 export * from "./gen/messages.ts";
 export * from "./gen/services.ts";
 export * from "./raw/batch.ts";

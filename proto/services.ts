@@ -4,5 +4,5 @@
  * @module
  */
 
-export type { Codec, Init, Method, MethodKind } from "./codec.ts";
+export type { Codec, Init, InPlaceEncoder, Method, MethodKind } from "./codec.ts";
 export * from "./gen/services.ts";
