@@ -26,6 +26,8 @@ export class FileBlobs {
   readonly #known = new Set<string>();
   /** Directories whose names were made durable, as far as an earlier process left them. */
   readonly #settled = new Set<string>();
+  /** What must be durable before any file comes or goes. */
+  #before: Promise<void> = Promise.resolve();
 
   /** Files beneath `dir`, temporary ones in `temporaryDir`; both exist. */
   constructor(files: FileLayer, dir: string, temporaryDir: string, random: Random) {
@@ -33,6 +35,13 @@ export class FileBlobs {
     this.#dir = dir;
     this.#temporaryDir = temporaryDir;
     this.#random = random;
+  }
+
+  /** Holds up all who give files names or take them away until this resolved; when it fails, they fail. */
+  holdUntil(before: Promise<void>): void {
+    this.#before = before;
+    // Who comes later hears of it.
+    before.catch(() => {});
   }
 
   /** Path of a blob's file. */
@@ -48,6 +57,7 @@ export class FileBlobs {
 
   /** Gives a synced temporary file its name, durably. */
   async keep(temporaryPath: string, fn: DigestFunction, hash: string): Promise<void> {
+    await this.#before;
     let dir = await this.#directory(fn, hash);
     try {
       await this.#files.rename(temporaryPath, this.path(fn, hash));
@@ -68,6 +78,7 @@ export class FileBlobs {
 
   /** Removes a blob's file, durably. */
   async remove(fn: DigestFunction, hash: string): Promise<void> {
+    await this.#before;
     const path = this.path(fn, hash);
     await this.#files.remove(path);
     await this.#files.syncDirectory(path.slice(0, path.lastIndexOf("/")));
@@ -75,6 +86,7 @@ export class FileBlobs {
 
   /** Removes a blob's file; after a power cut it may be there again, whole. */
   async unlink(fn: DigestFunction, hash: string): Promise<void> {
+    await this.#before;
     await this.#files.remove(this.path(fn, hash));
   }
 

@@ -87,17 +87,41 @@ export function cleanText(position: LogPosition): string {
 
 /** Opens the directory and makes it ready for use. */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
+  const { dir, files } = options;
+  const id = await openFormat(options);
+  let isNew = false;
+  for (const name of ["segments", "blobs", "tmp", "uploads"]) {
+    isNew = await files.makeDirectory(`${dir}/${name}`) || isNew;
+  }
+  const clean = await readText(files, `${dir}/${names.clean}`);
+  if (clean !== undefined) await files.remove(`${dir}/${names.clean}`);
+  const synced = files.syncDirectory(dir);
+  // Others may keep the disk busy for seconds. After a clean shutdown only what the marker speaks of has to wait until it
+  // is gone for good; all else was made durable with it.
+  if (isNew || clean === undefined) await synced;
+  // An index that cannot be read is said to be damaged the first time, and is gone the second.
+  return await openParts(options, id, clean, synced) ?? await openParts(options, id, undefined, synced) ??
+    fail(dir);
+}
+
+function fail(dir: string): never {
+  throw new BrokkrError(
+    Code.DATA_LOSS,
+    `The index of the blob store in ${dir} cannot be read, not even a new one`,
+  );
+}
+
+/** Undefined when the index cannot be read and has to be made anew. */
+async function openParts(
+  options: RecoverOptions,
+  id: string,
+  clean: string | undefined,
+  synced: Promise<void>,
+): Promise<Recovered | undefined> {
   const { dir, files, log, clock, random } = options;
   const startedMs = clock.monotonicMs();
-  const id = await openFormat(options);
-  for (const name of ["segments", "blobs", "tmp", "uploads"]) await files.makeDirectory(`${dir}/${name}`);
-  await files.syncDirectory(dir);
-  const clean = await readText(files, `${dir}/${names.clean}`);
-  if (clean !== undefined) {
-    await files.remove(`${dir}/${names.clean}`);
-    await files.syncDirectory(dir);
-  }
   const blobs = new FileBlobs(files, `${dir}/blobs`, `${dir}/tmp`, random);
+  blobs.holdUntil(synced);
   const left = await blobs.clearTemporary();
   if (left > 0) log.info("Removed what unfinished writers left", { files: left });
   const segments = await findSegments(options);
@@ -134,6 +158,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   } catch (error) {
     await loading.close();
     await index.close();
+    if (loading.fault !== undefined) return undefined;
     throw error;
   }
 }
