@@ -117,6 +117,8 @@ export interface StorePressure {
   readonly maxBytes: number | undefined;
   /** Since how many seconds what went in the last minutes had not been used; undefined when nothing went. */
   readonly retentionSeconds: number | undefined;
+  /** Bytes that can be stored; undefined as long as something can be evicted for more. */
+  readonly leftBytes: number | undefined;
   /** What the operator should know now, such as that the store is too small. */
   readonly warning: string | undefined;
 }

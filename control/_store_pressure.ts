@@ -57,7 +57,8 @@ function namesMissing({ code, details }: Status): boolean {
 /**
  * What a client is told of an action that a worker gave up with `status`, `action` being the encoded Action. When inputs
  * are missing and the store cannot hold all of them the missing ones are not named: clients upload what is named, and try
- * again. Undefined when there is nothing to add.
+ * again. Nor shall they when the store is full of what was promised to others, so that outputs found no place. Undefined
+ * when there is nothing to add.
  */
 export function explainMissing(
   blobs: BlobStore,
@@ -66,6 +67,9 @@ export function explainMissing(
   action: Uint8Array,
   status: Status,
 ): Promise<Status> | undefined {
+  if (status.code === Code.RESOURCE_EXHAUSTED && pressureOf(blobs)?.leftBytes !== undefined) {
+    return Promise.resolve({ ...status, code: Code.FAILED_PRECONDITION, details: [] });
+  }
   const churn = namesMissing(status) ? churnOf(blobs) : undefined;
   if (churn === undefined) return undefined;
   return explain(blobs, scope, fn, action, status, churn);

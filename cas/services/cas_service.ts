@@ -33,6 +33,7 @@ import {
   compressorBytes,
   decompressedBytes,
 } from "./_compressed_batch.ts";
+import { distinctBytes, FitCheck } from "./_fits.ts";
 import { functionOf, packDigests } from "./_pack.ts";
 import { getTreeRoute } from "./get_tree.ts";
 import { blobStatus, type CasCounters, casCounters, type CasServiceOptions, OK_STATUS } from "./_shared.ts";
@@ -68,8 +69,14 @@ class CasService {
     const { digests } = request;
     const fn = functionOf(digests, request.digestFunction);
     if (digests.count > SLICE_DIGESTS) return this.#findSliced(scope, request, context);
-    const missing = this.#options.store.missing(scope, packDigests(digests, fn, 0, digests.count));
+    const batch = packDigests(digests, fn, 0, digests.count);
+    const missing = this.#options.store.missing(scope, batch);
     const answer = (found: Uint32Array): MissingSelection => {
+      if (found.length > 0) {
+        const fit = new FitCheck(this.#options.store);
+        fit.add(batch, found);
+        fit.check(() => distinctBytes(batch));
+      }
       this.#countFound(digests.count, found.length);
       return { digests, missing: found };
     };
@@ -83,15 +90,18 @@ class CasService {
   ): Promise<MissingSelection> {
     const fn = functionOf(digests, digestFunction);
     const missing: number[] = [];
+    const fit = new FitCheck(this.#options.store);
     const slices = new Slices();
     for (let from = 0; from < digests.count; from += SLICE_DIGESTS) {
       if (slices.spent) await slices.next();
       context.signal.throwIfAborted();
       const to = Math.min(digests.count, from + SLICE_DIGESTS);
-      for (const index of await this.#options.store.missing(scope, packDigests(digests, fn, from, to))) {
-        missing.push(from + index);
-      }
+      const batch = packDigests(digests, fn, from, to);
+      const found = await this.#options.store.missing(scope, batch);
+      for (const index of found) missing.push(from + index);
+      fit.add(batch, found);
     }
+    fit.check(() => distinctBytes(packDigests(digests, fn, 0, digests.count)));
     this.#countFound(digests.count, missing.length);
     return { digests, missing };
   }

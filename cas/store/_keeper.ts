@@ -116,8 +116,9 @@ export class DiskKeeper implements StoreKeeper {
   }
 
   pressure(): StorePressure {
-    const { settled: { maxBytes }, evictor } = this.#options;
+    const { settled: { maxBytes }, evictor, usedBytes } = this.#options;
     return {
+      leftBytes: evictor.shortfall === undefined ? undefined : Math.max(0, maxBytes - usedBytes()),
       maxBytes: maxBytes === Infinity ? undefined : maxBytes,
       retentionSeconds: evictor.recentRetentionS,
       warning: evictor.recentWarning,

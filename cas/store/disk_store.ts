@@ -59,7 +59,12 @@ export async function openDiskBlobStore(
 }
 
 /** Of a store that is not open. */
-const NO_PRESSURE: StorePressure = { maxBytes: undefined, retentionSeconds: undefined, warning: undefined };
+const NO_PRESSURE: StorePressure = {
+  maxBytes: undefined,
+  retentionSeconds: undefined,
+  leftBytes: undefined,
+  warning: undefined,
+};
 
 /** A store that opens its directory again when it is lost. */
 class DiskBlobStore implements KeptBlobStore {
