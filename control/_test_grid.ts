@@ -34,7 +34,8 @@ import {
   Workers,
 } from "@brokkr/proto";
 import type { BidiCall, Channel } from "@brokkr/proto/rpc";
-import { type ControlHandle, type ControlOptions, startControl } from "./control.ts";
+import { startControl } from "./control.ts";
+import type { ControlHandle, ControlOptions } from "./control_options.ts";
 
 export const encoder = new TextEncoder();
 const EMPTY = digestOf(SHA256, new Uint8Array());

@@ -12,20 +12,8 @@ import {
   isExposed,
   type RpcServer,
   type ServerLimits,
-  type TlsOptions,
 } from "@brokkr/proto/rpc/server";
-import {
-  ActionCache,
-  ActionCacheSweeper,
-  type BlobStore,
-  CLIENT_ENVIRONMENT,
-  departuresOf,
-  MemoryBlobStore,
-  MemoryMetadataStore,
-  type MetadataStore,
-  type UploadLimits,
-} from "@brokkr/cas";
-import { openDiskBlobStore, openLmdbMetadataStore } from "@brokkr/cas/disk";
+import { type ActionCache, CLIENT_ENVIRONMENT } from "@brokkr/cas";
 import type { HttpCacheOptions, HttpCacheServer } from "@brokkr/cas/http_cache";
 import { actionCacheRoutes, byteStreamRoutes, casCapabilities, casRoutes } from "@brokkr/cas/services";
 import {
@@ -36,11 +24,8 @@ import {
   idTracer,
   type Logger,
   noLog,
-  openDataDirectory,
-  type Random,
   systemClock,
   systemRandom,
-  type Tracer,
   type WorkerId,
 } from "@brokkr/common";
 import { type HttpServer, serveHttp } from "@brokkr/common/http";
@@ -50,6 +35,13 @@ import { AdminService } from "./admin_service.ts";
 import { buildEventRoutes } from "./build_events.ts";
 import { CacheAdmin } from "./cache_admin.ts";
 import { capabilitiesRoutes } from "./capabilities_service.ts";
+import {
+  BUFFER_SHARE,
+  type ControlHandle,
+  type ControlOptions,
+  DEFAULT_BUDGET_BYTES,
+  DEFAULT_MAX_BLOB_BYTES,
+} from "./control_options.ts";
 import { Drains } from "./drains.ts";
 import { Environments, isUnsandboxed } from "./environments.ts";
 import { ExecutionService, inlineEnd } from "./execution_service.ts";
@@ -60,112 +52,11 @@ import { OperationsService } from "./operations_service.ts";
 import { SandboxRule } from "./_sandbox_rule.ts";
 import { Settler } from "./_settle.ts";
 import type { SchedulerLimits } from "./scheduler/mod.ts";
+import { openActionCache, openStores, type Stores, type StoreSurroundings } from "./_stores.ts";
 import { WorkersService } from "./workers_service.ts";
 import manifest from "./deno.json" with { type: "json" };
 
-/** How a control plane is set up. */
-export interface ControlOptions {
-  /** Directory of all state; it is locked. Undefined keeps everything in memory. */
-  readonly dataDir: string | undefined;
-  /** gRPC address, `host:port`; port 0 takes a free one. */
-  readonly listen: string;
-  /** HTTP address; `""`, the default, for none. */
-  readonly httpListen?: string;
-  /** PEM texts; plain text without. With `clientCa` only clients with a certificate of it are served. */
-  readonly tls?: TlsOptions;
-  /** Listen beyond loopback without client certificates. */
-  readonly allowInsecureRemote?: boolean;
-  /** Bytes that the process may take beyond what it has when idle, however many calls there are; 512 MiB by default. */
-  readonly memoryBudgetBytes?: number;
-  /** Largest blob taken, in bytes; 16 GiB by default. */
-  readonly maxBlobSizeBytes?: number;
-  /** Bytes the store may take; 0, the default, for no limit but the disk's (or the memory budget's). */
-  readonly casMaxSizeBytes?: number;
-  /** Blobs the store may hold; 0, the default, for no limit but its size. */
-  readonly casMaxBlobs?: number;
-  /** How long blobs are kept that a client was told to be there, in milliseconds; 3 hours by default. */
-  readonly casPromiseMs?: number;
-  /** How fast the scrubber reads what is stored, in bytes a second; 0, the default, for not at all. */
-  readonly casScrubBytesPerSecond?: number;
-  /** Which reads are compared with the digest; `first` by default. */
-  readonly casVerifyReads?: "first" | "always";
-  /** How long a result is kept that nobody asks for, in milliseconds; 30 days by default. */
-  readonly acTtlMs?: number;
-  /** Address of the HTTP cache; `""`, the default, for none. */
-  readonly httpCacheListen?: string;
-  /** Whether what is stored under /ac/ of the HTTP cache must be a complete ActionResult; it must by default. */
-  readonly httpCacheValidateAc?: boolean;
-  /** How long a lease lives without a heartbeat, in milliseconds; 30 s by default. */
-  readonly leaseTtlMs?: number;
-  /** How often workers send heartbeats, in milliseconds; 5 s by default. */
-  readonly heartbeatIntervalMs?: number;
-  /**
-   * Whether workers are refused whose actions nothing isolates, and their results with them; `auto`, the default: where
-   * `listen` is reached from other machines.
-   */
-  readonly requireSandbox?: "auto" | "always" | "never";
-  /** Actions that may wait. */
-  readonly maxQueue?: number;
-  /** Workers that one action may take down before it is failed; 3 by default. */
-  readonly maxAttempts?: number;
-  /** Timeout of actions that name none, in milliseconds; one hour by default. */
-  readonly defaultTimeoutMs?: number;
-  /** Longest timeout that an action may ask for, in milliseconds; one day by default. */
-  readonly maxTimeoutMs?: number;
-  /** How long an operation lives that nobody watches, in milliseconds; one minute by default. */
-  readonly unwatchedTtlMs?: number;
-  /** How long a finished operation can be waited for, in milliseconds; ten minutes by default. */
-  readonly finishedTtlMs?: number;
-  /** How long an interrupted upload is kept, in milliseconds; an hour by default. */
-  readonly uploadKeepMs?: number;
-  /** Interrupted uploads that are kept; 256 by default. */
-  readonly maxKeptUploads?: number;
-  /** Bytes of interrupted uploads that are kept; 4 GiB by default. */
-  readonly maxKeptUploadBytes?: number;
-  /** Connections at once; 1024 by default. */
-  readonly maxConnections?: number;
-  /** How long a peer may stand still in the middle of a call, in milliseconds; one minute by default. */
-  readonly stallTimeoutMs?: number;
-  /** Further limits of the scheduler, over all of the above. */
-  readonly schedulerLimits?: Partial<SchedulerLimits>;
-  /** Time; the machine's by default. */
-  readonly clock?: Clock;
-  /** Randomness; the system's by default. */
-  readonly random?: Random;
-  /** Lines for the operator; none by default. */
-  readonly log?: Logger;
-  /** Instruments; a registry of its own by default. */
-  readonly metrics?: PrometheusMetrics;
-  /** Spans; ids only by default. */
-  readonly tracer?: Tracer;
-}
-
-/** A control plane that serves. */
-export interface ControlHandle extends AsyncDisposable {
-  /** Such as `grpc://127.0.0.1:8980`, or `grpcs://` with TLS. */
-  readonly grpcEndpoint: string;
-  /** Such as `http://127.0.0.1:8981`; undefined without an HTTP port. */
-  readonly httpEndpoint: string | undefined;
-  /** Such as `http://127.0.0.1:8982`, or `https://` with TLS; undefined without an HTTP cache. */
-  readonly httpCacheEndpoint: string | undefined;
-  /** Resolves when it has ended; rejects when it had to give up. */
-  readonly done: Promise<void>;
-  /**
-   * Ends in good order: no new work, what waits is sent away with UNAVAILABLE, what runs has `graceMs` (10 s by default)
-   * to end; then everything is closed.
-   */
-  shutdown(options?: { readonly graceMs?: number }): Promise<void>;
-}
-
 const ALL_ACCESS: readonly Access[] = ["public", "read", "write", "execute", "admin", "worker"];
-const DEFAULT_BUDGET_BYTES = 512 * 2 ** 20;
-/** Share of the budget that calls may buffer, and the store as well. The rest is for what calls take besides. */
-const BUFFER_SHARE = 5 / 16;
-const DEFAULT_MAX_BLOB_BYTES = 16 * 2 ** 30;
-const DEFAULT_RESULT_TTL_MS = 30 * 86_400_000;
-const DEFAULT_PROMISE_MS = 3 * 3_600_000;
-/** How long at most what a hit promised is pinned besides what the store promises itself. */
-const MAX_RESULT_PIN_MS = 600_000;
 const DEFAULT_GRACE_MS = 10_000;
 /** Time for streams to end after all operations have. */
 const CLOSE_GRACE_MS = 500;
@@ -196,11 +87,6 @@ export async function startControl(options: ControlOptions): Promise<ControlHand
     await stack.disposeAsync();
     throw error;
   }
-}
-
-interface Stores {
-  readonly blobs: BlobStore;
-  readonly metadata: MetadataStore;
 }
 
 class Control implements ControlHandle {
@@ -256,7 +142,8 @@ class Control implements ControlHandle {
       this.#stack.defer(() => http.shutdown());
       this.httpEndpoint = http.endpoint;
     }
-    const stores = await this.#openStores();
+    const stores = await openStores(this.#options, this.#surroundings);
+    this.#storeBytes = stores.bytes;
     const server = await this.#makeServer(stores);
     const [{ address }] = await server.listen();
     this.#server = server;
@@ -300,46 +187,13 @@ class Control implements ControlHandle {
     this.#ended.reject(error);
   }
 
-  async #openStores(): Promise<Stores> {
-    const { dataDir, memoryBudgetBytes = DEFAULT_BUDGET_BYTES, casMaxSizeBytes = 0 } = this.#options;
-    const uploads = uploadLimits(this.#options);
-    if (dataDir === undefined) {
-      const limit = casMaxSizeBytes === 0 ? memoryBudgetBytes : casMaxSizeBytes;
-      const metadata = this.#stack.use(new MemoryMetadataStore());
-      const clock = this.#clock;
-      const { maxBlobs, promiseMs } = storeLimits(this.#options);
-      const maxBlobBytes = this.#options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES;
-      return {
-        metadata,
-        blobs: this.#stack.use(
-          new MemoryBlobStore(limit, { uploads, clock, maxBlobBytes, maxBlobs, promiseMs }),
-        ),
-      };
-    }
-    const { path } = this.#stack.use(openDataDirectory(dataDir, "control"));
-    const metadata = this.#stack.use(await openLmdbMetadataStore(`${path}/meta`));
-    this.#health.set("store", "The store is being opened");
-    const blobs = await openDiskBlobStore(`${path}/cas`, {
-      clock: this.#clock,
-      random: this.#options.random ?? systemRandom,
-      // Its own share: a store that waited for what its callers hold would wait for ever.
-      budget: this.#storeBudget(memoryBudgetBytes),
-      metrics: this.#metrics,
-      log: this.#log,
-      onHealth: (reason) => this.#health.set("store", reason),
-      maxBlobBytes: this.#options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES,
-      uploads,
-      ...storeLimits(this.#options),
-    });
-    this.#health.set("store", undefined);
-    return { metadata, blobs: this.#stack.use(blobs) };
+  get #surroundings(): StoreSurroundings {
+    const [clock, log, metrics] = [this.#clock, this.#log, this.#metrics];
+    return { stack: this.#stack, clock, log, metrics, health: this.#health };
   }
 
-  #storeBudget(memoryBudgetBytes: number): ByteBudget {
-    return this.#storeBytes = new ByteBudget(Math.ceil(memoryBudgetBytes * BUFFER_SHARE));
-  }
-
-  async #makeServer({ blobs, metadata }: Stores): Promise<RpcServer> {
+  async #makeServer(stores: Stores): Promise<RpcServer> {
+    const { blobs, metadata } = stores;
     const options = this.#options;
     const metrics = this.#metrics;
     const maxBlobBytes = options.maxBlobSizeBytes ?? DEFAULT_MAX_BLOB_BYTES;
@@ -349,7 +203,7 @@ class Control implements ControlHandle {
       callBytes,
       Math.max(64, (1.5 * callBytes) / DEFAULT_LIMITS.streamWindowBytes),
     );
-    const cache = this.#openActionCache({ metadata, blobs });
+    const cache = openActionCache(stores, options, this.#surroundings);
     const environments = await Environments.open(metadata, this.#log, this.#sandboxRule.required);
     const { drains, reasons } = await Drains.open(metadata, this.#log);
     this.#environments = environments;
@@ -429,18 +283,8 @@ class Control implements ControlHandle {
     this.httpCacheEndpoint = httpCache.endpoint;
   }
 
-  #openActionCache({ metadata, blobs }: Stores): ActionCache {
-    const { acTtlMs = DEFAULT_RESULT_TTL_MS, casPromiseMs = DEFAULT_PROMISE_MS } = this.#options;
-    const [clock, log, metrics] = [this.#clock, this.#log, this.#metrics];
-    const pinMs = Math.min(MAX_RESULT_PIN_MS, casPromiseMs);
-    const cache = new ActionCache({ metadata, blobs, metrics, clock, ttlMs: acTtlMs, pinMs });
-    this.#stack.use(cache);
-    this.#stack.use(new ActionCacheSweeper({ cache, departures: () => departuresOf(blobs), clock, log }));
-    return cache;
-  }
-
   #gridRoutes(
-    parts: Stores & {
+    parts: Omit<Stores, "bytes"> & {
       readonly cache: ActionCache;
       readonly cacheAdmin: CacheAdmin;
       readonly environments: Environments;
@@ -529,23 +373,6 @@ class Control implements ControlHandle {
 
 function requiresSandbox({ requireSandbox = "auto", listen }: ControlOptions): boolean {
   return requireSandbox === "always" || (requireSandbox === "auto" && isExposed(listen));
-}
-
-/** What the store may hold, for how long, and how it looks after it; its own defaults where nothing is said. */
-function storeLimits(options: ControlOptions) {
-  const { casMaxSizeBytes = 0, casMaxBlobs = 0, casPromiseMs } = options;
-  const { casScrubBytesPerSecond = 0, casVerifyReads = "first" } = options;
-  return {
-    scrubBytesPerSecond: casScrubBytesPerSecond,
-    verifyReads: casVerifyReads,
-    ...(casMaxSizeBytes === 0 ? {} : { maxBytes: casMaxSizeBytes }),
-    ...(casMaxBlobs === 0 ? {} : { maxBlobs: casMaxBlobs }),
-    ...(casPromiseMs === undefined ? {} : { promiseMs: casPromiseMs }),
-  };
-}
-
-function uploadLimits({ uploadKeepMs, maxKeptUploads, maxKeptUploadBytes }: ControlOptions): UploadLimits {
-  return { keepMs: uploadKeepMs, maxKept: maxKeptUploads, maxKeptBytes: maxKeptUploadBytes };
 }
 
 function serverLimits(

@@ -18,7 +18,8 @@ import {
   tellReady,
   watchParent,
 } from "@brokkr/common/process";
-import { type ControlOptions, startControl } from "./control.ts";
+import { startControl } from "./control.ts";
+import type { ControlOptions } from "./control_options.ts";
 import deno from "./deno.json" with { type: "json" };
 
 const NAME = "brokkr-control";

@@ -4,5 +4,6 @@
  * @module
  */
 
-export { type ControlHandle, type ControlOptions, startControl } from "./control.ts";
+export { startControl } from "./control.ts";
+export type { ControlHandle, ControlOptions } from "./control_options.ts";
 export type { SchedulerLimits } from "./scheduler/types.ts";
