@@ -19,34 +19,15 @@ import {
 } from "@brokkr/common";
 import type { DigestBatch } from "../blob_store.ts";
 import type { Collected } from "../store_keeper.ts";
-import {
-  type EvictionGoal,
-  type EvictionMoment,
-  type EvictionRule,
-  EvictionSurvey,
-  pinKind,
-  PROMISED_SHARE,
-  type Tally,
-} from "./_eviction_plan.ts";
+import { type EvictionGoal, pinKind, PROMISED_SHARE, type Tally } from "./_eviction_plan.ts";
 import { ALL_PROMISED, tooManyPins } from "./_no_room.ts";
 import { AgeCount } from "./_age_count.ts";
+import { add, Clearing, noneReclaimed } from "./_clearing.ts";
 import { cost, type Note, type Reclaimed, type Reclaimer } from "./_reclaimer.ts";
 import type { Recovered } from "./_recover.ts";
-import { SEGMENT_HEADER_BYTES } from "./_segment_header.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import type { StoreTime } from "./_store_time.ts";
-import {
-  chunks,
-  freeable,
-  freedShare,
-  garbageOf,
-  isWorthwhile,
-  type Prospect,
-  takeUntil,
-  type Victim,
-} from "./_victims.ts";
 import type { FileLayer } from "./file_layer.ts";
-import { FILE_SEGMENT } from "./membership_table.ts";
 
 /** Eviction begins above this share of a limit, */
 export const HIGH_SHARE = 0.95;
@@ -58,8 +39,6 @@ const LOW_BLOBS_SHARE = 0.95;
 const MAX_GARBAGE_SHARE = 0.12;
 /** until it is this one. */
 const KEPT_GARBAGE_SHARE = 0.05;
-/** When too much would have to be copied, more blobs go: these shares of what else may. */
-const MORE_SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2];
 /** How often it is looked whether there is something to do that nobody told of, such as a disk that others fill. */
 const LOOK_MS = 30_000;
 /** How long it rests when it could free nothing. */
@@ -106,6 +85,7 @@ export interface EvictionTotals {
 /** Evicts and compacts. */
 export class Evictor {
   readonly #options: EvictorOptions;
+  readonly #clearing: Clearing;
   readonly #evicted: Tally = { blobs: 0, bytes: 0 };
   readonly #broken: Tally = { blobs: 0, bytes: 0 };
   #retentionS: number | undefined;
@@ -126,6 +106,7 @@ export class Evictor {
 
   constructor(options: EvictorOptions) {
     this.#options = options;
+    this.#clearing = new Clearing({ ...options, onFreed: () => this.#tell() });
     this.#limitBytes = options.maxBytes;
     const { metrics } = options;
     metrics.counter(
@@ -229,7 +210,7 @@ export class Evictor {
     const { state: { catalog }, loaded } = this.#options;
     await loaded;
     await this.#goal();
-    const moment = this.#moment();
+    const moment = this.#clearing.moment();
     let bytes = await this.#pinnedBytes(moment.nowMs);
     const { fn, hashes } = batch;
     for (let i = 0; i < batch.length; i++) {
@@ -249,7 +230,7 @@ export class Evictor {
   /** What is pinned by hand, or is about to be: many pins come in batches, and are not all counted for each of them. */
   async #pinnedBytes(nowMs: number): Promise<number> {
     if (nowMs - this.#pinned.atMs > COUNTED_MS) {
-      const survey = await this.#survey(this.#abort.signal);
+      const survey = await this.#clearing.survey(this.#abort.signal);
       this.#pinned = { bytes: survey.pinned.bytes, atMs: nowMs };
     }
     return this.#pinned.bytes;
@@ -299,7 +280,7 @@ export class Evictor {
       const goal = await this.#goal();
       if (goal === undefined) {
         this.#shortfall = undefined;
-        await this.#compact(KEPT_GARBAGE_SHARE, MAX_GARBAGE_SHARE, this.#abort.signal);
+        await this.#clearing.compact(KEPT_GARBAGE_SHARE, MAX_GARBAGE_SHARE, this.#abort.signal);
         return;
       }
       const before = this.#options.usedBytes();
@@ -344,132 +325,18 @@ export class Evictor {
     signal: AbortSignal,
     ages?: AgeCount,
   ): Promise<Reclaimed> {
-    const survey = await this.#survey(signal);
-    let rule = survey.rule(goal);
-    let prospect = await this.#prospect(rule, signal);
-    // Blobs that go may be scattered among others that stay; then more of them go, so that less has to be copied.
-    for (const more of MORE_SHARES) {
-      if (isWorthwhile(prospect, goal.bytes) || rule.goes.blobs >= rule.evictable.blobs) break;
-      rule = survey.rule({
-        ...goal,
-        bytes: goal.bytes + Math.max(0, rule.evictable.bytes - goal.bytes) * more,
-        blobs: goal.blobs,
-      });
-      prospect = await this.#prospect(rule, signal);
-    }
-    prospect = await this.#withActive(prospect, goal, rule, signal);
-    const done = await this.#execute(prospect, rule, goal, this.#note(reason, ages), signal);
+    const { done, retentionS, promised } = await this.#clearing.evict(goal, this.#note(reason, ages), signal);
     if (done.blobs > 0) {
-      this.#retentionS = rule.retentionS;
+      this.#retentionS = retentionS;
       this.#evictedMs = this.#options.clock.monotonicMs();
     }
     if (done.broken.blobs > 0) {
       this.#complain(
-        `Promises to clients take more than their share of the store (${survey.promised.bytes} of ${goal.limitBytes} ` +
+        `Promises to clients take more than their share of the store (${promised.bytes} of ${goal.limitBytes} ` +
           `bytes): ${done.broken.blobs} blobs went that somebody had been told to be there; raise cas_max_size`,
       );
     }
     return done;
-  }
-
-  /** When the other segments do not hold enough that may go, the one that is written is closed and goes too. */
-  async #withActive(
-    prospect: Prospect,
-    goal: EvictionGoal,
-    rule: EvictionRule,
-    signal: AbortSignal,
-  ): Promise<Prospect> {
-    const { active } = prospect;
-    if (active === undefined || freeable(prospect) >= goal.bytes && goal.blobs === 0) return prospect;
-    const freed = active.info.sizeBytes - SEGMENT_HEADER_BYTES - active.keepBytes;
-    if (freed <= 0) return prospect;
-    await this.#options.segments.turn();
-    return await this.#prospect(rule, signal);
-  }
-
-  #moment(): EvictionMoment {
-    const { clock, time, promiseMs } = this.#options;
-    return { nowS: time.now(), nowMs: clock.monotonicMs(), promiseMs };
-  }
-
-  async #survey(signal: AbortSignal): Promise<EvictionSurvey> {
-    const { state } = this.#options;
-    const survey = new EvictionSurvey(this.#moment());
-    const slices = new Slices(signal);
-    for (const part of state.catalog.parts()) {
-      part((fn, entry) => survey.add(cost(fn, entry), entry.usedS, entry.pinnedUntilMs));
-      if (slices.spent) await slices.next();
-    }
-    return survey;
-  }
-
-  async #prospect(rule: EvictionRule, signal: AbortSignal): Promise<Prospect> {
-    const { segments, state } = this.#options;
-    const infos = segments.segments;
-    const victims = new Map<number, Victim>();
-    for (const info of infos) victims.set(info.id, { info, keepBytes: 0, keepRecords: 0 });
-    const files: Tally = { blobs: 0, bytes: 0 };
-    const slices = new Slices(signal);
-    for (const part of state.catalog.parts()) {
-      part((fn, entry) => {
-        const stays = rule.verdict(entry.usedS, entry.pinnedUntilMs) === "keep";
-        if (entry.segment === FILE_SEGMENT) {
-          if (stays) return;
-          files.blobs++;
-          files.bytes += entry.sizeBytes;
-          return;
-        }
-        const victim = stays ? victims.get(entry.segment) : undefined;
-        if (victim === undefined) return;
-        victim.keepBytes += cost(fn, entry);
-        victim.keepRecords++;
-      });
-      if (slices.spent) await slices.next();
-    }
-    const newest = infos.at(-1);
-    const active = newest === undefined ? undefined : victims.get(newest.id);
-    if (newest !== undefined) victims.delete(newest.id);
-    const sorted = [...victims.values()].sort((a, b) => freedShare(b) - freedShare(a));
-    return { victims: sorted, active, files };
-  }
-
-  async #execute(
-    prospect: Prospect,
-    rule: EvictionRule,
-    goal: EvictionGoal,
-    note: Note,
-    signal: AbortSignal,
-  ): Promise<Reclaimed> {
-    const { reclaimer } = this.#options;
-    // Files and segments give in proportion to what of them may go, so that neither keeps what is older than the other's.
-    const all = freeable(prospect);
-    const share = all === 0 ? 0 : Math.min(1, goal.bytes / all);
-    const total: Reclaimed = noneReclaimed();
-    const enough = () => total.freedBytes >= goal.bytes && total.blobs >= goal.blobs;
-    const fileBytes = goal.blobs > 0 ? prospect.files.bytes : Math.ceil(prospect.files.bytes * share);
-    if (fileBytes > 0) {
-      add(total, await reclaimer.files(rule, fileBytes, note, signal));
-      this.#tell();
-    }
-    for (const victims of chunks(prospect.victims)) {
-      if (enough()) break;
-      const needed = takeUntil(victims, goal.bytes - total.freedBytes, goal.blobs > total.blobs);
-      add(
-        total,
-        await reclaimer.segments(
-          needed.map(({ info }) => info),
-          rule,
-          note,
-          signal,
-          () => this.#tell(),
-        ),
-      );
-    }
-    if (!enough() && fileBytes < prospect.files.bytes) {
-      const left = Math.max(goal.bytes - total.freedBytes, goal.blobs > total.blobs ? Infinity : 0);
-      add(total, await reclaimer.files(rule, left, note, signal));
-    }
-    return total;
   }
 
   #note(reason: "evicted" | "collected", ages: AgeCount | undefined): Note {
@@ -484,30 +351,6 @@ export class Evictor {
     };
   }
 
-  /** Copies together what is left of segments that hold much garbage. */
-  async #compact(keepShare: number, beginShare: number, signal: AbortSignal): Promise<Reclaimed> {
-    const { segments, state: { catalog }, reclaimer } = this.#options;
-    const total: Reclaimed = noneReclaimed();
-    const candidates = segments.segments.slice(0, -1).map((info) => {
-      const use = catalog.segmentUse(info.id);
-      return { info, keepBytes: use.bytes, keepRecords: use.records };
-    });
-    let garbage = 0;
-    let live = 0;
-    for (const victim of candidates) {
-      garbage += garbageOf(victim);
-      live += victim.keepBytes;
-    }
-    if (garbage <= live * beginShare) return total;
-    candidates.sort((a, b) => freedShare(b) - freedShare(a));
-    const needed = takeUntil(candidates, garbage - live * keepShare, false)
-      .filter((victim) => garbageOf(victim) > 0);
-    for (const victims of chunks(needed)) {
-      add(total, await reclaimer.segments(victims.map(({ info }) => info), undefined, undefined, signal));
-    }
-    return total;
-  }
-
   async #collect(
     targetBytes: number | undefined,
     dryRun: boolean,
@@ -518,7 +361,7 @@ export class Evictor {
     const before = usedBytes();
     if (dryRun) return await this.#dryRun(targetBytes, signal);
     const total: Reclaimed = noneReclaimed();
-    add(total, await this.#compact(0, 0, signal));
+    add(total, await this.#clearing.compact(0, 0, signal));
     const ages = new AgeCount(this.#options.time.now());
     let shortfall: string | undefined;
     while (targetBytes !== undefined && usedBytes() > targetBytes) {
@@ -544,7 +387,7 @@ export class Evictor {
     }
     const wanted = targetBytes === undefined ? 0 : Math.max(0, before - garbage - targetBytes);
     const goal = { bytes: wanted, blobs: 0, limitBytes: this.#limitBytes };
-    const rule = (await this.#survey(signal)).rule(goal);
+    const rule = (await this.#clearing.survey(signal)).rule(goal);
     const { verdict } = rule;
     const ages = new AgeCount(this.#options.time.now());
     const goes = { blobs: 0, bytes: 0 };
@@ -585,17 +428,4 @@ export class Evictor {
     this.#warnedMs = nowMs;
     this.#options.log.warn(warning, { dir: this.#options.dir });
   }
-}
-
-function noneReclaimed(): Reclaimed {
-  return { blobs: 0, bytes: 0, freedBytes: 0, copiedBytes: 0, broken: { blobs: 0, bytes: 0 } };
-}
-
-function add(total: Reclaimed, more: Reclaimed): void {
-  total.blobs += more.blobs;
-  total.bytes += more.bytes;
-  total.freedBytes += more.freedBytes;
-  total.copiedBytes += more.copiedBytes;
-  total.broken.blobs += more.broken.blobs;
-  total.broken.bytes += more.broken.bytes;
 }
