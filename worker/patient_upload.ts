@@ -10,6 +10,8 @@ import type { ActionStore } from "./store.ts";
 
 /** How long the store may be away, or full, while outputs wait for it. */
 const STORE_AWAY_MS = 20_000;
+/** How long it may be full when it does not say that trying again may help. */
+const STORE_FULL_MS = 5000;
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 1000;
 
@@ -36,7 +38,7 @@ export async function uploadPatiently(
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Promise<void> {
   if (blobs.length === 0) return;
-  const untilMs = clock.monotonicMs() + STORE_AWAY_MS;
+  const startMs = clock.monotonicMs();
   for (let delayMs = FIRST_DELAY_MS;; delayMs = Math.min(MAX_DELAY_MS, 2 * delayMs)) {
     try {
       return await store.upload(blobs, signal);
@@ -45,7 +47,10 @@ export async function uploadPatiently(
       signal.throwIfAborted();
       const full = error.code === Code.RESOURCE_EXHAUSTED;
       if (!full && error.code !== Code.UNAVAILABLE) throw error;
-      if (clock.monotonicMs() + delayMs > untilMs) throw full ? new StoreFullError(error) : error;
+      const patienceMs = full && error.retryDelayMs === undefined ? STORE_FULL_MS : STORE_AWAY_MS;
+      if (clock.monotonicMs() + delayMs > startMs + patienceMs) {
+        throw full ? new StoreFullError(error) : error;
+      }
       log.debug("The store does not take outputs; uploading again soon", { error });
     }
     await sleep(clock, delayMs, signal);

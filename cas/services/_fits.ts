@@ -7,11 +7,17 @@
 
 import { BrokkrError, Code } from "@brokkr/common";
 import { formatSize } from "@brokkr/common/units";
+import type { CallContext, ClientMetadata } from "@brokkr/proto/rpc";
 import type { BlobStore, DigestBatch } from "../blob_store.ts";
 import type { KeptBlobStore, StorePressure } from "../store_keeper.ts";
 
 /** Share of its limit that a store can hold on to: before that is full it makes room. */
 const USABLE_SHARE = 0.9;
+
+/** Bazel before 4 ends with a stack trace when it is refused an answer; it is told when it executes the action. */
+function crashes(client: ClientMetadata | undefined): boolean {
+  return client?.toolName === "bazel" && /^[0-3]\./.test(client.toolVersion);
+}
 
 /** Adds up what is asked for at once, slice by slice. */
 export class FitCheck {
@@ -40,9 +46,11 @@ export class FitCheck {
    * @throws {BrokkrError} FAILED_PRECONDITION when the store is too small for all of it, RESOURCE_EXHAUSTED when it is full
    * of what must stay for now.
    */
-  check(distinctBytes: () => number): void {
+  check(distinctBytes: () => number, { clientMetadata }: Pick<CallContext, "clientMetadata">): void {
     const { maxBytes, leftBytes } = this.#pressure ?? {};
     if (maxBytes === undefined || this.#missing === 0) return;
+    if (this.#bytes <= maxBytes * USABLE_SHARE && leftBytes === undefined) return;
+    if (crashes(clientMetadata)) return;
     if (this.#bytes > maxBytes * USABLE_SHARE) {
       const bytes = distinctBytes();
       if (bytes > maxBytes * USABLE_SHARE) {

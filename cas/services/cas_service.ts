@@ -75,7 +75,7 @@ class CasService {
       if (found.length > 0) {
         const fit = new FitCheck(this.#options.store);
         fit.add(batch, found);
-        fit.check(() => distinctBytes(batch));
+        fit.check(() => distinctBytes(batch), context);
       }
       this.#countFound(digests.count, found.length);
       return { digests, missing: found };
@@ -101,7 +101,7 @@ class CasService {
       for (const index of found) missing.push(from + index);
       fit.add(batch, found);
     }
-    fit.check(() => distinctBytes(packDigests(digests, fn, 0, digests.count)));
+    fit.check(() => distinctBytes(packDigests(digests, fn, 0, digests.count)), context);
     this.#countFound(digests.count, missing.length);
     return { digests, missing };
   }
