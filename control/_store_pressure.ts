@@ -26,6 +26,12 @@ const USABLE_SHARE = 0.9;
 const MAX_DIRECTORIES = 20_000;
 /** and the largest of them, in bytes. */
 const MAX_DIRECTORY_BYTES = 16 << 20;
+const MIB = 1 << 20;
+
+/** A size for people, rounded up. */
+function roughly(bytes: number): string {
+  return formatSize(bytes < MIB ? bytes : Math.ceil(bytes / MIB) * MIB);
+}
 
 /** How a store gets along with its limits; undefined for one that evicts nothing. */
 export function pressureOf(blobs: BlobStore): StorePressure | undefined {
@@ -95,7 +101,7 @@ async function explain(
     code: Code.FAILED_PRECONDITION,
     message:
       `The inputs of this action take ${atLeast}${
-        formatSize(Math.min(bytes, maxBytes))
+        roughly(Math.min(bytes, maxBytes))
       }, but the grid's store may take ` +
       `${formatSize(maxBytes)} (cas_max_size): raise it to several times what a build needs`,
     details: [],

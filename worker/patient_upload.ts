@@ -20,7 +20,7 @@ export class StoreFullError extends BrokkrError {
   /** `cause` is what the store said. */
   constructor(cause: BrokkrError) {
     const message = `The action ran, but the store cannot take its outputs: ${cause.message}`;
-    super(Code.RESOURCE_EXHAUSTED, message, { details: cause.details, cause });
+    super(cause.code, message, { details: cause.details, cause });
   }
 }
 
@@ -46,6 +46,8 @@ export async function uploadPatiently(
       const error = asBrokkrError(thrown);
       signal.throwIfAborted();
       const full = error.code === Code.RESOURCE_EXHAUSTED;
+      // They are more than the store could hold if it held nothing else.
+      if (error.code === Code.FAILED_PRECONDITION) throw new StoreFullError(error);
       if (!full && error.code !== Code.UNAVAILABLE) throw error;
       const patienceMs = full && error.retryDelayMs === undefined ? STORE_FULL_MS : STORE_AWAY_MS;
       if (clock.monotonicMs() + delayMs > startMs + patienceMs) {

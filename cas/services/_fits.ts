@@ -13,6 +13,12 @@ import type { KeptBlobStore, StorePressure } from "../store_keeper.ts";
 
 /** Share of its limit that a store can hold on to: before that is full it makes room. */
 const USABLE_SHARE = 0.9;
+const MIB = 1 << 20;
+
+/** A size for people, rounded up. */
+function roughly(bytes: number): string {
+  return formatSize(bytes < MIB ? bytes : Math.ceil(bytes / MIB) * MIB);
+}
 
 /** Bazel before 4 ends with a stack trace when it is refused an answer; it is told when it executes the action. */
 function crashes(client: ClientMetadata | undefined): boolean {
@@ -56,7 +62,7 @@ export class FitCheck {
       if (bytes > maxBytes * USABLE_SHARE) {
         throw new BrokkrError(
           Code.FAILED_PRECONDITION,
-          `What is needed at once takes ${formatSize(bytes)}, but the grid's store may take ${
+          `What is needed at once takes ${roughly(bytes)}, but the grid's store may take ${
             formatSize(maxBytes)
           } ` +
             "(cas_max_size): raise it to several times what a build needs",
@@ -67,7 +73,7 @@ export class FitCheck {
     throw new BrokkrError(
       Code.RESOURCE_EXHAUSTED,
       `There is no room for the ${
-        formatSize(this.#missingBytes)
+        roughly(this.#missingBytes)
       } that are missing: all that the grid's store holds was ` +
         `promised to builds in the last 10 minutes or is pinned, and it may take ${
           formatSize(maxBytes)

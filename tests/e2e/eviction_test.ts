@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { seededRandom } from "@brokkr/common";
 import { FreshBytes, Latencies, pause, putBatch } from "./_flood.ts";
 import { floodGrid } from "./_flooded.ts";
 import { sh, TestGrid } from "./_grid.ts";
+import { run } from "./_processes.ts";
 
 const MIB = 1 << 20;
 const LIMIT_BYTES = Number(Deno.env.get("BROKKR_FLOOD_LIMIT_MIB") ?? 64) * MIB;
@@ -60,4 +61,35 @@ Deno.test("uploads of ten times what the store may hold break no promise, and st
   assert(flooded.results.read > 20 && flooded.promises.read > 10, told);
   // What waits for room at most; usually it is a tenth of a second, but this machine may be busy.
   assertLess(small.max, 10_000, told);
+});
+
+Deno.test("brokk run says soon that the store is smaller than what it needs, and what to raise", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "brokkr-too-small-" });
+  try {
+    const fresh = new FreshBytes(seededRandom(3));
+    await Deno.mkdir(`${dir}/in`);
+    for (let i = 0; i < 400; i++) await Deno.writeFile(`${dir}/in/f${i}`, fresh.take(30_000));
+    await using grid = await TestGrid.start({ controlFlags: ["--cas-max-size=8MiB"] });
+    const brokk = async (...args: string[]) => {
+      const { code, stderr } = await run("cli", {
+        args,
+        cwd: dir,
+        env: { BROKKR_CLIENT_ENDPOINT: grid.grid.endpoint },
+      });
+      return { code, said: stderr };
+    };
+    const inputs = await brokk("run", "--input=in", "--", "/bin/true");
+    assertNotEquals(inputs.code, 0);
+    assertStringIncludes(inputs.said, "What is needed at once takes");
+    assertStringIncludes(inputs.said, "8MiB (cas_max_size): raise it to several times what a build needs");
+    const make = "for i in 1 2 3 4; do head -c 3000000 /dev/urandom > out$i; done";
+    const flags = [1, 2, 3, 4].map((i) => `--output=out${i}`);
+    const outputs = await brokk("run", ...flags, "--", "/bin/sh", "-c", make);
+    assertNotEquals(outputs.code, 0);
+    assertStringIncludes(outputs.said, "the store cannot take its outputs");
+    assertStringIncludes(outputs.said, "cas_max_size");
+    await grid.assertGood();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 });
