@@ -22,6 +22,7 @@ import {
   freeable,
   freedShare,
   garbageOf,
+  gives,
   isWorthwhile,
   type Prospect,
   takeUntil,
@@ -162,7 +163,9 @@ export class Clearing {
       add(total, await reclaimer.files(rule, fileBytes, note, signal));
       onFreed();
     }
-    for (const victims of chunks(prospect.victims)) {
+    // What was promised may be nearly all there is: then nothing is copied for the sake of what hardly makes room.
+    const giving = prospect.victims.filter((victim) => gives(victim, goal.blobs === 0));
+    for (const victims of chunks(giving)) {
       if (enough()) break;
       const needed = takeUntil(victims, goal.bytes - total.freedBytes, goal.blobs > total.blobs);
       add(

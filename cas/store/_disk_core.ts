@@ -130,6 +130,7 @@ export class DiskCore implements KeptBlobStore {
       usedBytes: () => this.#diskBytes,
       blobs: () => state.catalog.blobs,
       evictor: () => this.#evictor,
+      checkOpen: () => this.#checkOpen(),
     });
     this.#desk = new WriterDesk({
       ...options,
@@ -184,6 +185,7 @@ export class DiskCore implements KeptBlobStore {
       reclaimer,
       usedBytes: () => this.#diskBytes,
       pendingBytes: () => this.#room.pendingBytes,
+      pendingBlobs: () => this.#room.pendingBlobs,
       loaded: state.catalog.loaded,
     });
     this.#scrubber = new Scrubber({ ...parts, mender: this.#mender });

@@ -70,6 +70,8 @@ export interface EvictorOptions {
   readonly usedBytes: () => number;
   /** What is about to be taken. */
   readonly pendingBytes: () => number;
+  /** Blobs that are about to come. */
+  readonly pendingBlobs: () => number;
   /** Resolves when the catalog knows all there is. */
   readonly loaded: Promise<void>;
 }
@@ -298,7 +300,7 @@ export class Evictor {
 
   /** What must go, if anything must. */
   async #goal(): Promise<EvictionGoal | undefined> {
-    const { usedBytes, pendingBytes, maxBytes, maxBlobs, headroomBytes, files, dir, state } = this.#options;
+    const { usedBytes, maxBytes, maxBlobs, headroomBytes, files, dir, state } = this.#options;
     let free = Infinity;
     try {
       if (headroomBytes > 0 || maxBytes === Infinity) free = await files.freeBytes(dir);
@@ -307,8 +309,8 @@ export class Evictor {
     }
     const held = usedBytes();
     this.#limitBytes = Math.max(0, Math.min(maxBytes, held + free - headroomBytes));
-    const used = held + pendingBytes();
-    const { blobs } = state.catalog;
+    const used = held + this.#options.pendingBytes();
+    const blobs = state.catalog.blobs + this.#options.pendingBlobs();
     const tooLarge = used > this.#limitBytes * HIGH_SHARE;
     const tooMany = blobs > maxBlobs * HIGH_BLOBS_SHARE;
     if (!tooLarge && !tooMany) return undefined;

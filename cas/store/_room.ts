@@ -31,6 +31,8 @@ export interface RoomOptions {
   readonly blobs: () => number;
   /** Who makes room. */
   readonly evictor: () => RoomMaker;
+  /** Throws when the store is closed: nobody makes room any more. */
+  readonly checkOpen: () => void;
 }
 
 /** Makes room. */
@@ -84,11 +86,12 @@ export class Room {
    * @throws {BrokkrError} RESOURCE_EXHAUSTED when there is no room for them.
    */
   async reserve(digest: Digest, bytes: number): Promise<void> {
-    const { clock, headroomBytes } = this.#options;
+    const { clock, headroomBytes, checkOpen } = this.#options;
     this.#checkFits(digest, bytes);
     await this.#slowDown(bytes);
     const deadlineMs = clock.monotonicMs() + WAIT_MS;
     for (;;) {
+      checkOpen();
       if (headroomBytes > 0 && (clock.monotonicMs() - this.#lookedMs >= LOOK_MS || this.#left() < bytes)) {
         await this.#look();
       }
@@ -112,6 +115,11 @@ export class Room {
     let most = 0;
     for (const { bytes } of this.#waiting) most = Math.max(most, bytes);
     return this.#reservedBytes + most;
+  }
+
+  /** Blobs that are about to come: those under way, and one that is waited with. */
+  get pendingBlobs(): number {
+    return this.#reservations + (this.#waiting.size > 0 ? 1 : 0);
   }
 
   /** Gives back what was reserved: it is written, or it failed. */

@@ -11,6 +11,9 @@ import type { SegmentInfo } from "./_segment_log.ts";
 /** Bytes that may be copied for each that is freed, as long as more blobs may go instead. */
 const MAX_COPIED = 2;
 
+/** Share of a segment that must be freed to make copying the rest worth it. */
+const MIN_FREED_SHARE = 1 / 32;
+
 /** A segment and what would be left of it. */
 export interface Victim {
   readonly info: Readonly<SegmentInfo>;
@@ -45,6 +48,11 @@ export function freedBy(victims: readonly Victim[]): number {
 /** Bytes that files and segments would free. */
 export function freeable({ victims, files }: Prospect): number {
   return files.bytes + freedBy(victims);
+}
+
+/** Whether something of a segment goes; where only `bytes` count, enough of it. */
+export function gives(victim: Victim, bytesOnly: boolean): boolean {
+  return garbageOf(victim) > 0 && (!bytesOnly || freedShare(victim) >= MIN_FREED_SHARE);
 }
 
 /** Whether so much can be freed without copying too much for it. */

@@ -1,0 +1,78 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Code, ManualClock } from "@brokkr/common";
+import { assertHolds, type Blob, MIB, missing, put, rejectsWith, SCOPE, withDir } from "./_disk_testing.ts";
+import { FaultyFiles } from "./_faulty_files.ts";
+import { digestOf, SHA256 } from "../digest.ts";
+import { openDiskBlobStore } from "./disk_store.ts";
+import type { DiskBlobStoreOptions } from "./disk_store_options.ts";
+import { systemFiles } from "./file_layer.ts";
+
+function noise(size: number, seed: number): Blob {
+  const data = new Uint8Array(size).fill(seed % 251);
+  new DataView(data.buffer).setUint32(0, seed);
+  return { data, digest: digestOf(SHA256, data) };
+}
+
+const tight = (options: DiskBlobStoreOptions = {}): DiskBlobStoreOptions => ({
+  clock: new ManualClock(),
+  paceMs: 0,
+  headroomBytes: 0,
+  ...options,
+});
+
+Deno.test("a store that is full of promises refuses, and does not copy what it cannot give up", () =>
+  withDir(async (dir) => {
+    const files = new FaultyFiles(systemFiles);
+    let written = 0;
+    files.fault = (operation, path) => {
+      if (operation === "write" && path.includes("/segments/")) written++;
+      return undefined;
+    };
+    const clock = new ManualClock();
+    await using store = await openDiskBlobStore(dir, tight({ files, clock, maxBytes: 8 * MIB }));
+    const promised: Blob[] = [];
+    for (let i = 0; i < 82; i++) {
+      const one = noise(100_000, i);
+      await put(store, one);
+      promised.push(one);
+      assertEquals(await missing(store, [one]), []);
+    }
+    await store.keeper.collect();
+    // It looks again whether something can go.
+    clock.advance(10_000);
+    written = 0;
+    const error = await rejectsWith(Code.RESOURCE_EXHAUSTED, () => put(store, noise(400_000, 1000)));
+    assertStringIncludes(error.message, "raise its limit");
+    assert(written < 10, `${written} writes to segments`);
+    await assertHolds(store, promised);
+  }));
+
+Deno.test("writers under way count as blobs: the store makes room for what comes beside them", () =>
+  withDir(async (dir) => {
+    await using store = await openDiskBlobStore(dir, tight({ maxBlobs: 100, maxBytes: 400 * MIB }));
+    const blobs = Array.from({ length: 95 }, (_, i) => noise(1000, i));
+    for (const one of blobs) await put(store, one);
+    const writers = [];
+    for (let i = 0; i < 5; i++) writers.push(await store.writer(SCOPE, noise(2 * MIB, 100 + i).digest));
+    const more = Array.from({ length: 10 }, (_, i) => noise(1000, 200 + i));
+    for (const one of more) await put(store, one);
+    await assertHolds(store, more);
+    assert((await store.stat()).blobs <= 95);
+    for (const writer of writers) await writer.abort();
+  }));
+
+Deno.test("who waits for room does not hold up closing", () =>
+  withDir(async (dir) => {
+    const store = await openDiskBlobStore(dir, tight({ maxBytes: 8 * MIB }));
+    const held = await store.writer(SCOPE, noise(5 * MIB, 1).digest);
+    for (let i = 2; i < 5; i++) {
+      await put(store, noise(900_000, i));
+      assertEquals(await missing(store, [noise(900_000, i)]), []);
+    }
+    // The clock stands still: nobody gives up by himself.
+    const failed = rejectsWith(Code.UNAVAILABLE, () => put(store, noise(900_000, 5)));
+    await store.stat();
+    await store[Symbol.asyncDispose]();
+    await failed;
+    await held.abort();
+  }));
