@@ -190,7 +190,7 @@ export class MembershipTable {
     return this.#size;
   }
 
-  /** Parts of the table that {@linkcode MembershipTable.visit} goes through one at a time. */
+  /** Parts of the table that {@linkcode MembershipTable.visit} goes through, one at a time. */
   get shards(): number {
     return SHARD_COUNT;
   }
@@ -214,15 +214,28 @@ export class MembershipTable {
     return { ...cursor, hash: cursor.hash.slice() };
   }
 
+  /** How many blobs one part of the table holds. */
+  countOf(part: number): number {
+    return this.#shards[part].count;
+  }
+
   /**
-   * Shows each blob of one part of the table; blobs for which `visit` says so are dropped. Nothing else may change the
-   * table during the call.
+   * Shows each blob of one part of the table, or those numbered `from` to `to`; blobs for which `visit` says so are
+   * dropped. Nothing else may change the table during the call.
+   *
+   * Between calls it may: who goes through a part from its end to its beginning, piece by piece, misses nothing that is
+   * there all the time, since a blob only ever moves towards the beginning; it may be shown twice.
    */
-  visit(part: number, visit: (entry: TableEntry) => boolean | void): void {
+  visit(
+    part: number,
+    visit: (entry: TableEntry) => boolean | void,
+    from = 0,
+    to = Infinity,
+  ): void {
     const shard = this.#shards[part];
     const entry = new Cursor(this.#keyWords);
     // Backwards, since dropping one moves the last into its place.
-    for (let index = shard.count - 1; index >= 0; index--) {
+    for (let index = Math.min(to, shard.count) - 1; index >= from; index--) {
       entry.show(shard.entries, index * this.#stride);
       if (visit(entry) !== true) continue;
       this.#keyBytes.set(entry.hash);

@@ -125,3 +125,44 @@ Deno.test("MembershipTable keeps the longer of two pins, and pins survive a new 
   assert(table.pinnedUntilMs(digest.hash) >= 100_000);
   assertEquals(table.find(digest.hash), { segment: 2, offset: 16, sizeBytes: 2 ** 33 + 9 });
 });
+
+Deno.test("MembershipTable shown piece by piece misses nothing that is there all the time", () => {
+  const key = (i: number) => {
+    const hash = new Uint8Array(32);
+    new DataView(hash.buffer).setUint32(12, i);
+    return hash;
+  };
+  const step = fc.record({ drop: fc.array(fc.nat(5000), { maxLength: 30 }), add: fc.nat(5) });
+  fc.assert(
+    fc.property(fc.array(step), fc.func(fc.boolean()), (steps, goes) => {
+      const table = new MembershipTable(32, SEED);
+      for (let i = 0; i < 5000; i++) table.set(key(i), 1, 8, i);
+      const shown = new Set<number>();
+      const gone = new Set<number>();
+      let next = 5000;
+      let turn = 0;
+      for (let part = 0; part < table.shards; part++) {
+        for (let to = table.countOf(part); to > 0; to -= 3) {
+          table.visit(
+            part,
+            ({ sizeBytes }) => {
+              shown.add(sizeBytes);
+              if (goes(sizeBytes) === true) gone.add(sizeBytes);
+              return goes(sizeBytes);
+            },
+            Math.max(0, to - 3),
+            to,
+          );
+          const between = steps[turn++ % Math.max(1, steps.length)];
+          for (const i of between?.drop ?? []) if (table.deleteRaw(key(i)) !== undefined) gone.add(i);
+          for (let n = between?.add ?? 0; n > 0; n--) table.set(key(next), 1, 8, next++);
+        }
+      }
+      for (let i = 0; i < 5000; i++) {
+        assert(shown.has(i) || gone.has(i), `blob ${i} was not shown`);
+        assertEquals(table.findRaw(key(i)) === undefined, gone.has(i));
+      }
+    }),
+    { numRuns: 10 },
+  );
+});
