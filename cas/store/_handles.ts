@@ -35,7 +35,10 @@ export class HandleCache {
     const handle = this.#handles.get(id) ?? await this.#start(id);
     handle.users++;
     // The newest in use stand last.
-    if (this.#handles.delete(id)) this.#handles.set(id, handle);
+    if (this.#handles.get(id) === handle) {
+      this.#handles.delete(id);
+      this.#handles.set(id, handle);
+    }
     try {
       return await run(handle.file);
     } finally {
@@ -45,8 +48,9 @@ export class HandleCache {
     }
   }
 
-  /** Forgets a file that is being removed; it is closed when its use ends. */
+  /** Forgets a file that is being removed; it is closed when its use ends, also one that is being opened. */
   drop(id: number): void {
+    this.#opening.delete(id);
     const handle = this.#handles.get(id);
     this.#handles.delete(id);
     if (handle?.users === 0) handle.file.close();
@@ -62,12 +66,14 @@ export class HandleCache {
   #start(id: number): Promise<Handle> {
     let opening = this.#opening.get(id);
     if (opening === undefined) {
-      opening = this.#open(id).then((file) => {
+      const begun: Promise<Handle> = this.#open(id).then((file) => {
         const handle = { file, users: 0 };
-        if (!this.#closed) this.#handles.set(id, handle);
+        if (!this.#closed && this.#opening.get(id) === begun) this.#handles.set(id, handle);
         return handle;
-      }).finally(() => this.#opening.delete(id));
-      this.#opening.set(id, opening);
+      }).finally(() => {
+        if (this.#opening.get(id) === begun) this.#opening.delete(id);
+      });
+      this.#opening.set(id, opening = begun);
     }
     return opening;
   }

@@ -102,6 +102,8 @@ export class SegmentLog {
   readonly #spare: Uint8Array[] = [];
   #active: { readonly info: SegmentInfo; readonly file: StoreFile } | undefined;
   #lastId: number;
+  /** Bytes of all segments but the last, which alone grows; undefined when it is to be summed up again. */
+  #restBytes: number | undefined;
   #running: Promise<void> | undefined;
   #closed = false;
 
@@ -140,9 +142,13 @@ export class SegmentLog {
 
   /** Bytes of all segments. */
   get diskBytes(): number {
-    let bytes = 0;
-    for (const info of this.#segments.values()) bytes += info.sizeBytes;
-    return bytes;
+    if (this.#restBytes === undefined) {
+      this.#restBytes = 0;
+      for (const { id, sizeBytes } of this.#segments.values()) {
+        if (id !== this.#lastId) this.#restBytes += sizeBytes;
+      }
+    }
+    return this.#restBytes + (this.#segments.get(this.#lastId)?.sizeBytes ?? 0);
   }
 
   /** Where the next record goes, at the earliest. */
@@ -201,13 +207,17 @@ export class SegmentLog {
     if (info === undefined) return;
     // First, so that nobody who looks whether all segments are there misses one that is meant to go.
     this.#segments.delete(id);
+    this.#restBytes = undefined;
     this.#handles.drop(id);
     try {
       await this.#options.files.remove(`${this.#options.dir}/${segmentName(id)}`);
     } catch (error) {
       this.#segments.set(id, info);
+      this.#restBytes = undefined;
       throw error;
     }
+    // Once more: who was about to read may have opened it meanwhile, and its bytes would stay on the disk for that.
+    this.#handles.drop(id);
   }
 
   /** The bytes of `length` at a place in the log, which may be fewer at the end of a file. */
@@ -327,6 +337,7 @@ export class SegmentLog {
       throw this.#failure("create", { id, sizeBytes: 0 }, error);
     }
     this.#lastId = id;
+    this.#restBytes = undefined;
     const info = { id, sizeBytes: SEGMENT_HEADER_BYTES };
     this.#segments.set(id, info);
     return { info, file };
