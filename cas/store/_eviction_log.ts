@@ -136,7 +136,11 @@ export class EvictionLog {
   }
 
   #open(): Promise<void> {
-    return this.#opened ??= this.#find();
+    return this.#opened ??= this.#find().catch((error) => {
+      // Of a full disk, say: it is tried again.
+      this.#opened = undefined;
+      throw error;
+    });
   }
 
   /** Finds out which file is written: the one whose last entry is the later. */

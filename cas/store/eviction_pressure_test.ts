@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Code, ManualClock } from "@brokkr/common";
 import { assertHolds, type Blob, MIB, missing, put, rejectsWith, SCOPE, withDir } from "./_disk_testing.ts";
 import { FaultyFiles } from "./_faulty_files.ts";
 import { digestOf, SHA256 } from "../digest.ts";
+import { batchOf } from "../digest_batch.ts";
 import { openDiskBlobStore } from "./disk_store.ts";
 import type { DiskBlobStoreOptions } from "./disk_store_options.ts";
 import { systemFiles } from "./file_layer.ts";
@@ -75,4 +76,43 @@ Deno.test("who waits for room does not hold up closing", () =>
     await store[Symbol.asyncDispose]();
     await failed;
     await held.abort();
+  }));
+
+Deno.test("what was used while the clock was ahead counts as used when the store is opened with the right time", () =>
+  withDir(async (dir) => {
+    const nowMs = 1_700_000_000_000;
+    const old = Array.from({ length: 20 }, (_, i) => noise(100_000, i));
+    {
+      const clock = new ManualClock(nowMs + 4 * 365 * 86_400_000);
+      await using store = await openDiskBlobStore(dir, tight({ clock, maxBytes: 8 * MIB }));
+      for (const one of old) await put(store, one);
+    }
+    const clock = new ManualClock(nowMs);
+    await using store = await openDiskBlobStore(dir, tight({ clock, maxBytes: 8 * MIB }));
+    const more = Array.from({ length: 75 }, (_, i) => noise(100_000, 100 + i));
+    for (const one of more) {
+      clock.advance(60_000);
+      await put(store, one);
+    }
+    await store.keeper.collect();
+    const left = (blobs: readonly Blob[]) =>
+      store.missing(SCOPE, batchOf(SHA256, blobs.map(({ digest }) => digest)), { peek: true });
+    assert((await left(old)).length > 5, "what was there before stays");
+    assertEquals([...await left(more)], []);
+  }));
+
+Deno.test("what went is remembered although its log could not be begun at first", () =>
+  withDir(async (dir) => {
+    const files = new FaultyFiles(systemFiles);
+    let full = true;
+    files.fault = (operation, path) =>
+      full && operation === "makeDirectory" && path.endsWith("/evicted") ? "ENOSPC" : undefined;
+    await using store = await openDiskBlobStore(dir, tight({ files, maxBytes: 8 * MIB }));
+    const [first, second] = [noise(1000, 1), noise(1000, 2)];
+    for (const one of [first, second]) await put(store, one);
+    await store.delete(SCOPE, first.digest);
+    await assertRejects(() => store.keeper.whyGone(first.digest));
+    full = false;
+    await store.delete(SCOPE, second.digest);
+    assertEquals((await store.keeper.whyGone(second.digest))?.reason, "deleted");
   }));
