@@ -29,6 +29,8 @@ import { RECORD_ALIGN } from "./membership_table.ts";
 export const HEADER_BYTES = 40;
 /** Bytes of a store's salt. */
 export const SALT_BYTES = 8;
+/** Where a record has it. */
+export const SALT_AT = 24;
 /** Largest data of a record. */
 export const MAX_RECORD_DATA = 1 << 20;
 /** Most bytes of a record. */
@@ -77,7 +79,7 @@ export function encodeRecord(into: Uint8Array, at: number, record: Record, salt:
   view.setUint32(12, data.length, true);
   view.setUint32(16, sizeBytes >>> 0, true);
   view.setUint32(20, Math.floor(sizeBytes / TWO_32), true);
-  into.set(salt, at + 24);
+  into.set(salt, at + SALT_AT);
   view.setUint32(36, 0, true);
   into.set(hash, at + HEADER_BYTES);
   into.set(data, at + HEADER_BYTES + hash.length);
@@ -105,7 +107,7 @@ export function decodeRecord(bytes: Uint8Array, at: number, salt: Uint8Array): R
   const dataBytes = view.getUint32(12, true);
   if (kind !== RecordKind.BLOB && kind !== RecordKind.TOMBSTONE) return "bad";
   if (bytes[at + 7] !== 0 || hashBytes > 64 || dataBytes > MAX_RECORD_DATA) return "bad";
-  for (let i = 0; i < SALT_BYTES; i++) if (bytes[at + 24 + i] !== salt[i]) return "bad";
+  for (let i = 0; i < SALT_BYTES; i++) if (bytes[at + SALT_AT + i] !== salt[i]) return "bad";
   const end = HEADER_BYTES + hashBytes + dataBytes;
   if (bytes.length - at < recordBytes(hashBytes, dataBytes)) return "more";
   if (view.getUint32(32, true) !== checksum(bytes, at, end)) return "bad";

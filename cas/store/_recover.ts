@@ -23,7 +23,8 @@ import { Catalog } from "./_catalog.ts";
 import { FileBlobs } from "./_file_blobs.ts";
 import { MAX_RECORD_DATA, type Record, RecordKind, SALT_BYTES } from "./_record.ts";
 import type { OpenIndexEnv } from "./_index_env.ts";
-import { catchUpSegment, Loading } from "./_loading.ts";
+import { firstSalt } from "./_first_record.ts";
+import { catchUpSegment, isSealed, Loading } from "./_loading.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import { StoreTime } from "./_store_time.ts";
 import {
@@ -125,10 +126,11 @@ async function openParts(
   const left = await blobs.clearTemporary();
   if (left > 0) log.info("Removed what unfinished writers left", { files: left });
   const segments = await findSegments(options);
+  const salt = Uint8Array.fromHex(id).subarray(0, SALT_BYTES);
+  await checkSalt(options, segments, salt);
   const catalog = new Catalog(random);
   const { index, rebuilds } = await fittingIndex(options, id, segments);
   index.totals = () => catalog.totals;
-  const salt = Uint8Array.fromHex(id).subarray(0, SALT_BYTES);
   const usedS = new StoreTime(clock).now();
   const loading = new Loading({
     ...options,
@@ -272,6 +274,37 @@ async function findSegments({ dir, files, log }: RecoverOptions): Promise<Segmen
   return segments.sort((a, b) => a.id - b.id);
 }
 
+/**
+ * Refuses segments of which all that say whose they are say another store: with the wrong id every record is garbage, and
+ * would be cut off and cleaned away.
+ */
+async function checkSalt(
+  { dir, files }: RecoverOptions,
+  segments: readonly SegmentInfo[],
+  salt: Uint8Array,
+): Promise<void> {
+  let other: string | undefined;
+  for (const { id } of segments) {
+    const file = await files.open(`${dir}/segments/${segmentName(id)}`, "read");
+    try {
+      const found = (await firstSalt(file))?.toHex();
+      if (found === salt.toHex()) return;
+      other ??= found;
+    } catch (error) {
+      // What the disk cannot read of a segment is lost, and says nothing of the others.
+      if (!hasCode(error, "EIO")) throw error;
+    } finally {
+      file.close();
+    }
+  }
+  if (other === undefined) return;
+  throw new BrokkrError(
+    Code.FAILED_PRECONDITION,
+    `The segments in ${dir} are not of the store that ${names.format} names: the id there must begin with ${other}. ` +
+      `Put back the right ${names.format}, or name another directory`,
+  );
+}
+
 /** The index, or an empty one when there is none that fits the segments. */
 async function fittingIndex(
   options: RecoverOptions,
@@ -295,6 +328,11 @@ async function fittingIndex(
       const index = await BlobIndex.open(indexOptions);
       if (index !== undefined) {
         if (fits(index.position, segments)) return { index, rebuilds: false };
+        log.error("The end of the log is gone, and blobs with it", {
+          dir: `${dir}/segments`,
+          known: index.found.totals?.blobs,
+          segment: segmentName(index.position.segment),
+        });
         await index.close();
       }
     } catch (error) {
@@ -330,7 +368,7 @@ interface Replay {
 /** Reads the log from where the index left off. */
 async function replay(state: Replay, from: LogPosition): Promise<void> {
   const { options: { dir, files, log }, segments, salt, index } = state;
-  for (const info of segments) {
+  for (const [at, info] of segments.entries()) {
     if (info.id < from.segment) continue;
     const endBytes = await catchUpSegment({
       path: `${dir}/segments/${segmentName(info.id)}`,
@@ -339,7 +377,8 @@ async function replay(state: Replay, from: LogPosition): Promise<void> {
       salt,
       info,
       start: Math.max(SEGMENT_HEADER_BYTES, info.id === from.segment ? from.offset : 0),
-      isLast: info === segments[segments.length - 1],
+      isLast: at === segments.length - 1,
+      isSealed: isSealed(segments, at),
       onRecord: (record, offset) =>
         applyRecord(state, record, { segment: info.id, offset, sizeBytes: record.sizeBytes }),
     });

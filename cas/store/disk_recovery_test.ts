@@ -131,6 +131,42 @@ Deno.test("openDiskBlobStore refuses a directory of another format or purpose, i
     );
   }));
 
+Deno.test("openDiskBlobStore touches no segments of a store with another id, and says what the id begins with", () =>
+  withDir(async (dir) => {
+    await using store = await openDiskBlobStore(dir);
+    for (const one of SOME) await put(store, one);
+    await store[Symbol.asyncDispose]();
+    const format = await Deno.readTextFile(`${dir}/FORMAT`);
+    const id = /id ([0-9a-f]{32})/.exec(format)?.[1] ?? "";
+    await Deno.writeTextFile(`${dir}/FORMAT`, format.replace(id, "0".repeat(32)));
+    const [segment] = await segmentPaths(dir);
+    const before = (await Deno.stat(segment)).size;
+    const refusal = await rejectsWith(Code.FAILED_PRECONDITION, () => openDiskBlobStore(dir));
+    assertStringIncludes(refusal.message, `begin with ${id.slice(0, 16)}`);
+    assertEquals((await Deno.stat(segment)).size, before);
+    await Deno.writeTextFile(`${dir}/FORMAT`, format);
+    await using again = await openDiskBlobStore(dir);
+    await assertHolds(again, SOME);
+  }));
+
+Deno.test("openDiskBlobStore says so when the end of the log is gone", () =>
+  withDir(async (dir) => {
+    await using store = await openDiskBlobStore(dir);
+    for (const one of SOME) await put(store, one);
+    await store[Symbol.asyncDispose]();
+    for (const segment of await segmentPaths(dir)) await Deno.remove(segment);
+    const lines: string[] = [];
+    await using again = await openDiskBlobStore(dir, {
+      log: createLogger({ write: (line) => lines.push(line) }),
+    });
+    assertEquals(
+      lines.filter((line) => line.includes("ERROR The end of the log is gone") && line.includes("known=6"))
+        .length,
+      1,
+    );
+    assertEquals((await again.stat()).blobs, 2);
+  }));
+
 Deno.test("openDiskBlobStore removes what unfinished writers left", () =>
   withDir(async (dir) => {
     await using store = await openDiskBlobStore(dir);
