@@ -244,6 +244,10 @@ async function* blobsOf(
     const digest = digestOfEntry(entry, fn);
     if (digest.hash <= before) throw damagedArchive(`blob ${digest.hash} is out of order`);
     before = digest.hash;
+    // Importers hold it in memory, and go by the size in the manifest.
+    if (digest.hash === manifest.result?.hash && digest.sizeBytes !== manifest.result.sizeBytes) {
+      throw damagedArchive(`its result ${formatDigest(manifest.result)} has ${digest.sizeBytes} bytes`);
+    }
     contents.add(digest);
     if (contents.blobs > manifest.blobs || contents.bytes > manifest.bytes) {
       throw damagedArchive(

@@ -169,6 +169,23 @@ Deno.test("An archive holds what was put into it, and the same is always the sam
   }));
 });
 
+Deno.test("An archive whose result has another size than its manifest says is refused before it is read", async () => {
+  const result = digestOf(SHA256, encoder.encode("two"));
+  const huge = { ...result, sizeBytes: 2 ** 43 };
+  const blob: ArchivedBlob = { digest: huge, data: inPieces(encoder.encode("two")) };
+  const bytes = writeArchive(
+    manifestOf([[huge, new Uint8Array()]], { result }),
+    async function* () {
+      yield blob;
+    }(),
+  );
+  const { blobs } = await openArchive(bytes);
+  const error = await assertRejects(async () => {
+    for await (const { data } of blobs) await collect(data);
+  }, BrokkrError);
+  assertStringIncludes(error.message, `its result ${formatDigest(result)} has ${2 ** 43} bytes`);
+});
+
 Deno.test("An archive that lost its end or had a byte changed is refused, or means the same", async () => {
   const bytes = await archive(["one", "two", "x".repeat(1000)], {
     result: digestOf(SHA256, encoder.encode("two")),
