@@ -1,10 +1,13 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Code, codeName } from "@brokkr/common";
 import { ActionCache, Admin } from "@brokkr/proto";
 import { failure } from "../e2e/_grid.ts";
 import { testUnless } from "../_skip.ts";
 import { execute, get, noise, put, run, storeAction } from "./_client.ts";
 import { eventually, runControl, runWorker, withDir } from "./_running.ts";
+
+/** What a store leaves free on its disk. */
+const HEADROOM_BYTES = 32 << 20;
 
 async function command(name: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(name, { args, stdout: "null" }).output();
@@ -73,6 +76,62 @@ testUnless(
       await Deno.remove(`${meta}/fill`);
       await eventually(put1);
       assertEquals((await run(channel, "true")).result?.exitCode, 0);
+    });
+  },
+);
+
+testUnless(
+  notRoot,
+  "A store gives way to others who fill its disk, and takes the room again when they leave",
+  async () => {
+    await withDir(async (dir) => {
+      await Deno.mkdir(`${dir}/data/control`, { recursive: true, mode: 0o700 });
+      await Deno.chmod(`${dir}/data`, 0o700);
+      const store = `${dir}/data/cas`;
+      await using _disk = await disk(store, "128m");
+      // As whoever else uses that disk: the directory is not the store's own.
+      const others = `${store}/fill`;
+      await using control = await runControl({ dir });
+      const { channel } = control;
+      const freeBytes = async () => {
+        const { stdout } = await new Deno.Command("stat", { args: ["-f", "-c", "%a %S", store] }).output();
+        const [blocks, size] = new TextDecoder().decode(stdout).split(" ").map(Number);
+        return blocks * size;
+      };
+      const evicted = async () => {
+        const page = await (await fetch(`${control.http}/metrics`)).text();
+        return Number(/^brokkr_cas_evicted_bytes_total (\S+)$/m.exec(page)?.[1]);
+      };
+      const putMany = async (mib: number) => {
+        const small: Uint8Array[] = [];
+        for (let i = 0; i < mib; i++) {
+          await put(channel, noise(900_000));
+          small.push(noise(10_000));
+        }
+        for (const each of small) await put(channel, each);
+      };
+      await putMany(50);
+      assertEquals(await evicted(), 0);
+
+      await Deno.writeFile(others, new Uint8Array(await freeBytes() - (20 << 20)));
+      // Nobody writes: it finds out by itself that less is free than should be, or with the next that is stored.
+      const kept = await put(channel, noise(100_000)).catch(() => undefined);
+      await eventually(async () =>
+        assert(await freeBytes() >= HEADROOM_BYTES, `${await freeBytes()} are free`)
+      );
+      const before = await evicted();
+      assert(before > 0);
+      if (kept !== undefined) assertEquals((await get(channel, kept)).length, 100_000);
+      await putMany(50);
+      assert(await evicted() > before);
+      await eventually(async () =>
+        assert(await freeBytes() >= HEADROOM_BYTES, `${await freeBytes()} are free`)
+      );
+
+      await Deno.remove(others);
+      const last = await evicted();
+      await putMany(10);
+      assertEquals(await evicted(), last);
     });
   },
 );
