@@ -4,7 +4,17 @@ import { ExecuteResponseCodec, Operations, TreeCodec } from "@brokkr/proto";
 import { connect } from "@brokkr/proto/rpc/client";
 import { noProcessOf } from "../e2e/_processes.ts";
 import type { BazelClient } from "./clients.ts";
-import { build, cacheHits, clean, openGrid, outputs, remote, testEachBazel, type TestGrid } from "./_grid.ts";
+import {
+  build,
+  cacheHits,
+  clean,
+  countFor,
+  openGrid,
+  outputs,
+  remote,
+  testEachBazel,
+  type TestGrid,
+} from "./_grid.ts";
 import { Register } from "./_register.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
@@ -276,28 +286,30 @@ testEachBazel("ends at once on Ctrl-C, and its actions soon after", async (clien
   assertEquals(register.count("slow"), 2);
 });
 
-const THOUSAND = 1000;
-const NAMES = Array.from({ length: THOUSAND }, (_, i) => `out/${i}.txt`);
-const THOUSAND_FILES: Readonly<Record<string, string>> = {
-  "BUILD":
-    `[genrule(name = "g%d" % i, srcs = ["in/%d" % (i % 10)], outs = ["out/%d.txt" % i], cmd = "cat $< > $@; echo %d >> $@" % i) for i in range(${THOUSAND})]\n` +
-    `filegroup(name = "all", srcs = [":g%d" % i for i in range(${THOUSAND})])\n`,
-  ...Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`in/${i}`, `input ${i}\n`])),
-};
+function independent(count: number): Readonly<Record<string, string>> {
+  return {
+    "BUILD":
+      `[genrule(name = "g%d" % i, srcs = ["in/%d" % (i % 10)], outs = ["out/%d.txt" % i], cmd = "cat $< > $@; echo %d >> $@" % i) for i in range(${count})]\n` +
+      `filegroup(name = "all", srcs = [":g%d" % i for i in range(${count})])\n`,
+    ...Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`in/${i}`, `input ${i}\n`])),
+  };
+}
 
-testEachBazel("runs 1,000 actions over 4 workers as it does on one machine", async (client) => {
-  await using workspace = await openWorkspace(client, THOUSAND_FILES);
+testEachBazel("runs many actions over 4 workers as it does on one machine", async (client) => {
+  const count = countFor(client, "2.1.0", 1000);
+  const names = Array.from({ length: count }, (_, i) => `out/${i}.txt`);
+  await using workspace = await openWorkspace(client, independent(count));
   await using grid = await openGrid({ workers: 4, slots: 1 });
   await build(workspace, "//:all");
-  const local = await outputs(workspace, NAMES);
+  const local = await outputs(workspace, names);
   await clean(workspace);
   const text = await build(workspace, ...remote(grid), "--jobs=32", "//:all");
-  assertEquals(await outputs(workspace, NAMES), local);
-  assertEquals((await grid.status()).actionsExecuted, THOUSAND, text);
+  assertEquals(await outputs(workspace, names), local);
+  assertEquals((await grid.status()).actionsExecuted, count, text);
   const completed = (await grid.workers()).map((worker) => worker.completed);
-  assertEquals(completed.reduce((sum, each) => sum + each, 0), THOUSAND);
+  assertEquals(completed.reduce((sum, each) => sum + each, 0), count);
   assertEquals(completed.length, 4);
-  for (const each of completed) assertGreater(each, THOUSAND / 20, completed.join(", "));
+  for (const each of completed) assertGreater(each, count / 20, completed.join(", "));
   await clean(workspace);
-  assertEquals(cacheHits(await build(workspace, ...remote(grid), "--jobs=32", "//:all")), THOUSAND);
+  assertEquals(cacheHits(await build(workspace, ...remote(grid), "--jobs=32", "//:all")), count);
 });

@@ -86,8 +86,9 @@ const SUITES: readonly Suite[] = [
   },
   {
     name: "bazel",
-    about: "real Bazel: every rule, tests, trees, Ctrl-C, 1,000 actions",
+    about: "real Bazel: every rule, tests, trees, Ctrl-C, 200 sources and 1,000 actions with both",
     files: ["tests/bazel"],
+    env: { BROKKR_BAZEL_ALL: "1" },
   },
   {
     name: "evil",
