@@ -246,6 +246,7 @@ export class Evictor {
     await this.#options.loaded;
     // One at a time with what runs by itself.
     while (this.#running !== undefined) await this.#running;
+    throwIfAborted(this.#abort.signal);
     const work = this.#collect(targetBytes, dryRun, signal);
     this.#running = work.then(() => {}, () => {}).finally(() => {
       this.#running = undefined;

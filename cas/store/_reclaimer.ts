@@ -22,6 +22,10 @@ const MOVE_BLOBS = 256;
 const MOVE_BYTES = 2 << 20;
 /** Files looked up at a time. */
 const MAX_FILES = 20_000;
+/** Records listed at a time that are to be copied: some 30 MB. */
+const MAX_KEPT = 200_000;
+/** Records that are put in order at a time lie within so many bytes of a segment. */
+const ORDER_BYTES = 256 << 10;
 /** Changes told to the index before it is asked to write them. */
 const FLUSH_CHANGES = 50_000;
 
@@ -55,10 +59,13 @@ export type Note = (
 
 interface Kept {
   readonly fn: DigestFunction;
-  readonly hash: Uint8Array;
+  readonly hash: HashHex;
   readonly location: BlobLocation;
   readonly usedS: number;
 }
+
+/** What of a segment is to be copied, in stretches: millions put in order at once would hold up everything else. */
+type Stretches = (Kept[] | undefined)[];
 
 /** What a blob takes on disk. */
 export function cost(fn: DigestFunction, { segment, sizeBytes }: BlobLocation): number {
@@ -91,16 +98,21 @@ export class Reclaimer {
       copiedBytes: 0,
       broken: { blobs: 0, bytes: 0 },
     };
-    const kept = new Map<number, Kept[]>(infos.map(({ id }) => [id, []]));
-    await this.#sort(kept, rule, note, done, signal);
-    for (const info of infos) {
-      throwIfAborted(signal);
-      const staying = (kept.get(info.id) ?? []).sort((a, b) => a.location.offset - b.location.offset);
-      const copiedBytes = await this.#moveAll(staying, signal);
-      done.copiedBytes += copiedBytes;
-      if (!await this.#remove(info)) continue;
-      done.freedBytes += info.sizeBytes - copiedBytes;
-      onFreed?.();
+    const copied = new Map<number, number>(infos.map(({ id }) => [id, 0]));
+    for (let left = infos; left.length > 0;) {
+      const kept = new Map<number, Stretches>(left.map(({ id }) => [id, []]));
+      const cut = await this.#sort(kept, rule, note, done, signal);
+      for (const info of left) {
+        throwIfAborted(signal);
+        const copiedBytes = await this.#moveAll(inOrder(kept.get(info.id) ?? []), signal);
+        done.copiedBytes += copiedBytes;
+        const sum = (copied.get(info.id) ?? 0) + copiedBytes;
+        copied.set(info.id, sum);
+        if (cut.has(info.id) || !await this.#remove(info)) continue;
+        done.freedBytes += info.sizeBytes - sum;
+        onFreed?.();
+      }
+      left = left.filter(({ id }) => cut.has(id));
     }
     return done;
   }
@@ -136,17 +148,19 @@ export class Reclaimer {
     return done;
   }
 
-  /** Finds what lies in the segments: drops what goes, lists what stays. */
+  /** Finds what lies in the segments: drops what goes, lists what stays. Returns the segments of which not all is listed. */
   async #sort(
-    kept: Map<number, Kept[]>,
+    kept: Map<number, Stretches>,
     rule: EvictionRule | undefined,
     note: Note | undefined,
     done: Reclaimed,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<Set<number>> {
     const { state: { catalog, index } } = this.#options;
     const slices = new Slices(signal);
+    const cut = new Set<number>();
     let changes = 0;
+    let listed = 0;
     for (const part of catalog.parts()) {
       part((fn, entry) => {
         const staying = kept.get(entry.segment);
@@ -154,7 +168,13 @@ export class Reclaimer {
         const verdict = rule?.verdict(entry.usedS, entry.pinnedUntilMs) ?? "keep";
         if (verdict === "keep" || note === undefined) {
           const { segment, offset, sizeBytes, usedS } = entry;
-          staying.push({ fn, hash: entry.hash.slice(), location: { segment, offset, sizeBytes }, usedS });
+          if (listed++ >= MAX_KEPT) {
+            cut.add(segment);
+            return false;
+          }
+          const hash = entry.hash.toHex() as HashHex;
+          const stretch = staying[Math.floor(offset / ORDER_BYTES)] ??= [];
+          stretch.push({ fn, hash, location: { segment, offset, sizeBytes }, usedS });
           return false;
         }
         changes++;
@@ -168,9 +188,11 @@ export class Reclaimer {
       }
       if (slices.spent) await slices.next();
     }
-    if (done.blobs === 0) return;
-    await this.#options.gone.flush();
-    this.#options.onGone();
+    if (done.blobs > 0) {
+      await this.#options.gone.flush();
+      this.#options.onGone();
+    }
+    return cut;
   }
 
   /** All but the catalog forgets a blob that goes. */
@@ -189,16 +211,19 @@ export class Reclaimer {
     done.broken.bytes += sizeBytes;
   }
 
-  async #moveAll(kept: readonly Kept[], signal: AbortSignal): Promise<number> {
+  async #moveAll(kept: Iterator<Kept>, signal: AbortSignal): Promise<number> {
     let copied = 0;
-    for (let at = 0; at < kept.length;) {
+    for (;;) {
       throwIfAborted(signal);
       const batch: Kept[] = [];
       let bytes = 0;
-      while (at < kept.length && batch.length < MOVE_BLOBS && bytes < MOVE_BYTES) {
-        bytes += kept[at].location.sizeBytes;
-        batch.push(kept[at++]);
+      while (batch.length < MOVE_BLOBS && bytes < MOVE_BYTES) {
+        const next = kept.next();
+        if (next.done === true) break;
+        bytes += next.value.location.sizeBytes;
+        batch.push(next.value);
       }
+      if (batch.length === 0) return copied;
       const slices = new Slices(signal);
       const moves: Promise<number>[] = [];
       for (const one of batch) {
@@ -211,16 +236,16 @@ export class Reclaimer {
         copied += result.value;
       }
     }
-    return copied;
   }
 
   /** Copies one record to the log's end, unless it is gone or elsewhere by now. */
   async #move({ fn, hash, location, usedS }: Kept): Promise<number> {
     const { state: { catalog }, segments, reader, alone } = this.#options;
     const { segment, offset, sizeBytes } = location;
-    const digest: Digest = { fn, hash: hash.toHex() as HashHex, sizeBytes };
+    const digest: Digest = { fn, hash, sizeBytes };
+    const raw = Uint8Array.fromHex(hash);
     const isThere = () => {
-      const now = catalog.findRaw(fn, hash);
+      const now = catalog.findRaw(fn, raw);
       return now?.segment === segment && now.offset === offset;
     };
     let copied = 0;
@@ -239,14 +264,17 @@ export class Reclaimer {
       await segments.append(fn.hashBytes, data.length, () => {
         if (!isThere()) return undefined;
         copied = recordBytes(fn.hashBytes, sizeBytes);
-        return { kind: RecordKind.BLOB, fnValue: fn.value, hash, sizeBytes, data, usedS };
+        return { kind: RecordKind.BLOB, fnValue: fn.value, hash: raw, sizeBytes, data, usedS };
       });
     });
     return copied;
   }
 
   async #remove(info: Readonly<SegmentInfo>): Promise<boolean> {
-    const { state: { catalog }, segments, log } = this.#options;
+    const { state: { catalog, index }, segments, log } = this.#options;
+    // After a crash nobody would read there any more that blobs were deleted, which lie in segments that stay. Where the
+    // index cannot be written, on a full disk say, room counts more.
+    if (info.id >= index.position.segment) await index.flush();
     const left = catalog.segmentUse(info.id).records;
     if (left > 0) {
       log.warn("A segment stays since not all of it could be copied", {
@@ -279,5 +307,13 @@ export class Reclaimer {
       }
       done.freedBytes += entry.sizeBytes;
     });
+  }
+}
+
+/** What is to be copied, as it lies in its segment. */
+function* inOrder(stretches: Stretches): Generator<Kept, void, undefined> {
+  for (const stretch of stretches) {
+    // There is none where nothing stays.
+    if (stretch !== undefined) yield* stretch.sort((a, b) => a.location.offset - b.location.offset);
   }
 }

@@ -1,6 +1,17 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Code, ManualClock } from "@brokkr/common";
-import { assertHolds, type Blob, MIB, missing, put, rejectsWith, SCOPE, withDir } from "./_disk_testing.ts";
+import {
+  assertHolds,
+  type Blob,
+  crashCopy,
+  MIB,
+  missing,
+  put,
+  rejectsWith,
+  SCOPE,
+  segmentPaths,
+  withDir,
+} from "./_disk_testing.ts";
 import { FaultyFiles } from "./_faulty_files.ts";
 import { digestOf, SHA256 } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
@@ -115,4 +126,33 @@ Deno.test("what went is remembered although its log could not be begun at first"
     full = false;
     await store.delete(SCOPE, second.digest);
     assertEquals((await store.keeper.whyGone(second.digest))?.reason, "deleted");
+  }));
+
+Deno.test("what was deleted stays deleted after a crash, also when the segment that says so is gone", () =>
+  withDir(async (dir) => {
+    const options = () => tight({ maxBytes: 4 * MIB, segmentBytes: MIB });
+    const [deleted, stays] = [noise(1000, 1), noise(1000, 2)];
+    {
+      await using store = await openDiskBlobStore(dir, options());
+      for (const one of [deleted, stays]) await put(store, one);
+    }
+    await using store = await openDiskBlobStore(dir, options());
+    // Fills the first segment, then the next.
+    const filler = Array.from({ length: 26 }, (_, i) => noise(200_000, 100 + i));
+    for (const one of filler.slice(0, 6)) await put(store, one);
+    await store.delete(SCOPE, deleted.digest);
+    // Only the first goes on being needed.
+    assertEquals(await missing(store, [stays, ...filler.slice(0, 5)]), []);
+    for (const one of filler.slice(6)) await put(store, one);
+    // Waits for what the store does by itself.
+    await store.keeper.collect({ dryRun: true });
+    const segments = await segmentPaths(dir);
+    assert(segments[0].endsWith("1.seg") && !segments[1].endsWith("2.seg"), segments.join());
+    const copy = await crashCopy(dir);
+    try {
+      await using after = await openDiskBlobStore(copy, options());
+      assertEquals(await missing(after, [stays, deleted]), [1]);
+    } finally {
+      await Deno.remove(copy, { recursive: true });
+    }
   }));
