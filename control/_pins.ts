@@ -14,6 +14,7 @@ import {
   type BlobStore,
   type Digest,
   type DigestBatch,
+  type DigestFunction,
   type MetadataChange,
   type MetadataStore,
 } from "@brokkr/cas";
@@ -151,6 +152,7 @@ export class Pins {
       const chunks = Math.ceil(digests.length / CHUNK);
       const kept: Kept = { ...pin, key, chunks, problem: undefined };
       if (before !== undefined) await this.#release(before);
+      let added = false;
       try {
         await this.#options.metadata.write([
           { op: "put", key, value: encodePin(kept) },
@@ -158,9 +160,12 @@ export class Pins {
           ...chunkKeys(key, chunks, before?.chunks ?? 0).map((old) => ({ op: "delete", key: old }) as const),
         ]);
         this.#pins.set(id.toHex(), kept);
+        added = true;
       } finally {
+        // The store may have been told of a part: nobody could end that.
+        if (!added) await this.#letGo(kept, batchesOf(pin.fn, digests));
         // What was covered before the change still is, by this pin or by others.
-        if (before !== undefined) await this.#renew();
+        if (!added || before !== undefined) await this.#renew();
       }
       return kept;
     });
@@ -247,22 +252,26 @@ export class Pins {
   async #tellAll(pin: Kept, digests: readonly Digest[]): Promise<MetadataChange[]> {
     const changes: MetadataChange[] = [];
     const slices = new Slices();
-    for (const [chunk, key] of chunkKeys(pin.key, 0, pin.chunks).entries()) {
+    const keys = chunkKeys(pin.key, 0, pin.chunks);
+    for (const batch of batchesOf(pin.fn, digests)) {
       if (slices.spent) await slices.next();
-      const batch = batchOf(pin.fn, digests.slice(chunk * CHUNK, (chunk + 1) * CHUNK));
       await this.#tell(pin, batch);
-      changes.push({ op: "put", key, value: encodeChunk(batch) });
+      changes.push({ op: "put", key: keys[changes.length], value: encodeChunk(batch) });
     }
     return changes;
   }
 
   /** Has the store treat what a pin covers as promised: somebody may be building with it. */
-  async #release(pin: Kept): Promise<void> {
+  #release(pin: Kept): Promise<void> {
+    return this.#letGo(pin, this.#batches(pin));
+  }
+
+  async #letGo(pin: Kept, batches: AsyncIterable<DigestBatch> | Iterable<DigestBatch>): Promise<void> {
     const { blobs, promiseMs, log } = this.#options;
     const scope = scopeOf(pin.instance);
     const slices = new Slices();
     try {
-      for await (const batch of this.#batches(pin)) {
+      for await (const batch of batches) {
         if (slices.spent) await slices.next();
         // Both at once: nothing may go between the two.
         await Promise.all([blobs.pin(scope, batch, 0), blobs.pin(scope, batch, promiseMs)]);
@@ -304,4 +313,9 @@ export class Pins {
     const { blobs, promiseMs } = this.#options;
     await blobs.pin(scopeOf(pin.instance), batch, promiseMs + BEYOND_MS);
   }
+}
+
+/** Digests as they are told to the store, and remembered. */
+function* batchesOf(fn: DigestFunction, digests: readonly Digest[]): Generator<DigestBatch> {
+  for (let at = 0; at < digests.length; at += CHUNK) yield batchOf(fn, digests.slice(at, at + CHUNK));
 }

@@ -349,6 +349,23 @@ Deno.test("Single blobs are pinned, replaced by name, and unpinned", async () =>
   ) assertEquals(await codeOf(channel.unary(Admin.pinBlobs, request)), code);
 });
 
+Deno.test("A pin that is refused when part of it was told to the store leaves nothing pinned but what others cover", async () => {
+  await using place = await bench();
+  const { channel, store, put, clock } = place;
+  // The store is told of 8192 at a time; the last blob is too large.
+  const blobs: Digest[] = [];
+  for (let i = 0; i < 8192; i++) blobs.push(await put(`${i}`));
+  blobs.push(await put(new Uint8Array(100_000)));
+  const duration = { seconds: 10 * 86_400, nanos: 0 };
+  await channel.unary(Admin.pinBlobs, { blobDigests: [wire(blobs[1])], duration, name: "other" });
+  store.pinShareBytes = 60_000;
+  const call = channel.unary(Admin.pinBlobs, { blobDigests: blobs.map(wire), duration });
+  assertEquals(await codeOf(call), "RESOURCE_EXHAUSTED");
+  clock.advance(3 * HOUR_MS + 60_000);
+  assertEquals(blobs.map((digest) => store.isPinned(digest)).indexOf(true), 1);
+  assertEquals(blobs.map((digest) => store.isPinned(digest)).lastIndexOf(true), 1);
+});
+
 Deno.test("A grid in memory has no keeper to ask, but closures", async () => {
   await using grid = await TestGrid.start();
   const digest = wire(await grid.action("true"));
