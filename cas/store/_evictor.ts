@@ -131,6 +131,8 @@ export class Evictor {
       () => this.#retentionS ?? 0,
     );
     this.#schedule();
+    // Loading that fails is told to who asks for blobs.
+    options.loaded.then(() => this.#fitLimits(), () => {});
   }
 
   /** Sums. */
@@ -261,6 +263,12 @@ export class Evictor {
     this.#timer?.cancel();
     await this.#running;
     this.#tell();
+  }
+
+  /** The limits may be lower than when the store was closed. */
+  #fitLimits(): void {
+    const { usedBytes, maxBytes, maxBlobs, state: { catalog } } = this.#options;
+    if (usedBytes() > maxBytes * HIGH_SHARE || catalog.blobs > maxBlobs * HIGH_BLOBS_SHARE) this.wake();
   }
 
   #schedule(): void {

@@ -107,6 +107,20 @@ async function* walkFiles(dir: string): AsyncGenerator<string> {
   }
 }
 
+Deno.test("a store whose limit was lowered gives way as soon as it is open, before anything is written or a timer fires", () =>
+  withDir(async (dir) => {
+    const blobs = Array.from({ length: 70 }, (_, i) => noise(100_000 + i, i));
+    {
+      await using store = await openDiskBlobStore(dir, small());
+      for (const one of blobs) await put(store, one);
+    }
+    await using store = await openDiskBlobStore(dir, small({ maxBytes: 2 * MIB }));
+    await settled(store);
+    const { diskBytes, evicted } = await store.keeper.usage();
+    assert(diskBytes <= 2 * MIB && evicted.blobs > 0, `${diskBytes} bytes are left, ${evicted.blobs} went`);
+    assert(present(store, blobs).length > 0);
+  }));
+
 Deno.test("garbage is compacted: what is stored takes at most 1.2 times its records", () =>
   withDir(async (dir) => {
     await using store = await openDiskBlobStore(dir, small({ maxBytes: 400 * MIB, segmentBytes: MIB }));
