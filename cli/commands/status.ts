@@ -40,6 +40,8 @@ async function statusCommand(flags: StatusFlags): Promise<void> {
 /** The status as text. */
 export function statusText(endpoint: string, status: GetStatusResponse): string {
   const store = status.store;
+  // The store's own may be among the grid's.
+  const warnings = new Set([store?.warning ?? "", ...status.warnings]);
   const rows = [
     [
       "grid",
@@ -66,8 +68,7 @@ export function statusText(endpoint: string, status: GetStatusResponse): string 
     ],
     ["http cache", plainText(status.httpCache)],
     ["memory", humanSize(status.residentBytes)],
-    ...(store === undefined || store.warning === "" ? [] : [["warning", plainText(store.warning)]]),
-    ...status.warnings.map((warning) => ["warning", plainText(warning)]),
+    ...[...warnings].map((warning) => ["warning", plainText(warning)]),
   ];
   return table(rows.filter(([, value]) => value !== ""));
 }
