@@ -125,3 +125,17 @@ export function testEachBazel(
     });
   }
 }
+
+/** Registers a test with all Bazels that are there at once, skipped with a reason where there is none. */
+export function testWithBazels(
+  what: string,
+  fn: (clients: readonly BazelClient[], t: Deno.TestContext) => Promise<void>,
+): void {
+  const clients = FOUND.flatMap(([, found]) => "client" in found ? [found.client] : []);
+  const reasons = FOUND.flatMap(([, found]) => "reason" in found ? [found.reason] : []);
+  testUnless(
+    clients.length === 0 ? reasons.join("; ") : noCompiler,
+    `${clients.map(({ version }) => `Bazel ${version}`).join(" and ") || "Bazel"} ${what}`,
+    (t) => fn(clients, t),
+  );
+}

@@ -2,7 +2,7 @@ import { assertGreater } from "@std/assert";
 import { connect } from "@brokkr/proto/rpc/client";
 import { floodGrid } from "../e2e/_flooded.ts";
 import { buildAgainAndAgain, type Builds } from "./_flood_builds.ts";
-import { openGrid, testEachBazel } from "./_grid.ts";
+import { openGrid, testWithBazels } from "./_grid.ts";
 
 const MIB = 1 << 20;
 
@@ -21,7 +21,7 @@ const TIMES = setting("TIMES", 10);
 const BYTES_PER_SECOND = setting("MIB_PER_SECOND", 32) * MIB;
 const PROMISE_MS = setting("PROMISE_SECONDS", 120) * 1000;
 
-testEachBazel("builds while ten times what the store may hold is uploaded beside it", async (client) => {
+testWithBazels("build while ten times what the store may hold is uploaded beside them", async (clients) => {
   const seed = setting("SEED", crypto.getRandomValues(new Uint32Array(1))[0]);
   console.log(`BROKKR_FLOOD_SEED=${seed}`);
   await using grid = await openGrid({
@@ -29,7 +29,7 @@ testEachBazel("builds while ten times what the store may hold is uploaded beside
     controlFlags: [`--cas-max-size=${LIMIT_BYTES}B`, `--cas-promise-time=${PROMISE_MS}ms`],
   });
   await using channel = connect(grid.endpoint);
-  const builds: Builds = { cold: 0, warm: 0, minimal: 0 };
+  const builds = clients.map((client) => ({ client, counts: { cold: 0, warm: 0, minimal: 0 } as Builds }));
   const flooded = await floodGrid({
     grid: grid.grid,
     channel,
@@ -39,9 +39,11 @@ testEachBazel("builds while ten times what the store may hold is uploaded beside
     bytesPerSecond: BYTES_PER_SECOND,
     promiseMs: PROMISE_MS,
     seed,
-    others: (signal) => [buildAgainAndAgain(client, grid.endpoint, signal, builds)],
+    others: (signal) =>
+      builds.map(({ client, counts }) => buildAgainAndAgain(client, grid.endpoint, signal, counts)),
   });
-  console.log(`${flooded.text()}\nbuilds: ${JSON.stringify(builds)}`);
+  const told = builds.map(({ client, counts }) => `${client.name}: ${JSON.stringify(counts)}`);
+  console.log(`${flooded.text()}\nbuilds of ${told.join(", ")}`);
   flooded.check();
-  assertGreater(builds.minimal, 0);
+  for (const { counts } of builds) assertGreater(counts.minimal, 0);
 });
