@@ -36,26 +36,27 @@ export async function unfit(): Promise<string | undefined> {
   return undefined;
 }
 
-/** The attacks as one static program, made once for a run. */
-export async function compile(directory: string): Promise<Uint8Array> {
-  const path = `${directory}/evil`;
-  const sources: string[] = [];
-  for await (const { name } of Deno.readDir(SOURCES)) {
-    if (name.endsWith(".c")) sources.push(`${SOURCES}/${name}`);
+let program: Promise<Uint8Array> | undefined;
+
+/** The attacks as one static program, made once for all rounds of a process. */
+export function compiled(): Promise<Uint8Array> {
+  return program ??= compile();
+}
+
+async function compile(): Promise<Uint8Array> {
+  const directory = await Deno.makeTempDir({ prefix: "brokkr-evil-program-" });
+  try {
+    const path = `${directory}/evil`;
+    const sources: string[] = [];
+    for await (const { name } of Deno.readDir(SOURCES)) {
+      if (name.endsWith(".c")) sources.push(`${SOURCES}/${name}`);
+    }
+    const flags = ["-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-static", "-pthread"];
+    await output("gcc", ...flags, "-o", path, ...sources.sort());
+    return await Deno.readFile(path);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
   }
-  await output(
-    "gcc",
-    "-O1",
-    "-D_GNU_SOURCE",
-    "-Wall",
-    "-Wextra",
-    "-static",
-    "-pthread",
-    "-o",
-    path,
-    ...sources.sort(),
-  );
-  return await Deno.readFile(path);
 }
 
 /** Directories that deno and the checkout lie in, and the nearest of their parents that only root may pass. */

@@ -29,7 +29,7 @@ import {
   type Look,
   look,
 } from "./_host.ts";
-import { compile } from "./_machine.ts";
+import { compiled } from "./_machine.ts";
 
 /** Tells of each attack, and runs it. */
 export type Step = (name: string, attack: () => Promise<void>) => Promise<void>;
@@ -248,22 +248,17 @@ export interface RoundOptions {
 
 /** Runs all attacks against a worker of a kind. */
 export async function evilRound(way: Way, options: RoundOptions, step: Step): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "brokkr-evil-program-" });
-  try {
-    const program = await compile(directory);
-    await using bait = await layBait();
-    const files: Files = {
-      "evil*": program,
-      "in/directory": null,
-      swapped: null,
-      ...Object.fromEntries(INPUT_NAMES.map((name) => [`in/${name}`, `original ${name}\n`])),
-    };
-    await withPlace(way, bait.secret, async (place) => {
-      await attackPlace({ place, bait, facts: bait.facts(place), files }, options, step);
-    });
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  const program = await compiled();
+  await using bait = await layBait();
+  const files: Files = {
+    "evil*": program,
+    "in/directory": null,
+    swapped: null,
+    ...Object.fromEntries(INPUT_NAMES.map((name) => [`in/${name}`, `original ${name}\n`])),
+  };
+  await withPlace(way, bait.secret, async (place) => {
+    await attackPlace({ place, bait, facts: bait.facts(place), files }, options, step);
+  });
 }
 
 /** What a kernel has not shows nothing about a sandbox. */
@@ -274,41 +269,36 @@ const NOT_THERE = "ENOSYS|EAFNOSUPPORT|ENODEV|EPROTONOSUPPORT";
  * refuses it. Gives how many probes showed that.
  */
 export async function withoutSandbox(): Promise<number> {
-  const directory = await Deno.makeTempDir({ prefix: "brokkr-evil-program-" });
-  try {
-    const program = await compile(directory);
-    await using bait = await layBait();
-    return await withPlace("no sandbox", bait.secret, async (place) => {
-      const attacks = PROBES.filter(({ probes }) =>
-        Object.values(probes).some((each) => typeof each !== "string")
-      );
-      const ran = await run(place, { attacks: attacks.map(({ name }) => name) }, bait.facts(place), {
-        "evil*": program,
-      });
-      assertEquals([ran.status, ran.exitCode], ["OK", 0], ran.message);
-      const found: string[] = [];
-      let shown = 0;
-      for (const { name, probes } of attacks) {
-        for (const [probe, expected] of Object.entries(probes)) {
-          if (typeof expected === "string") continue;
-          const results = ran.results.filter(([each]) => each === `${name}.${probe}`).map(([, result]) =>
-            result
-          );
-          const further = results.filter((result) => isExpected(result, expected[1])).length > 0;
-          if (further) shown++;
-          else if (!results.some((result) => isExpected(result, NOT_THERE))) {
-            found.push(`${name}.${probe} gave ${results} and not ${expected[1]}`);
-          }
+  const program = await compiled();
+  await using bait = await layBait();
+  return await withPlace("no sandbox", bait.secret, async (place) => {
+    const attacks = PROBES.filter(({ probes }) =>
+      Object.values(probes).some((each) => typeof each !== "string")
+    );
+    const ran = await run(place, { attacks: attacks.map(({ name }) => name) }, bait.facts(place), {
+      "evil*": program,
+    });
+    assertEquals([ran.status, ran.exitCode], ["OK", 0], ran.message);
+    const found: string[] = [];
+    let shown = 0;
+    for (const { name, probes } of attacks) {
+      for (const [probe, expected] of Object.entries(probes)) {
+        if (typeof expected === "string") continue;
+        const results = ran.results.filter(([each]) => each === `${name}.${probe}`).map(([, result]) =>
+          result
+        );
+        const further = results.filter((result) => isExpected(result, expected[1])).length > 0;
+        if (further) shown++;
+        else if (!results.some((result) => isExpected(result, NOT_THERE))) {
+          found.push(`${name}.${probe} gave ${results} and not ${expected[1]}`);
         }
       }
-      assertEquals(found, []);
-      // The host notices when it is reached.
-      let noticed = false;
-      await bait.assertUntouched().catch(() => noticed = true);
-      assert(noticed, "Somebody reached a socket of the host, and it was not seen");
-      return shown;
-    });
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+    }
+    assertEquals(found, []);
+    // The host notices when it is reached.
+    let noticed = false;
+    await bait.assertUntouched().catch(() => noticed = true);
+    assert(noticed, "Somebody reached a socket of the host, and it was not seen");
+    return shown;
+  });
 }

@@ -9,7 +9,7 @@ import { type Kernel, output } from "./kernel.ts";
 import { type Accelerator, explain, Machine, type MachineEnd, tail } from "./machine.ts";
 
 const ROOT = `${import.meta.dirname}/../..`;
-const DEFAULT_LIMIT_SECONDS = 120;
+const DEFAULT_LIMIT_SECONDS = 300;
 /** For the boot, and for what the entries' own limits leave over. */
 const MACHINE_LIMIT_SECONDS = 90;
 const KILL_AFTER_SECONDS = 5;
@@ -24,7 +24,7 @@ export interface SuiteEntry {
   readonly filter?: string;
   /** Files or folders to leave out. */
   readonly ignore?: readonly string[];
-  /** The entry is killed when it runs longer. Default 120. */
+  /** The entry is killed when it runs longer. Default 300. */
   readonly timeLimitSeconds?: number;
 }
 
