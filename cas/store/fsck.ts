@@ -21,10 +21,12 @@ import {
   type FsckProgress,
 } from "./_fsck_report.ts";
 import { checkResults } from "./_fsck_results.ts";
+import { otherStore } from "./_first_record.ts";
 import { SegmentCheck } from "./_fsck_segments.ts";
 import { Quarantine } from "./_quarantine.ts";
 import { SALT_BYTES } from "./_record.ts";
 import { FORMAT_VERSION, names } from "./_recover.ts";
+import { segmentIdOf } from "./_segment_header.ts";
 import { settleOptions } from "./disk_store_options.ts";
 import { readText, replaceText, systemFiles } from "./file_layer.ts";
 
@@ -233,14 +235,18 @@ async function readFormat(
         "check it with the version that wrote it",
     );
   }
-  if (match !== null) return match[2];
+  const fault = text === undefined
+    ? "it is gone"
+    : match === null
+    ? "it is damaged: it does not say the format and the store's id"
+    : "it names another store than the one that wrote the segments";
+  const other = match === null ? "" : await otherThan(dir, match[2]);
+  if (match !== null && other === undefined) return match[2];
   const id = index?.id;
-  if (id === undefined || !/^[0-9a-f]{32}$/.test(id)) {
+  if (id === undefined || !/^[0-9a-f]{32}$/.test(id) || !id.startsWith(other ?? "")) {
     throw new BrokkrError(
       Code.FAILED_PRECONDITION,
-      `${dir}/${names.format} is ${
-        text === undefined ? "missing" : "damaged"
-      }, and the index does not know the store's ` +
+      `${dir}/${names.format}: ${fault}, and the index does not know the store's ` +
         "id, without which its records cannot be told from other bytes; restore that file from a backup",
     );
   }
@@ -249,12 +255,20 @@ async function readFormat(
     area: "format",
     level: "problem",
     where: names.format,
-    problem: text === undefined
-      ? "it is gone"
-      : "it is damaged: it does not say the format and the store's id",
+    problem: fault,
     ...(repair ? { repaired: "written again from what the index knows" } : {}),
   });
   return id;
+}
+
+/** What the id begins with of the store that wrote the segments, when that is not the one with `id`. */
+async function otherThan(dir: string, id: string): Promise<string | undefined> {
+  const ids: number[] = [];
+  for (const { name } of await systemFiles.list(`${dir}/segments`)) {
+    const segment = segmentIdOf(name);
+    if (segment !== undefined) ids.push(segment);
+  }
+  return await otherStore(systemFiles, dir, ids, Uint8Array.fromHex(id).subarray(0, SALT_BYTES));
 }
 
 /** Makes the index anew, as the store does when there is none. */

@@ -268,6 +268,11 @@ const CASES: readonly Case[] = [
     says: [/^format: FORMAT: it is damaged/],
   },
   {
+    name: "a FORMAT of another store",
+    damage: (dir) => Deno.writeTextFile(`${dir}/cas/FORMAT`, `brokkr-blobs 2\nid ${"0".repeat(32)}\n`),
+    says: [/^format: FORMAT: it names another store than the one that wrote the segments$/],
+  },
+  {
     name: "an action result cut short",
     damage: async (dir) => {
       await using env = LmdbEnv.open(`${dir}/meta`);
