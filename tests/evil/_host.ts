@@ -145,6 +145,9 @@ const SETTINGS = [
   "net/ipv4/ip_forward",
 ];
 
+/** Directories for tests, and what lies in them. */
+const OF_TESTS = /^(?:\/tmp|\/var\/tmp)\/(?:\w+\/)*brokkr[-_][^/]*(?:\/|$)/;
+
 async function textOf(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
@@ -218,6 +221,12 @@ async function filesBelow(path: string, shown: string): Promise<string[]> {
   return found;
 }
 
+/** Whether something is mounted in a directory of another test, which that one does beside this. */
+function isOfAnotherTest(line: string, { dataDir }: Pick<Place, "dataDir">): boolean {
+  const point = line.split(" ")[4];
+  return OF_TESTS.test(point) && !point.startsWith(dataDir.slice(0, dataDir.lastIndexOf("/worker/")));
+}
+
 /** Looks at everything once. */
 export async function look(place: Place): Promise<Look> {
   const all = await processes();
@@ -225,6 +234,7 @@ export async function look(place: Place): Promise<Look> {
   const own = below(all, pid);
   const escaped = all.filter(({ command }) => command.includes(`evil DATA_DIR=${place.dataDir} `));
   const mounts = (await textOf(`/proc/${pid}/mountinfo`)).trim().split("\n")
+    .filter((line) => !isOfAnotherTest(line, place))
     .concat(
       (await textOf("/proc/self/mountinfo")).split("\n").filter((line) => line.includes(place.dataDir)),
     );
