@@ -16,24 +16,12 @@
  * @module
  */
 
-import {
-  BrokkrError,
-  type Clock,
-  Code,
-  type Logger,
-  type Random,
-  randomHex,
-} from "@brokkr/common";
+import { BrokkrError, type Clock, Code, type Logger, type Random, randomHex } from "@brokkr/common";
 import { digestFunctionByValue } from "../digest.ts";
 import { BlobIndex, samePosition } from "./_blob_index.ts";
 import { Catalog } from "./_catalog.ts";
 import { FileBlobs } from "./_file_blobs.ts";
-import {
-  MAX_RECORD_DATA,
-  type Record,
-  RecordKind,
-  SALT_BYTES,
-} from "./_record.ts";
+import { MAX_RECORD_DATA, type Record, RecordKind, SALT_BYTES } from "./_record.ts";
 import type { OpenIndexEnv } from "./_index_env.ts";
 import { otherStore } from "./_first_record.ts";
 import { catchUpSegment, Loading } from "./_loading.ts";
@@ -86,11 +74,7 @@ export interface Recovered {
 }
 
 /** Names in the directory. */
-export const names = {
-  format: "FORMAT",
-  clean: "CLEAN",
-  loading: "LOADING",
-} as const;
+export const names = { format: "FORMAT", clean: "CLEAN", loading: "LOADING" } as const;
 
 /** How long opening waits for the catalog to be filled: a small store is, and knows everything from the beginning. */
 const GRACE_MS = 200;
@@ -117,8 +101,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   // is gone for good; all else was made durable with it.
   if (isNew || clean === undefined) await synced;
   // An index that cannot be read is said to be damaged the first time, and is gone the second.
-  return await openParts(options, id, clean, synced) ??
-    await openParts(options, id, undefined, synced) ??
+  return await openParts(options, id, clean, synced) ?? await openParts(options, id, undefined, synced) ??
     fail(dir);
 }
 
@@ -141,9 +124,7 @@ async function openParts(
   const blobs = new FileBlobs(files, `${dir}/blobs`, `${dir}/tmp`, random);
   blobs.holdUntil(synced);
   const left = await blobs.clearTemporary();
-  if (left > 0) {
-    log.info("Removed what unfinished writers left", { files: left });
-  }
+  if (left > 0) log.info("Removed what unfinished writers left", { files: left });
   const segments = await findSegments(options);
   const salt = Uint8Array.fromHex(id).subarray(0, SALT_BYTES);
   await checkSalt(options, segments, salt);
@@ -167,11 +148,7 @@ async function openParts(
     const state = { options, index, catalog, segments, salt, usedS };
     if (!rebuilds) await replay(state, index.position);
     // An index without sums is read before anything is served, since nobody knows how much room there is.
-    await loadAwhile(
-      options,
-      loading,
-      !rebuilds && index.found.totals === undefined,
-    );
+    await loadAwhile(options, loading, !rebuilds && index.found.totals === undefined);
     log.info("Opened the blob store", {
       dir,
       blobs: catalog.blobs,
@@ -189,11 +166,7 @@ async function openParts(
 }
 
 /** Loads for as long as opening may take; what is left goes on in the background. */
-async function loadAwhile(
-  { clock }: RecoverOptions,
-  loading: Loading,
-  wholly: boolean,
-): Promise<void> {
+async function loadAwhile({ clock }: RecoverOptions, loading: Loading, wholly: boolean): Promise<void> {
   const load = loading.load();
   const { promise: late, resolve } = Promise.withResolvers<void>();
   using _timer = wholly ? undefined : clock.setTimer(GRACE_MS, resolve);
@@ -202,10 +175,7 @@ async function loadAwhile(
   loading.continue(load);
 }
 
-async function endReading(
-  options: RecoverOptions,
-  trusted: boolean,
-): Promise<void> {
+async function endReading(options: RecoverOptions, trusted: boolean): Promise<void> {
   const { dir, files, log } = options;
   try {
     if (trusted) await files.remove(`${dir}/${names.loading}`);
@@ -216,10 +186,7 @@ async function endReading(
 }
 
 /** Not synced: it is there for who is ended by what it reads, not for power cuts. */
-async function noteReading(
-  { dir, files }: RecoverOptions,
-  attempts: number,
-): Promise<void> {
+async function noteReading({ dir, files }: RecoverOptions, attempts: number): Promise<void> {
   const path = `${dir}/${names.loading}`;
   await files.remove(path);
   const file = await files.open(path, "create");
@@ -231,9 +198,7 @@ async function noteReading(
 }
 
 /** The id of the store; makes the directory when it is new. */
-async function openFormat(
-  { dir, files, random, log }: RecoverOptions,
-): Promise<string> {
+async function openFormat({ dir, files, random, log }: RecoverOptions): Promise<string> {
   await makeDirectories(files, dir);
   const text = await readText(files, `${dir}/${names.format}`);
   if (text !== undefined) {
@@ -242,10 +207,7 @@ async function openFormat(
     if (match !== null && Number(match[1]) === OLDEST_VERSION) {
       // First of all: what is written from now on, an older version must not touch.
       await replaceText(files, dir, names.format, formatText(match[2]));
-      log.info("The blob store has the format of this version now", {
-        dir,
-        before: OLDEST_VERSION,
-      });
+      log.info("The blob store has the format of this version now", { dir, before: OLDEST_VERSION });
       return match[2];
     }
     const version = /^brokkr-blobs (\d+)\n/.exec(text)?.[1];
@@ -258,10 +220,7 @@ async function openFormat(
     );
   }
   for (const entry of await files.list(dir)) {
-    if (
-      entry.name !== "segments" && entry.name !== "blobs" &&
-      entry.name !== "index"
-    ) continue;
+    if (entry.name !== "segments" && entry.name !== "blobs" && entry.name !== "index") continue;
     throw new BrokkrError(
       Code.FAILED_PRECONDITION,
       `${dir} holds ${entry.name} but no ${names.format}, so it is not known what wrote it; name another directory`,
@@ -282,9 +241,7 @@ function formatText(id: string): string {
  * Segments on disk, in order, as far as they count; one whose making was cut short is removed. Their names are durable
  * afterwards: whoever made one may have been killed before they were.
  */
-async function findSegments(
-  { dir, files, log }: RecoverOptions,
-): Promise<SegmentInfo[]> {
+async function findSegments({ dir, files, log }: RecoverOptions): Promise<SegmentInfo[]> {
   const segments: SegmentInfo[] = [];
   const previousEnds = new Map<number, number>();
   for (const { name } of await files.list(`${dir}/segments`)) {
@@ -293,9 +250,7 @@ async function findSegments(
     const path = `${dir}/segments/${name}`;
     const sizeBytes = await files.size(path) ?? 0;
     if (sizeBytes < SEGMENT_HEADER_BYTES) {
-      log.warn("Removed a segment whose making was cut short", {
-        segment: name,
-      });
+      log.warn("Removed a segment whose making was cut short", { segment: name });
       await files.remove(path);
       continue;
     }
@@ -305,9 +260,8 @@ async function findSegments(
       await readFully(file, header, 0);
       const fault = segmentHeaderFault(header, id);
       // Records prove themselves, so a damaged header alone loses nothing.
-      if (fault !== undefined) {
-        log.error("A segment's header is damaged", { segment: name, fault });
-      } else previousEnds.set(id - 1, previousEndOf(header));
+      if (fault !== undefined) log.error("A segment's header is damaged", { segment: name, fault });
+      else previousEnds.set(id - 1, previousEndOf(header));
     } finally {
       file.close();
     }
@@ -315,10 +269,7 @@ async function findSegments(
   }
   await files.syncDirectory(`${dir}/segments`);
   for (const info of segments) {
-    info.sizeBytes = Math.min(
-      info.sizeBytes,
-      previousEnds.get(info.id) ?? Infinity,
-    );
+    info.sizeBytes = Math.min(info.sizeBytes, previousEnds.get(info.id) ?? Infinity);
   }
   return segments.sort((a, b) => a.id - b.id);
 }
@@ -332,12 +283,7 @@ async function checkSalt(
   segments: readonly SegmentInfo[],
   salt: Uint8Array,
 ): Promise<void> {
-  const other = await otherStore(
-    files,
-    dir,
-    segments.map(({ id }) => id),
-    salt,
-  );
+  const other = await otherStore(files, dir, segments.map(({ id }) => id), salt);
   if (other === undefined) return;
   throw new BrokkrError(
     Code.FAILED_PRECONDITION,
@@ -355,8 +301,7 @@ async function fittingIndex(
   const { dir, files, log } = options;
   const path = `${dir}/index`;
   const indexOptions = { ...options, dir: path, id };
-  const attempts =
-    Number(await readText(files, `${dir}/${names.loading}`) ?? "0") || 0;
+  const attempts = Number(await readText(files, `${dir}/${names.loading}`) ?? "0") || 0;
   try {
     await noteReading(options, attempts + 1);
   } catch (error) {
@@ -381,9 +326,7 @@ async function fittingIndex(
       log.error("The blob index is damaged", { path, error });
     }
   }
-  if (segments.length > 0) {
-    log.info("Making the blob index anew from segments and files", { path });
-  }
+  if (segments.length > 0) log.info("Making the blob index anew from segments and files", { path });
   await files.removeTree(path);
   return { index: BlobIndex.create(indexOptions), rebuilds: true };
 }
@@ -392,10 +335,7 @@ async function fittingIndex(
  * Whether an index may belong to these segments. Eviction removes segments, the newest never: where the one is gone up to
  * which the index was told, it goes on with the next.
  */
-function fits(
-  position: LogPosition,
-  segments: readonly SegmentInfo[],
-): boolean {
+function fits(position: LogPosition, segments: readonly SegmentInfo[]): boolean {
   if (position.segment === 0) return true;
   const info = segments.find((segment) => segment.id === position.segment);
   if (info !== undefined) return position.offset <= info.sizeBytes;
@@ -423,33 +363,19 @@ async function replay(state: Replay, from: LogPosition): Promise<void> {
       log,
       salt,
       info,
-      start: Math.max(
-        SEGMENT_HEADER_BYTES,
-        info.id === from.segment ? from.offset : 0,
-      ),
+      start: Math.max(SEGMENT_HEADER_BYTES, info.id === from.segment ? from.offset : 0),
       isLast: info === segments[segments.length - 1],
       onRecord: (record, offset) =>
-        applyRecord(state, record, {
-          segment: info.id,
-          offset,
-          sizeBytes: record.sizeBytes,
-        }),
+        applyRecord(state, record, { segment: info.id, offset, sizeBytes: record.sizeBytes }),
     });
     index.advance({ segment: info.id, offset: endBytes });
   }
 }
 
-function applyRecord(
-  { index, catalog, usedS }: Replay,
-  record: Record,
-  location: BlobLocation,
-): void {
+function applyRecord({ index, catalog, usedS }: Replay, record: Record, location: BlobLocation): void {
   const fn = digestFunctionByValue(record.fnValue);
   // What is as large as a file is one; a record says nothing of it.
-  if (
-    fn === undefined || fn.hashBytes !== record.hash.length ||
-    record.sizeBytes > MAX_RECORD_DATA
-  ) return;
+  if (fn === undefined || fn.hashBytes !== record.hash.length || record.sizeBytes > MAX_RECORD_DATA) return;
   if (record.kind === RecordKind.BLOB) {
     catalog.replay(fn, record.hash, location, usedS);
     index.put(record.fnValue, record.hash, location, usedS);
@@ -466,8 +392,6 @@ export async function markClean(
   { index, loading }: Pick<Recovered, "index" | "loading">,
   end: LogPosition,
 ): Promise<void> {
-  if (
-    !loading.filesKnown || !index.complete || !samePosition(index.position, end)
-  ) return;
+  if (!loading.filesKnown || !index.complete || !samePosition(index.position, end)) return;
   await replaceText(files, dir, names.clean, cleanText(end));
 }
