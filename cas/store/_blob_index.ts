@@ -14,7 +14,7 @@
  * @module
  */
 
-import type { Clock, Logger, TimerHandle } from "@brokkr/common";
+import { type Clock, type Logger, Slices, type TimerHandle } from "@brokkr/common";
 import type { IndexEnv, OpenIndexEnv } from "./_index_env.ts";
 import { BLOB_KEYS, blobKey, decodeValue, type IndexedBlob, IndexQueue } from "./_index_queue.ts";
 import { nextTurn } from "./_turn.ts";
@@ -27,18 +27,23 @@ const TOTALS_KEY = Uint8Array.of(0, 3);
 
 /** Changes handed to the database at a time: about two milliseconds. */
 const SLICE_CHANGES = 500;
-/** Changes under way at a time; the library stops the event loop when it is handed many more. */
-const UNDERWAY_CHANGES = 200_000;
+/**
+ * Changes under way at a time. They come in the order of their keys, so that commits of this many share hardly a page, and
+ * pages that one commit gave up are there for the next but one: the file stays small.
+ */
+const UNDERWAY_CHANGES = 20_000;
 /** Changes that are flushed without waiting for the timer, */
-const FLUSH_CHANGES = 200_000;
+const FLUSH_CHANGES = 500_000;
 /** and bytes of the log that would have to be read again, */
-const FLUSH_LOG_BYTES = 512 << 20;
+const FLUSH_LOG_BYTES = 1 << 30;
 /** and bytes of files that only a look at all files would find again. */
 export const FLUSH_FILE_BYTES = 256 << 20;
 /** How long changes wait for others. */
-const FLUSH_DELAY_MS = 15_000;
+const FLUSH_DELAY_MS = 30_000;
 /** How long a failed flush waits for another try. */
 const RETRY_DELAY_MS = 5000;
+/** Entries handed over between two looks at the time. */
+const STEP = 16;
 /** Changes kept while flushing fails; beyond, the index stays behind until the store is opened again. */
 const MAX_WAITING = 2_000_000;
 
@@ -165,11 +170,14 @@ export class BlobIndex {
     onEntry: (fnValue: number, hash: Uint8Array, blob: IndexedBlob) => void,
     signal?: AbortSignal,
   ): Promise<void> {
+    const slices = new Slices();
     for await (const slice of this.#env.entries(Uint8Array.of(BLOB_KEYS))) {
-      if (signal?.aborted) return;
-      for (const { key, value } of slice) {
+      for (const [at, { key, value }] of slice.entries()) {
         const blob = key.length < 18 ? undefined : decodeValue(value);
         if (blob !== undefined) onEntry(key[1], key.subarray(2), blob);
+        // A table that grows takes as long as many entries.
+        if (at % STEP === 0 && slices.spent) await slices.next();
+        if (signal?.aborted === true) return;
       }
     }
   }
