@@ -187,8 +187,13 @@ export class Clearing {
   }
 
   /** Copies together what is left of segments that hold much garbage. */
-  async compact(keepShare: number, beginShare: number, signal: AbortSignal): Promise<Reclaimed> {
-    const { segments, state: { catalog }, reclaimer } = this.#options;
+  async compact(
+    keepShare: number,
+    beginShare: number,
+    signal: AbortSignal,
+    between: () => Promise<void>,
+  ): Promise<Reclaimed> {
+    const { segments, state: { catalog }, reclaimer, onFreed } = this.#options;
     const total: Reclaimed = noneReclaimed();
     const candidates = segments.segments.slice(0, -1).map((info) => {
       const use = catalog.segmentUse(info.id);
@@ -205,7 +210,10 @@ export class Clearing {
     const needed = takeUntil(candidates, garbage - live * keepShare, false)
       .filter((victim) => garbageOf(victim) > 0);
     for (const victims of chunks(needed)) {
-      add(total, await reclaimer.segments(victims.map(({ info }) => info), undefined, undefined, signal));
+      await between();
+      const there = new Set(segments.segments.map(({ id }) => id));
+      const infos = victims.map(({ info }) => info).filter(({ id }) => there.has(id));
+      add(total, await reclaimer.segments(infos, undefined, undefined, signal, onFreed));
     }
     return total;
   }

@@ -253,6 +253,7 @@ export class Evictor {
     this.#running = work.then(() => {}, () => {}).finally(() => {
       this.#running = undefined;
       this.#tell();
+      if (this.#again) this.wake();
     });
     return await work;
   }
@@ -291,7 +292,13 @@ export class Evictor {
       const goal = await this.#goal();
       if (goal === undefined) {
         this.#shortfall = undefined;
-        await this.#clearing.compact(KEPT_GARBAGE_SHARE, MAX_GARBAGE_SHARE, this.#abort.signal);
+        const { signal } = this.#abort;
+        await this.#clearing.compact(
+          KEPT_GARBAGE_SHARE,
+          MAX_GARBAGE_SHARE,
+          signal,
+          () => this.#giveWay(signal),
+        );
         return;
       }
       const before = this.#options.usedBytes();
@@ -305,6 +312,16 @@ export class Evictor {
       this.#restUntilMs = this.#options.clock.monotonicMs() + REST_MS;
       return;
     }
+  }
+
+  /** Writers who wait for room come before garbage. */
+  async #giveWay(signal: AbortSignal): Promise<void> {
+    if (!this.#again) return;
+    this.#again = false;
+    const goal = await this.#goal();
+    if (goal === undefined) return;
+    await this.#evict(goal, "evicted", signal);
+    this.#tell();
   }
 
   /** What must go, if anything must. */
@@ -372,7 +389,7 @@ export class Evictor {
     const before = usedBytes();
     if (dryRun) return await this.#dryRun(targetBytes, signal);
     const total: Reclaimed = noneReclaimed();
-    add(total, await this.#clearing.compact(0, 0, signal));
+    add(total, await this.#clearing.compact(0, 0, signal, () => this.#giveWay(signal)));
     const ages = new AgeCount(this.#options.time.now());
     let shortfall: string | undefined;
     while (targetBytes !== undefined && usedBytes() > targetBytes) {

@@ -10,6 +10,8 @@ import type { SegmentInfo } from "./_segment_log.ts";
 
 /** Bytes that may be copied for each that is freed, as long as more blobs may go instead. */
 const MAX_COPIED = 2;
+/** Bytes copied before it is looked again what is most urgent. */
+const MAX_CHUNK_BYTES = 256 << 20;
 
 /** Share of a segment that must be freed to make copying the rest worth it. */
 const MIN_FREED_SHARE = 1 / 32;
@@ -86,14 +88,18 @@ export function takeUntil(victims: readonly Victim[], bytes: number, all: boolea
 export function* chunks(victims: readonly Victim[]): Generator<Victim[]> {
   let group: Victim[] = [];
   let records = 0;
+  let bytes = 0;
   for (const victim of victims) {
-    if (group.length > 0 && (records + victim.keepRecords > 50_000 || group.length >= 64)) {
+    const full = records + victim.keepRecords > 50_000 || bytes + victim.keepBytes > MAX_CHUNK_BYTES;
+    if (group.length > 0 && (full || group.length >= 64)) {
       yield group;
       group = [];
       records = 0;
+      bytes = 0;
     }
     group.push(victim);
     records += victim.keepRecords;
+    bytes += victim.keepBytes;
   }
   if (group.length > 0) yield group;
 }
