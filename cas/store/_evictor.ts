@@ -160,11 +160,6 @@ export class Evictor {
     return this.#shortfall;
   }
 
-  /** What the operator should know. */
-  get warning(): string | undefined {
-    return this.#warning;
-  }
-
   /** Bytes above which writers are slowed down. */
   get highBytes(): number {
     return this.#limitBytes * HIGH_SHARE;

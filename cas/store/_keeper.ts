@@ -95,7 +95,7 @@ export class DiskKeeper implements StoreKeeper {
       evicted: { ...evicted },
       brokenPromises: { ...broken },
       retentionSeconds: retentionS,
-      warning: evictor.warning,
+      warning: evictor.recentWarning,
     };
   }
 
