@@ -353,6 +353,7 @@ export class Loading {
         info,
         start: SEGMENT_HEADER_BYTES,
         isLast: this.#next === segments.length - 1,
+        isSealed: isSealed(segments, this.#next),
         onRecord: (record, offset, length) => {
           this.#readBytes += length;
           this.#takeRecord(record, { segment: info.id, offset, sizeBytes: record.sizeBytes });
@@ -399,6 +400,11 @@ export class Loading {
   }
 }
 
+/** Whether the segment at a place among all has a successor that holds something, and so says where it ends. */
+export function isSealed(segments: readonly SegmentInfo[], at: number): boolean {
+  return at + 1 < segments.length && segments[at + 1].sizeBytes > SEGMENT_HEADER_BYTES;
+}
+
 /** How a segment is read again. */
 export interface CatchUpOptions {
   readonly path: string;
@@ -409,6 +415,8 @@ export interface CatchUpOptions {
   readonly start: number;
   /** Whether it may have a torn tail, which is cut off. */
   readonly isLast: boolean;
+  /** Whether all of it up to its size is known to have been synced. */
+  readonly isSealed: boolean;
   readonly onRecord: (record: Record, offset: number, length: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -418,8 +426,8 @@ const AGAIN_BYTES = 1 << 20;
 
 /**
  * Writes what was read over itself. After a failed sync the page cache shows what is not on the disk and takes it for
- * written, so that a sync alone would promise what is not there. Segments that have a successor need none of it: its
- * header says where they end.
+ * written, so that a sync alone would promise what is not there. A segment whose successor holds anything needs none of it:
+ * that one's header says where it ends.
  */
 async function writeAgain(
   { start, info, path, log, signal }: CatchUpOptions,
@@ -445,12 +453,12 @@ async function writeAgain(
 
 /** Reads a segment from `start`, cuts a torn tail, and makes what was read durable; where its good records end. */
 export async function catchUpSegment(options: CatchUpOptions): Promise<number> {
-  const { path, files, log, salt, info, start, isLast, onRecord, signal } = options;
+  const { path, files, log, salt, info, start, isLast, isSealed, onRecord, signal } = options;
   if (start >= info.sizeBytes) return info.sizeBytes;
-  const file = await files.open(path, isLast ? "update" : "read");
+  const file = await files.open(path, isLast || !isSealed ? "update" : "read");
   try {
     // First of all: a killed process may have left records that are in the page cache only.
-    if (isLast) await writeAgain(options, file);
+    if (!isSealed) await writeAgain(options, file);
     await file.syncData();
     const seen = await replaySegment(file, start, info.sizeBytes, salt, onRecord, signal);
     if (signal?.aborted === true) return info.sizeBytes;

@@ -24,7 +24,7 @@ import { FileBlobs } from "./_file_blobs.ts";
 import { MAX_RECORD_DATA, type Record, RecordKind, SALT_BYTES } from "./_record.ts";
 import type { OpenIndexEnv } from "./_index_env.ts";
 import { otherStore } from "./_first_record.ts";
-import { catchUpSegment, Loading } from "./_loading.ts";
+import { catchUpSegment, isSealed, Loading } from "./_loading.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import { StoreTime } from "./_store_time.ts";
 import {
@@ -355,7 +355,7 @@ interface Replay {
 /** Reads the log from where the index left off. */
 async function replay(state: Replay, from: LogPosition): Promise<void> {
   const { options: { dir, files, log }, segments, salt, index } = state;
-  for (const info of segments) {
+  for (const [at, info] of segments.entries()) {
     if (info.id < from.segment) continue;
     const endBytes = await catchUpSegment({
       path: `${dir}/segments/${segmentName(info.id)}`,
@@ -364,7 +364,8 @@ async function replay(state: Replay, from: LogPosition): Promise<void> {
       salt,
       info,
       start: Math.max(SEGMENT_HEADER_BYTES, info.id === from.segment ? from.offset : 0),
-      isLast: info === segments[segments.length - 1],
+      isLast: at === segments.length - 1,
+      isSealed: isSealed(segments, at),
       onRecord: (record, offset) =>
         applyRecord(state, record, { segment: info.id, offset, sizeBytes: record.sizeBytes }),
     });

@@ -87,6 +87,14 @@ class Group {
   }
 }
 
+/** The segment that is appended to. */
+interface Active {
+  readonly info: SegmentInfo;
+  readonly file: StoreFile;
+  /** Where the segment before it ends, as long as its header does not say so. */
+  previousEnd?: number;
+}
+
 /** Reads of at most so many bytes are made on the spot when the file is open: the page cache is faster than a thread. */
 const SYNC_READ_BYTES = 64 << 10;
 /** Group buffers kept for the next group. */
@@ -100,7 +108,7 @@ export class SegmentLog {
   readonly #pending: ByteBudget;
   readonly #groups: Group[] = [];
   readonly #spare: Uint8Array[] = [];
-  #active: { readonly info: SegmentInfo; readonly file: StoreFile } | undefined;
+  #active: Active | undefined;
   #lastId: number;
   /** Bytes of all segments but the last, which alone grows; undefined when it is to be summed up again. */
   #restBytes: number | undefined;
@@ -270,7 +278,9 @@ export class SegmentLog {
   }
 
   async #commit(group: Group): Promise<void> {
-    const { info, file } = await this.#segmentFor(group.used);
+    const active = await this.#segmentFor(group.used);
+    await this.#seal(active);
+    const { info, file } = active;
     const start = info.sizeBytes;
     const startedMs = this.#options.clock.monotonicMs();
     try {
@@ -300,7 +310,7 @@ export class SegmentLog {
   }
 
   /** The segment that takes the next `length` bytes. */
-  async #segmentFor(length: number): Promise<{ readonly info: SegmentInfo; readonly file: StoreFile }> {
+  async #segmentFor(length: number): Promise<Active> {
     const active = this.#active;
     if (active !== undefined) {
       const empty = active.info.sizeBytes <= SEGMENT_HEADER_BYTES;
@@ -310,13 +320,29 @@ export class SegmentLog {
   }
 
   /** The next segment takes the place of the active one. */
-  async #beginSegment(): Promise<{ readonly info: SegmentInfo; readonly file: StoreFile }> {
+  async #beginSegment(): Promise<Active> {
     const next = await this.#createSegment();
     this.#active?.file.close();
     return this.#active = next;
   }
 
-  async #createSegment(): Promise<{ readonly info: SegmentInfo; readonly file: StoreFile }> {
+  /**
+   * Says in a new segment's header where the one before it ends: what a failed sync left behind that is taken back. Only
+   * now that the new one is there for good, since the one before goes on when it could not be made.
+   */
+  async #seal(active: Active): Promise<void> {
+    const { info, file, previousEnd } = active;
+    if (previousEnd === undefined) return;
+    try {
+      await writeAll(file, encodeSegmentHeader(info.id, previousEnd), 0);
+      await file.syncData();
+    } catch (error) {
+      throw this.#failure("begin", info, error);
+    }
+    active.previousEnd = undefined;
+  }
+
+  async #createSegment(): Promise<Active> {
     const { files, dir } = this.#options;
     const id = this.#lastId + 1;
     const path = `${dir}/${segmentName(id)}`;
@@ -325,8 +351,7 @@ export class SegmentLog {
       // One of this number is what a failed attempt left.
       await files.remove(path);
       file = await files.open(path, "create");
-      // What a failed sync may have left behind that end is taken back by this.
-      await writeAll(file, encodeSegmentHeader(id, this.#segments.get(this.#lastId)?.sizeBytes), 0);
+      await writeAll(file, encodeSegmentHeader(id), 0);
       await file.syncData();
       await files.syncDirectory(dir);
     } catch (error) {
@@ -336,11 +361,12 @@ export class SegmentLog {
       );
       throw this.#failure("create", { id, sizeBytes: 0 }, error);
     }
+    const previousEnd = this.#segments.get(this.#lastId)?.sizeBytes;
     this.#lastId = id;
     this.#restBytes = undefined;
     const info = { id, sizeBytes: SEGMENT_HEADER_BYTES };
     this.#segments.set(id, info);
-    return { info, file };
+    return { info, file, previousEnd };
   }
 
   /** Takes away what a failed write left; if that fails too, the segment is given up. */
