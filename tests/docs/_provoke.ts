@@ -22,6 +22,9 @@ const KEPT = ["PATH", "HOME", "DENO_DIR", "TMPDIR", "LD_LIBRARY_PATH"];
 const EMPTY = { hash: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", sizeBytes: 0 };
 const ABSENT = { hash: "0".repeat(63) + "1", sizeBytes: 7 };
 
+/** Nothing waits longer for a program to say something; what it said instead is then compared. */
+const SAYS_WITHIN_MS = 120_000;
+
 /** A program of ours. */
 type Program = "brokk" | "control" | "worker";
 
@@ -64,9 +67,10 @@ async function said(...call: Parameters<typeof command>): Promise<string> {
   return new TextDecoder().decode(stderr);
 }
 
-/** Runs a program until it has said `words`, and kills it. */
+/** Runs a program until it has said `words`, or for too long, and kills it. */
 async function saidUntil(words: string, ...call: Parameters<typeof command>): Promise<string> {
   const child = command(...call).spawn();
+  const limit = setTimeout(() => child.kill("SIGKILL"), SAYS_WITHIN_MS);
   const stdout = child.stdout.cancel();
   let text = "";
   for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) {
@@ -75,6 +79,7 @@ async function saidUntil(words: string, ...call: Parameters<typeof command>): Pr
     // What follows on the same line belongs to it.
     if (text.slice(text.indexOf(words)).includes("\n")) break;
   }
+  clearTimeout(limit);
   try {
     child.kill("SIGKILL");
   } catch {
