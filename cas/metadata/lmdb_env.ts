@@ -16,6 +16,11 @@ import { prefixEnd } from "./_order.ts";
 export interface LmdbOptions {
   /** Address space reserved for it, and so its largest size; 64 GiB by default. Takes no disk and no memory. */
   readonly mapSizeBytes?: number;
+  /**
+   * Whether what lies behind a page on the disk is read with it; true by default. Not where keys are asked for in no order
+   * and there is more than fits the memory: reading ahead then reads a hundred kilobytes for each key.
+   */
+  readonly readAhead?: boolean;
 }
 
 /** A key and its value. */
@@ -30,6 +35,8 @@ export interface LmdbEntry {
 const SLICE_ENTRIES = 400;
 /** Values copied between two turns of the event loop, in bytes; one may be larger. */
 const SLICE_BYTES = 1 << 20;
+/** Reads under way at a time for one caller of {@linkcode LmdbEnv.prefetch}. */
+const PREFETCH_LANES = 16;
 /** Keys counted between two turns of the event loop. */
 const COUNT_SLICE = 20_000;
 
@@ -42,6 +49,7 @@ interface Database {
   getRange(options: RangeOptions): Iterable<LmdbEntry>;
   getKeys(options: RangeOptions): Iterable<Uint8Array>;
   getKeysCount(options: RangeOptions): number;
+  prefetch(keys: readonly Uint8Array[], callback: () => void): void;
   close(): Promise<void>;
 }
 
@@ -90,18 +98,21 @@ export class LmdbEnv implements AsyncDisposable {
       if (fault !== undefined) {
         throw new BrokkrError(Code.DATA_LOSS, `LMDB data file ${path}/data.mdb is damaged: ${fault}`);
       }
-      const db = open<Uint8Array, Uint8Array>({
+      const settings = {
         path,
         noSubdir: false,
-        keyEncoding: "binary",
-        encoding: "binary",
+        keyEncoding: "binary" as const,
+        encoding: "binary" as const,
         mapSize: options.mapSizeBytes ?? 64 * 2 ** 30,
         // A commit resolves after its pages and its meta page are on disk, in that order.
         overlappingSync: false,
+        noReadAhead: options.readAhead === false,
         // Transactions are what `batch` says. Batching by turns would leave, when a commit fails, a rejected promise
         // inside the library that nobody can handle, and the process would end.
         eventTurnBatching: false,
-      });
+      };
+      // By name, since the library does not declare all that it knows.
+      const db = open<Uint8Array, Uint8Array>(settings);
       return new LmdbEnv(db as unknown as Database, path);
     } catch (error) {
       if (error instanceof BrokkrError) throw error;
@@ -122,6 +133,22 @@ export class LmdbEnv implements AsyncDisposable {
     this.#checkOpen();
     const value = this.#db.get(key);
     return value === undefined ? undefined : plain(value);
+  }
+
+  /** Reads what {@linkcode LmdbEnv.get} needs for these keys from the disk, in other threads; many at a time. */
+  async prefetch(keys: readonly Uint8Array[]): Promise<void> {
+    const share = Math.ceil(keys.length / PREFETCH_LANES);
+    const lanes: Promise<void>[] = [];
+    for (let at = 0; at < keys.length; at += share) {
+      this.#checkOpen();
+      const lane = new Promise<void>((resolve) => this.#db.prefetch(keys.slice(at, at + share), resolve))
+        .finally(() => this.#running.delete(lane));
+      // Closing waits for it: its thread reads what is mapped.
+      this.#running.add(lane);
+      lanes.push(lane);
+      await nextTurn();
+    }
+    await Promise.all(lanes);
   }
 
   /**

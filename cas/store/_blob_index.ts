@@ -14,7 +14,7 @@
  * @module
  */
 
-import { type Clock, type Logger, Slices, type TimerHandle } from "@brokkr/common";
+import { type Clock, type Logger, Semaphore, Slices, type TimerHandle } from "@brokkr/common";
 import type { IndexEnv, OpenIndexEnv } from "./_index_env.ts";
 import { BLOB_KEYS, blobKey, decodeValue, type IndexedBlob, IndexQueue } from "./_index_queue.ts";
 import { nextTurn } from "./_turn.ts";
@@ -42,6 +42,8 @@ export const FLUSH_FILE_BYTES = 256 << 20;
 const FLUSH_DELAY_MS = 30_000;
 /** How long a failed flush waits for another try. */
 const RETRY_DELAY_MS = 5000;
+/** Callers for which is read ahead at a time. */
+const PREFETCHES = 4;
 /** Entries handed over between two looks at the time. */
 const STEP = 16;
 /** Changes kept while flushing fails; beyond, the index stays behind until the store is opened again. */
@@ -100,6 +102,7 @@ export class BlobIndex {
   #timer: TimerHandle | undefined;
   #flushing: Promise<void> | undefined;
   #behind = false;
+  readonly #prefetches = new Semaphore(PREFETCHES);
 
   private constructor(env: IndexEnv, options: BlobIndexOptions, found: Found, finished: boolean) {
     this.#env = env;
@@ -163,6 +166,12 @@ export class BlobIndex {
   get(fnValue: number, hash: Uint8Array): IndexedBlob | undefined {
     const value = this.#env.get(blobKey(fnValue, hash));
     return value === undefined ? undefined : decodeValue(value);
+  }
+
+  /** Reads from the disk what {@linkcode BlobIndex.get} needs for these hashes, while others have their turn. */
+  async prefetch(fnValue: number, hashes: readonly Uint8Array[]): Promise<void> {
+    using _turn = await this.#prefetches.acquire();
+    await this.#env.prefetch?.(hashes.map((hash) => blobKey(fnValue, hash)));
   }
 
   /** Hands every entry on disk to `onEntry` in the order of their keys, giving way in between; the hash is a view. */

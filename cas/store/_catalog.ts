@@ -159,13 +159,22 @@ export class Catalog {
     this.#assumed = { blobs, bytes, files: this.#files, fileBytes: this.#fileBytes };
   }
 
-  /** Indices of blobs of which the catalog, after asking its source, knows nothing. Gives way in between. */
-  async unknown(batch: DigestBatch): Promise<number[]> {
+  /**
+   * Indices of blobs of which the catalog, after asking its source, knows nothing. Gives way in between. `prefetch` is told
+   * beforehand of all that the source will be asked for.
+   */
+  async unknown(
+    batch: DigestBatch,
+    prefetch: (hashes: readonly Uint8Array[]) => Promise<void>,
+  ): Promise<number[]> {
     const { fn, hashes } = batch;
+    const hashAt = (i: number) => hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes);
     const unknown: number[] = [];
+    const absent = this.#table(fn).missing(batch);
+    if (absent.length > 0) await prefetch(Array.from(absent, hashAt));
     const slices = new Slices();
-    for (const i of this.#table(fn).missing(batch)) {
-      const hash = hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes);
+    for (const i of absent) {
+      const hash = hashAt(i);
       if (!isEmptyAt(batch, i) && this.findRaw(fn, hash) === undefined && !this.decides(fn, hash)) {
         unknown.push(i);
       }

@@ -18,6 +18,8 @@ export interface IndexEntry {
 export interface IndexEnv extends AsyncDisposable {
   /** The value of `key`. */
   get(key: Uint8Array): Uint8Array | undefined;
+  /** Reads what {@linkcode IndexEnv.get} needs for these keys, so that it waits for no disk. */
+  prefetch?(keys: readonly Uint8Array[]): Promise<void>;
   /** Applies all changes or none, in order; on disk when it resolves. The bytes must not change before that. */
   apply(changes: readonly MetadataChange[]): Promise<void>;
   /** Entries with `prefix` after `after`, at most `limit`, in byte order; lets the event loop turn in between. */

@@ -34,6 +34,8 @@ const FAILURE_REST_MS = 5000;
 const PROGRESS_MS = 10_000;
 /** Parts in which the index is written anew, each in the order of its keys: what one part holds is in memory twice. */
 const FILL_PARTS = 16;
+/** Bytes of the index's file read at a time. */
+const WARM_BYTES = 1 << 20;
 /** Files looked at at a time for one caller. */
 const LOOKS_AT_ONCE = 32;
 
@@ -171,7 +173,8 @@ export class Loading {
   async settleAll(batch: DigestBatch): Promise<void> {
     const { fn, hashes, sizes } = batch;
     const large: number[] = [];
-    for (const i of await this.#options.catalog.unknown(batch)) {
+    const prefetch = (hashes: readonly Uint8Array[]) => this.#prefetch(fn, hashes);
+    for (const i of await this.#options.catalog.unknown(batch, prefetch)) {
       if (sizes[i] <= MAX_RECORD_DATA) this.#checkKnown();
       else if (!this.#filesKnown) large.push(i);
     }
@@ -231,6 +234,16 @@ export class Loading {
   #dated(blob: IndexedBlob): IndexedBlob {
     const { usedS } = this.#options;
     return blob.usedS <= usedS ? blob : { location: blob.location, usedS };
+  }
+
+  async #prefetch(fn: DigestFunction, hashes: readonly Uint8Array[]): Promise<void> {
+    const { rebuilds, index } = this.#options;
+    if (rebuilds) return;
+    try {
+      await index.prefetch(fn.value, hashes);
+    } catch (error) {
+      throw this.#distrust(error);
+    }
   }
 
   #isThere({ segment, offset, sizeBytes }: BlobLocation): boolean {
@@ -320,12 +333,37 @@ export class Loading {
       if (this.#isThere(blob.location)) catalog.offer(fn, hash, this.#dated(blob));
       else if (!catalog.decides(fn, hash)) this.#dropEntry(fn, hash, blob.location);
     };
+    await this.#warm();
     try {
       await index.load(onEntry, this.#abort.signal);
     } catch (error) {
       throw this.#distrust(error);
     }
     if (this.#dropped > 0) log.error("Blobs are gone with their segments", { blobs: this.#dropped });
+  }
+
+  /**
+   * Reads the file of the index once from end to end, as fast as the disk can, so that it is in the page cache when its
+   * pages are looked at in the order of the keys, which they do not lie in.
+   */
+  async #warm(): Promise<void> {
+    const { files, dir, log } = this.#options;
+    const path = `${dir}/index/data.mdb`;
+    try {
+      const sizeBytes = await files.size(path);
+      if (sizeBytes === undefined || sizeBytes > Deno.systemMemoryInfo().available / 2) return;
+      const file = await files.open(path, "read");
+      try {
+        const buffer = new Uint8Array(Math.min(sizeBytes, WARM_BYTES));
+        for (let at = 0; at < sizeBytes && !this.#abort.signal.aborted; at += buffer.length) {
+          if (await file.read(buffer, at) === 0) return;
+        }
+      } finally {
+        file.close();
+      }
+    } catch (error) {
+      log.warn("Cannot read the file of the blob index ahead", { path, error });
+    }
   }
 
   /** The index names what is not there. */

@@ -107,6 +107,6 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     uploads: settleUploadLimits(options.uploads),
     onHealth: options.onHealth ?? (() => {}),
     files: options.files ?? systemFiles,
-    openIndex: options.openIndex ?? LmdbEnv.open,
+    openIndex: options.openIndex ?? ((path) => LmdbEnv.open(path, { readAhead: false })),
   };
 }
