@@ -73,6 +73,13 @@ const SUITES: readonly Suite[] = [
     files: ["tests/faults"],
   },
   {
+    name: "store-crash",
+    about:
+      "a store on a simulated disk that loses, tears and reorders what was not synced (4,000 lives a round)",
+    files: ["cas/store/crash_simulation_test.ts"],
+    env: { BROKKR_CRASH_SEEDS: "2000", BROKKR_CRASH_FROM: "0" },
+  },
+  {
     name: "store-kills",
     about: "kill -9 of a store under mixed load, with and without eviction, and its check (100 a round)",
     files: ["tests/faults/store_kills_test.ts"],

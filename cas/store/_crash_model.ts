@@ -1,0 +1,211 @@
+/**
+ * What a store has promised, as far as its callers can know: the simplest thing that could be right.
+ *
+ * @module
+ */
+
+import type { Random } from "@brokkr/common";
+import { type Digest, digestOf, SHA256 } from "../digest.ts";
+import { batchOf } from "../digest_batch.ts";
+import type { DigestBatch } from "../blob_store.ts";
+import { MAX_RECORD_DATA } from "./_record.ts";
+
+/** A promise was broken. */
+export class Violation extends Error {}
+
+/**
+ * What is known of a blob: `present` was acknowledged, or said to be there, and not deleted since; `absent` was never
+ * put, or its deletion was acknowledged; `open` is all between: it may be there, and is whole then.
+ */
+export type Knowledge = "present" | "absent" | "open";
+
+/** A blob of the simulation and what is known of it. */
+export class ModelBlob {
+  /** What is known. */
+  state: Knowledge = "absent";
+  /** Puts under way. */
+  puts = 0;
+  /** Deletions under way. */
+  deletes = 0;
+  /** Changes whenever a put or a deletion begins or ends. */
+  changes = 0;
+  /** When somebody was told that it is there, by this process, in milliseconds of the machine's wall time. */
+  promisedMs = -Infinity;
+
+  /** Nothing is known of a blob but what it is. */
+  constructor(
+    /** Its place in the model. */
+    readonly index: number,
+    /** Its digest. */
+    readonly digest: Digest,
+    /** Its bytes. */
+    readonly data: Uint8Array,
+  ) {}
+
+  /** A put begins; the function it returns ends it. */
+  beginPut(): (acknowledged: boolean) => void {
+    this.puts++;
+    this.changes++;
+    if (this.state === "absent") this.state = "open";
+    const begun = this.changes;
+    const alone = this.deletes === 0;
+    return (acknowledged) => {
+      this.puts--;
+      // Nothing is known of a put and a deletion at once; other puts do no harm.
+      const undisturbed = alone && this.deletes === 0 && this.#deletedAt < begun;
+      this.changes++;
+      if (acknowledged && undisturbed) this.state = "present";
+    };
+  }
+
+  #deletedAt = -1;
+
+  /** A deletion begins; the function it returns ends it. */
+  beginDelete(): (acknowledged: boolean) => void {
+    this.deletes++;
+    this.#deletedAt = ++this.changes;
+    const before = this.state;
+    this.state = "open";
+    const begun = this.changes;
+    const alone = this.puts === 0 && this.deletes === 1;
+    return (acknowledged) => {
+      this.deletes--;
+      const undisturbed = alone && this.changes === begun;
+      this.#deletedAt = ++this.changes;
+      if (undisturbed && (acknowledged || before === "absent")) this.state = "absent";
+    };
+  }
+}
+
+/** Sizes around all that the store tells apart. */
+const SIZES = [
+  1,
+  9,
+  500,
+  4000,
+  4096,
+  5000,
+  20_000,
+  66_000,
+  300_000,
+  MAX_RECORD_DATA - 1,
+  MAX_RECORD_DATA,
+  MAX_RECORD_DATA + 1,
+  MAX_RECORD_DATA + 70_000,
+];
+/** Sizes of many blobs: small, for simulations of long lives. */
+const SMALL_SIZES = [3, 300, 3000, 9000, 30_000, 90_000];
+
+let pool: readonly { readonly digest: Digest; readonly data: Uint8Array }[] | undefined;
+
+/** Bytes that look like no others, and now and then like the store's own. */
+function content(size: number, seed: number): Uint8Array {
+  const data = new Uint8Array(size);
+  let state = Math.imul(seed, 2654435761) + 1;
+  for (let i = 0; i < size; i++) {
+    state = Math.imul(state, 1664525) + 1013904223;
+    data[i] = state >>> 24;
+  }
+  // What begins like a record and is none.
+  if (seed % 3 === 0) {
+    for (let at = 0; at + 8 < size; at += 64) data.set([0x42, 0x4b, 0x52, 0x31, 1, 1, 1, 0], at);
+  }
+  return data;
+}
+
+/** All blobs; the first are one of each size. */
+function blobs(): typeof pool & object {
+  return pool ??= [...SIZES, ...SIZES.slice(0, 7), ...Array(4).fill(SMALL_SIZES).flat()].map((size, i) => {
+    const data = content(size, i + 1);
+    return { data, digest: digestOf(SHA256, data) };
+  });
+}
+
+/** What all callers of one store know. */
+export class CrashModel {
+  /** All blobs. */
+  readonly blobs: readonly ModelBlob[];
+  /** Names all of them, in order. */
+  readonly batch: DigestBatch;
+  /** Whether what was not used for a while may be gone. */
+  evicts: boolean;
+  /** Whether the disk has refused to give something back, so that what was there may count as damaged. */
+  mayLose = false;
+
+  /** Nothing is stored yet. */
+  constructor(random: Random, options: { readonly evicts: boolean; readonly count?: number }) {
+    // Each simulation has some of them, so that what it does to them comes together.
+    const order = blobs().map((one) => ({ one, at: random.next() })).sort((a, b) => a.at - b.at);
+    this.blobs = order.slice(0, options.count ?? 12).map(({ one }, i) =>
+      new ModelBlob(i, one.digest, one.data)
+    );
+    this.batch = batchOf(SHA256, this.blobs.map(({ digest }) => digest));
+    this.evicts = options.evicts;
+  }
+
+  /** Any of the blobs. */
+  any(random: Random): ModelBlob {
+    return this.blobs[Math.floor(random.next() * this.blobs.length)];
+  }
+
+  /** Learns from an answer about all blobs, given at `nowMs`; with `promises`, of one that keeps them a while. */
+  heard(
+    missing: Iterable<number>,
+    nowMs: number,
+    promises = true,
+    blobs: readonly ModelBlob[] = this.blobs,
+  ): void {
+    const absent = new Set(missing);
+    for (const blob of blobs) {
+      const there = !absent.has(blob.index);
+      if (there && blob.state === "absent") {
+        throw new Violation(`${this.name(blob)} was deleted or never put, but is said to be there`);
+      }
+      if (!there && blob.state === "present") this.gone(blob, nowMs);
+      // What is said to be there is to be there.
+      if (there && blob.deletes === 0) {
+        blob.state = "present";
+        if (promises) blob.promisedMs = nowMs;
+      }
+    }
+  }
+
+  /** A blob that must be there is not. */
+  gone(blob: ModelBlob, nowMs: number): void {
+    if (!this.mayLose && (!this.evicts || nowMs - blob.promisedMs < KEPT_MS)) {
+      throw new Violation(`${this.name(blob)} was acknowledged, but is missing`);
+    }
+    blob.state = "open";
+  }
+
+  /** What may have been evicted since somebody asked may be gone. */
+  unheard(nowMs: number): void {
+    if (!this.evicts) return;
+    for (const blob of this.blobs) {
+      if (blob.state === "present" && nowMs - blob.promisedMs >= KEPT_MS) blob.state = "open";
+    }
+  }
+
+  /** What was deleted may be there again. */
+  forget(): void {
+    for (const blob of this.blobs) if (blob.state === "absent") blob.state = "open";
+  }
+
+  /** The machine stopped: what was under way may have happened. */
+  stopped(): void {
+    for (const blob of this.blobs) {
+      if (blob.deletes > 0) blob.state = "open";
+      blob.promisedMs = -Infinity;
+      blob.puts = blob.deletes = 0;
+      blob.changes++;
+    }
+  }
+
+  /** A blob in a report. */
+  name({ index, digest }: ModelBlob): string {
+    return `Blob ${index} (${digest.hash.slice(0, 8)}, ${digest.sizeBytes} bytes)`;
+  }
+}
+
+/** What was promised within this time is never evicted, in milliseconds. */
+export const KEPT_MS = 600_000;
