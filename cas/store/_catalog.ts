@@ -33,6 +33,11 @@ export interface SegmentUse {
 /** Blobs of one part: dropping one of them takes two microseconds or so. */
 const PART_BLOBS = 1024;
 
+/** Look-ups after which it is known how long they take, */
+const PROBES = 16;
+/** and how long each may take without a disk being waited for, in milliseconds. */
+const SLOW_MS = 0.03;
+
 const UNUSED: SegmentUse = { bytes: 0, records: 0 };
 
 /** From where a catalog that is not loaded learns of a blob; undefined when nothing is known there. */
@@ -160,8 +165,8 @@ export class Catalog {
   }
 
   /**
-   * Indices of blobs of which the catalog, after asking its source, knows nothing. Gives way in between. `prefetch` is told
-   * beforehand of all that the source will be asked for.
+   * Indices of blobs of which the catalog, after asking its source, knows nothing. Gives way in between. `prefetch` is
+   * told of what the source will be asked for when that takes long.
    */
   async unknown(
     batch: DigestBatch,
@@ -171,9 +176,13 @@ export class Catalog {
     const hashAt = (i: number) => hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes);
     const unknown: number[] = [];
     const absent = this.#table(fn).missing(batch);
-    if (absent.length > 0) await prefetch(Array.from(absent, hashAt));
     const slices = new Slices();
-    for (const i of absent) {
+    const beganMs = performance.now();
+    for (const [at, i] of absent.entries()) {
+      // The first ones tell whether the source has to wait for a disk.
+      if (at === PROBES && performance.now() - beganMs > PROBES * SLOW_MS) {
+        await prefetch(Array.from(absent.subarray(at), hashAt));
+      }
       const hash = hashAt(i);
       if (!isEmptyAt(batch, i) && this.findRaw(fn, hash) === undefined && !this.decides(fn, hash)) {
         unknown.push(i);

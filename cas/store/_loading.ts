@@ -76,6 +76,8 @@ export class Loading {
   #fault: string | undefined;
   #dropped = 0;
   #ended = false;
+  /** Reads of the index for callers. */
+  readonly #asked = new Set<Promise<void>>();
 
   constructor(options: LoadingOptions) {
     this.#options = options;
@@ -239,10 +241,14 @@ export class Loading {
   async #prefetch(fn: DigestFunction, hashes: readonly Uint8Array[]): Promise<void> {
     const { rebuilds, index } = this.#options;
     if (rebuilds) return;
+    const reading = index.prefetch(fn.value, hashes);
+    this.#asked.add(reading);
     try {
-      await index.prefetch(fn.value, hashes);
+      await reading;
     } catch (error) {
       throw this.#distrust(error);
+    } finally {
+      this.#asked.delete(reading);
     }
   }
 
@@ -356,6 +362,8 @@ export class Loading {
       try {
         const buffer = new Uint8Array(Math.min(sizeBytes, WARM_BYTES));
         for (let at = 0; at < sizeBytes && !this.#abort.signal.aborted; at += buffer.length) {
+          // Who asks goes first.
+          while (this.#asked.size > 0) await Promise.allSettled(this.#asked);
           if (await file.read(buffer, at) === 0) return;
         }
       } finally {
