@@ -24,7 +24,8 @@ import { FileBlobs } from "./_file_blobs.ts";
 import { MAX_RECORD_DATA, type Record, RecordKind, SALT_BYTES } from "./_record.ts";
 import type { OpenIndexEnv } from "./_index_env.ts";
 import { otherStore } from "./_first_record.ts";
-import { catchUpSegment, isSealed, Loading } from "./_loading.ts";
+import { catchUpSegment, isSealed } from "./_catch_up.ts";
+import { Loading } from "./_loading.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import { StoreTime } from "./_store_time.ts";
 import {
