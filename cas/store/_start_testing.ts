@@ -9,7 +9,7 @@ import type { OpenIndexEnv } from "./_index_env.ts";
 import type { FileLayer, StoreFile } from "./file_layer.ts";
 
 /** Holds up who comes until it is opened. */
-export class Gate {
+export class Gate implements Disposable {
   readonly #opened = Promise.withResolvers<void>();
   readonly #reached = Promise.withResolvers<void>();
 
@@ -30,6 +30,11 @@ export class Gate {
   /** Lets all pass. */
   open(): void {
     this.#opened.resolve();
+  }
+
+  /** As {@linkcode Gate.open}: so that a test that fails closes its store. */
+  [Symbol.dispose](): void {
+    this.open();
   }
 }
 

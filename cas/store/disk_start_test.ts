@@ -58,6 +58,7 @@ Deno.test("DiskBlobStore answers exactly, counts right and takes changes while i
     const added = [blob(500, 90), blob(MIB + 9, 91)];
     {
       await using store = await openDiskBlobStore(dir, { openIndex: gatedIndex(gate) });
+      using _open = gate;
       await gate.reached;
       await assertCounts(store, [...SMALL, ...LARGE]);
       assertEquals(await missing(store, [SMALL[3], added[0], LARGE[1], added[1], SMALL[4]]), [1, 3]);
@@ -86,6 +87,7 @@ Deno.test("DiskBlobStore closed while it is loading has shut down cleanly", () =
     for (let round = 0; round < 4; round++) {
       const gate = new Gate();
       const store = await openDiskBlobStore(dir, { openIndex: gatedIndex(gate) });
+      using _open = gate;
       await gate.reached;
       assert(await store.delete(SCOPE, SMALL[round].digest));
       const usage = rejectsWith(Code.UNAVAILABLE, () => store.keeper.usage());
@@ -118,6 +120,7 @@ Deno.test("DiskBlobStore asks the disk for large blobs after a crash until it ha
       const gate = new Gate();
       {
         await using again = await openDiskBlobStore(copy, { files: gatedLists(systemFiles, gate) });
+        using _open = gate;
         await gate.reached;
         assertEquals(await missing(again, [LARGE[0], LARGE[1], LARGE[2], ...SMALL.slice(0, 10)]), [0, 12]);
         assertEquals((await again.get(SCOPE, LARGE[2].digest)).length, LARGE[2].data.length);
@@ -161,6 +164,7 @@ Deno.test("DiskBlobStore answers what it found, and UNAVAILABLE for the rest, wh
         segmentBytes: 12_000,
         onHealth: (reason) => reasons.push(reason),
       });
+      using _open = gate;
       await gate.reached;
       assertEquals(await missing(store, [SMALL[0], SMALL[1], ...LARGE]), []);
       assertEquals(await missing(store, [blob(MIB + 7, 97)]), [0]);
@@ -206,6 +210,7 @@ Deno.test("DiskBlobStore closed while its index is made anew makes it anew the n
       const gate = new Gate();
       const files = gatedSegment(systemFiles, "00000002.seg", gate);
       const store = await openDiskBlobStore(dir, { files, segmentBytes: 12_000 });
+      using _open = gate;
       await gate.reached;
       await put(store, one);
       const closing = store[Symbol.asyncDispose]();
@@ -249,6 +254,7 @@ Deno.test("DiskBlobStore catches up with a log of which its index knows nothing"
     try {
       const gate = new Gate();
       await using again = await openDiskBlobStore(copy, { openIndex: gatedIndex(gate) });
+      using _open = gate;
       await gate.reached;
       assertEquals(await missing(again, blobs), Array.from({ length: 400 }, (_, i) => i + 100));
       gate.open();
