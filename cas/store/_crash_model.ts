@@ -66,6 +66,7 @@ export class ModelBlob {
     this.#deletedAt = ++this.changes;
     const before = this.state;
     this.state = "open";
+    this.promisedMs = -Infinity;
     const begun = this.changes;
     const alone = this.puts === 0 && this.deletes === 1;
     return (acknowledged) => {

@@ -211,6 +211,7 @@ export class SegmentLog {
     if (id >= this.#lastId || id === this.#active?.info.id) {
       throw new BrokkrError(Code.INTERNAL, `Segment ${segmentName(id)} is the newest and cannot be removed`);
     }
+    await this.#cutForGood(id - 1);
     const info = this.#segments.get(id);
     if (info === undefined) return;
     // First, so that nobody who looks whether all segments are there misses one that is meant to go.
@@ -367,6 +368,19 @@ export class SegmentLog {
     const info = { id, sizeBytes: SEGMENT_HEADER_BYTES };
     this.#segments.set(id, info);
     return { info, file, previousEnd };
+  }
+
+  /** Cuts a segment where it ends, durably: its successor says where that is, and is about to go. */
+  async #cutForGood(id: number): Promise<void> {
+    const info = this.#segments.get(id);
+    if (info === undefined) return;
+    const file = await this.#options.files.open(`${this.#options.dir}/${segmentName(id)}`, "update");
+    try {
+      await file.truncate(info.sizeBytes);
+      await file.syncData();
+    } finally {
+      file.close();
+    }
   }
 
   /** Takes away what a failed write left; if that fails too, the segment is given up. */
