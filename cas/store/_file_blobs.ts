@@ -28,6 +28,7 @@ export class FileBlobs {
   readonly #settled = new Set<string>();
   /** What must be durable before any file comes or goes. */
   #before: Promise<void> = Promise.resolve();
+  #again: () => Promise<void> = () => Promise.resolve();
 
   /** Files beneath `dir`, temporary ones in `temporaryDir`; both exist. */
   constructor(files: FileLayer, dir: string, temporaryDir: string, random: Random) {
@@ -37,11 +38,25 @@ export class FileBlobs {
     this.#random = random;
   }
 
-  /** Holds up all who give files names or take them away until this resolved; when it fails, they fail. */
-  holdUntil(before: Promise<void>): void {
+  /**
+   * Holds up all who give files names or take them away until this resolved; when it fails, who comes next tries `again`,
+   * and fails when that does.
+   */
+  holdUntil(before: Promise<void>, again: () => Promise<void>): void {
     this.#before = before;
+    this.#again = again;
     // Who comes later hears of it.
     before.catch(() => {});
+  }
+
+  async #ready(): Promise<void> {
+    const before = this.#before;
+    try {
+      await before;
+    } catch {
+      if (this.#before === before) this.holdUntil(this.#again(), this.#again);
+      await this.#before;
+    }
   }
 
   /** Path of a blob's file. */
@@ -57,7 +72,7 @@ export class FileBlobs {
 
   /** Gives a synced temporary file its name, durably. */
   async keep(temporaryPath: string, fn: DigestFunction, hash: string): Promise<void> {
-    await this.#before;
+    await this.#ready();
     let dir = await this.#directory(fn, hash);
     try {
       await this.#files.rename(temporaryPath, this.path(fn, hash));
@@ -78,7 +93,7 @@ export class FileBlobs {
 
   /** Removes a blob's file, durably. */
   async remove(fn: DigestFunction, hash: string): Promise<void> {
-    await this.#before;
+    await this.#ready();
     const path = this.path(fn, hash);
     await this.#files.remove(path);
     await this.#files.syncDirectory(path.slice(0, path.lastIndexOf("/")));
@@ -86,7 +101,7 @@ export class FileBlobs {
 
   /** Removes a blob's file; after a power cut it may be there again, whole. */
   async unlink(fn: DigestFunction, hash: string): Promise<void> {
-    await this.#before;
+    await this.#ready();
     await this.#files.remove(this.path(fn, hash));
   }
 

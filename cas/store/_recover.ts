@@ -123,7 +123,7 @@ async function openParts(
   const { dir, files, log, clock, random } = options;
   const startedMs = clock.monotonicMs();
   const blobs = new FileBlobs(files, `${dir}/blobs`, `${dir}/tmp`, random);
-  blobs.holdUntil(synced);
+  blobs.holdUntil(synced, () => files.syncDirectory(dir));
   const left = await blobs.clearTemporary();
   if (left > 0) log.info("Removed what unfinished writers left", { files: left });
   const segments = await findSegments(options);
