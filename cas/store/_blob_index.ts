@@ -24,6 +24,7 @@ import type { LogPosition } from "./_segment_log.ts";
 const ID_KEY = Uint8Array.of(0, 1);
 const POSITION_KEY = Uint8Array.of(0, 2);
 const TOTALS_KEY = Uint8Array.of(0, 3);
+const CLOSED_KEY = Uint8Array.of(0, 4);
 
 /** Changes handed to the database at a time: about two milliseconds. */
 const SLICE_CHANGES = 500;
@@ -79,6 +80,8 @@ interface Found {
   readonly position: LogPosition;
   /** Sums as of that position; undefined in an index of format 1. */
   readonly totals: Totals | undefined;
+  /** How its last clean shutdown was named. */
+  readonly closed: string | undefined;
 }
 
 /** The index of one store. */
@@ -126,9 +129,11 @@ export class BlobIndex {
       const position = env.get(POSITION_KEY);
       if (id !== undefined && position?.length === 12 && new TextDecoder().decode(id) === options.id) {
         const view = new DataView(position.buffer, position.byteOffset, 12);
+        const closed = env.get(CLOSED_KEY);
         const found = {
           position: { segment: view.getUint32(0, true), offset: view.getFloat64(4, true) },
           totals: decodeTotals(env.get(TOTALS_KEY)),
+          closed: closed === undefined ? undefined : new TextDecoder().decode(closed),
         };
         return new BlobIndex(env, options, found, true);
       }
@@ -142,7 +147,7 @@ export class BlobIndex {
 
   /** Begins an index in a directory that must hold none; it counts only when {@linkcode BlobIndex.finish} was called. */
   static create(options: BlobIndexOptions): BlobIndex {
-    const found = { position: { segment: 0, offset: 0 }, totals: undefined };
+    const found = { position: { segment: 0, offset: 0 }, totals: undefined, closed: undefined };
     return new BlobIndex(options.openIndex(options.dir), options, found, false);
   }
 
@@ -242,6 +247,11 @@ export class BlobIndex {
   async finish(): Promise<void> {
     this.#finished = true;
     await this.flush();
+  }
+
+  /** Names a clean shutdown, durably. */
+  async nameClosing(name: string): Promise<void> {
+    await this.#env.apply([{ op: "put", key: CLOSED_KEY, value: new TextEncoder().encode(name) }]);
   }
 
   /** Flushes and closes. */

@@ -123,7 +123,7 @@ export class CrashLife {
       const troubled = attempt < 3 && this.#random.next() < 0.35;
       if (troubled && this.#random.next() < 0.5) machine.fault = this.#weather();
       else if (troubled) machine.stopAt = machine.operations + Math.floor(this.#random.next() * 60);
-      machine.stepMs = pick([0, 0, 3, 20], this.#random);
+      machine.stepMs = pick([0, 0, 3, 20, 90], this.#random);
       machine.note(`open, attempt ${attempt}`);
       try {
         const store = await machine.drive(openDiskBlobStore(DIR, this.#storeOptions(machine)));

@@ -416,7 +416,7 @@ export class DiskCore implements KeptBlobStore {
     const { index } = this.#state;
     await index.flush();
     try {
-      await markClean(this.#options.files, this.#dir, this.#state, end);
+      await markClean(this.#options, this.#dir, this.#state, end);
     } catch (error) {
       this.#options.log.warn("Cannot note a clean shutdown; the next start takes longer", { error });
     }

@@ -82,9 +82,9 @@ const GRACE_MS = 200;
 /** What {@linkcode names.loading} says of an index that is known to be damaged. */
 const DISTRUST = 1_000_000;
 
-/** What the clean marker says. */
-export function cleanText(position: LogPosition): string {
-  return `${position.segment} ${position.offset}\n`;
+/** What the clean marker says: where the log ended, and the shutdown's name, which the index knows too. */
+export function cleanText(position: LogPosition, closed: string | undefined): string {
+  return `${position.segment} ${position.offset} ${closed}\n`;
 }
 
 /** Opens the directory and makes it ready for use. */
@@ -142,7 +142,7 @@ async function openParts(
     segments,
     usedS,
     rebuilds,
-    filesKnown: !rebuilds && clean === cleanText(index.position),
+    filesKnown: !rebuilds && clean === cleanText(index.position, index.found.closed),
     onEnd: (trusted) => endReading(options, trusted),
   });
   try {
@@ -389,11 +389,14 @@ function applyRecord({ index, catalog, usedS }: Replay, record: Record, location
 
 /** Notes a clean shutdown: the next open trusts the index and need not look at every file. */
 export async function markClean(
-  files: FileLayer,
+  { files, random }: Pick<RecoverOptions, "files" | "random">,
   dir: string,
   { index, loading }: Pick<Recovered, "index" | "loading">,
   end: LogPosition,
 ): Promise<void> {
   if (!loading.filesKnown || !index.complete || !samePosition(index.position, end)) return;
-  await replaceText(files, dir, names.clean, cleanText(end));
+  // An older index may have been put in the place of this one: it knows the same end of the log, but not the same files.
+  const closed = randomHex(random, 8);
+  await index.nameClosing(closed);
+  await replaceText(files, dir, names.clean, cleanText(end, closed));
 }

@@ -108,7 +108,7 @@ Deno.test("BlobIndex writes the position last, with sums of that moment, and say
   assert(env.applied.slice(0, -1).flat().every(({ key }) => key[0] === 1));
   assert((env.applied.at(-1) ?? []).every(({ key }) => key[0] === 0));
   const again = await BlobIndex.open(options(env));
-  assertEquals(again?.found, { position: { segment: 3, offset: 4096 }, totals: TOTALS });
+  assertEquals(again?.found, { position: { segment: 3, offset: 4096 }, totals: TOTALS, closed: undefined });
   assertEquals(again?.get(1, hashOf(6)), { location: AT, usedS: 6 });
   assertEquals(again?.get(1, hashOf(5)), undefined);
 });

@@ -96,6 +96,26 @@ Deno.test("openDiskBlobStore does not trust a clean marker that another index le
     assertEquals(await missing(store, SOME), [0]);
   }));
 
+Deno.test("openDiskBlobStore does not trust an older index that knows the same end of the log", () =>
+  withDir(async (dir) => {
+    const [before, later] = SOME.filter(({ data }) => data.length > MIB);
+    {
+      await using store = await openDiskBlobStore(dir);
+      await put(store, before);
+    }
+    await copyDirectory(`${dir}/index`, `${dir}/old`);
+    {
+      await using store = await openDiskBlobStore(dir);
+      await put(store, later);
+      await store.delete(SCOPE, before.digest);
+    }
+    await Deno.remove(`${dir}/index`, { recursive: true });
+    await Deno.rename(`${dir}/old`, `${dir}/index`);
+    await using store = await openDiskBlobStore(dir);
+    await assertHolds(store, [later]);
+    assertEquals(await missing(store, [before]), [0]);
+  }));
+
 Deno.test("openDiskBlobStore makes the index anew when loading it twice never ended", () =>
   withDir(async (dir) => {
     {
