@@ -4,7 +4,7 @@
  *
  * ```
  * FORMAT      format version and the store's id; written first
- * CLEAN       log position at the last clean shutdown; absent while the store is open
+ * CLEAN       log position and name of the last clean shutdown; absent while the store is open
  * LOADING     how often reading the index was begun and not ended
  * segments/   the segment log
  * blobs/      files of large blobs

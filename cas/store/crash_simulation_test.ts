@@ -48,6 +48,13 @@ for (const evicts of [false, true]) {
   );
 }
 
+Deno.test("a life is the same for the same seed", async () => {
+  // Without the lines of the log, which begin with the time of day.
+  const historyOf = async (seed: number) =>
+    (await live(seed, seed % 2 === 0)).history.filter((line) => !line.startsWith("  log:"));
+  for (const seed of [4242, 4243]) assertEquals(await historyOf(seed), await historyOf(seed));
+});
+
 const DIR = "/data/cas";
 const BLOBS: readonly Blob[] = [blob(1000, 1), blob(100, 2), blob(MIB + 500, 3), blob(50_000, 4), blob(7, 5)];
 
