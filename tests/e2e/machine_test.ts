@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertMatch, assertStringIncludes } from "@std/assert";
 import { BrokkrError, Code, codeName } from "@brokkr/common";
 import { connectGrid } from "@brokkr/cli";
-import { Admin, ContentAddressableStorage as Cas, type GetStatusResponse } from "@brokkr/proto";
+import { ActionCodec, Admin, ContentAddressableStorage as Cas, type GetStatusResponse } from "@brokkr/proto";
 import { assertFailure, digest, sh, TestGrid, utf8, type WireDigest } from "./_grid.ts";
 import { everythingBelow, noProcessOf, processesOf } from "./_processes.ts";
 import { rawDirectory } from "./_trees.ts";
@@ -278,6 +278,9 @@ testUnless(
       const floodAction = await grid.action(
         sh(`echo ran > ${ran}; head -c 3500000 /dev/urandom > out`, { outputPaths: ["out"] }),
       );
+      const { commandDigest } = ActionCodec.decode(await grid.read(floodAction));
+      assert(commandDigest !== undefined);
+      assertEquals(await grid.missing([floodAction, commandDigest]), []);
       const kept: WireDigest[] = [];
       let full: BrokkrError | undefined;
       for (const sizeBytes of [3_500_000, 300_000, 5000]) {
@@ -285,6 +288,8 @@ testUnless(
           const put = await tryPut(grid, sizeBytes);
           if (!(put instanceof BrokkrError)) {
             kept.push(put);
+            // What a client was told to be there does not make room for others.
+            assertEquals(await grid.missing([put]), []);
             continue;
           }
           full = put;
@@ -327,6 +332,7 @@ testUnless(notRoot, "A store whose disk was full starts again with all that it a
           const put = await tryPut(grid, sizeBytes);
           if (put instanceof BrokkrError) break;
           kept.push(put);
+          assertEquals(await grid.missing([put]), []);
         }
       }
       await killControl(grid);
