@@ -15,7 +15,7 @@ const MORE_BYTES = 64;
 const MIN_POWER = 14;
 const MAX_POWER = 22;
 /** Most that is kept for later, in bytes. */
-const KEPT_BYTES = 8 << 20;
+const KEPT_BYTES = 4 << 20;
 
 /** Buffers that nobody uses, by the power of two of their size. */
 const free: Uint8Array<ArrayBuffer>[][] = Array.from({ length: MAX_POWER + 1 }, () => []);

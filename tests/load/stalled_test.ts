@@ -180,7 +180,8 @@ Deno.test("A thousand peers that stand still cost the budget and what a call tak
         `${held} MiB beyond what it has when idle, with a budget of ${BUDGET_MIB} MiB and a thousand calls`,
       );
       assert(most < 2 * MOST_MIB, `${most} MiB for a moment: garbage was not collected`);
-      assert(watch.worstMs < 5000, `Somebody waited ${watch.worstMs} ms for /livez and GetStatus`);
+      // Some hundreds of milliseconds on a quiet machine; others may keep this one busy.
+      assert(watch.worstMs < 15_000, `Somebody waited ${watch.worstMs} ms for /livez and GetStatus`);
     });
     await t.step(`and is back to normal after they went`, async () => {
       const goalMib = 1.1 * idleMib;

@@ -60,6 +60,10 @@ def patient(future):
     return future.code().name
 
 
+# Walks of the whole store: one at a time, so the next is refused while the last one is still being ended.
+ONE_AT_A_TIME = {"VerifyStore", "CollectStore", "GetClosure", "GetStoreUsage"}
+
+
 def case_a_millisecond_on_every_method(grid):
     seen = {}
     # Closing it would wait for what `patient` gave up; it ends with the process.
@@ -78,13 +82,14 @@ def case_a_millisecond_on_every_method(grid):
     for method in every_method():
         empty = message_factory.GetMessageClass(method.input_type)()
         request = requests.get(method.name, empty).SerializeToString()
+        decent = DECENT | {"RESOURCE_EXHAUSTED"} if method.name in ONE_AT_A_TIME else DECENT
         codes = {outcome(channel, method, request, 0.001) for _ in range(20)}
-        assert codes <= DECENT, (method.full_name, codes)
+        assert codes <= decent, (method.full_name, codes)
         seen[method.name] = sorted(codes)
         # A little longer, and the call is under way when its time is up.
         for timeout in [0.003, 0.01, 0.03]:
             code = outcome(channel, method, request, timeout)
-            assert code in DECENT, (method.full_name, timeout, code)
+            assert code in decent, (method.full_name, timeout, code)
     assert {"Execute", "Read", "Write", "WaitExecution", "GetTree", "Watch", "Connect"} <= seen.keys(), seen
     late = [name for name, codes in seen.items() if "DEADLINE_EXCEEDED" in codes]
     assert {"Execute", "Read", "Write", "FindMissingBlobs"} <= set(late), seen
