@@ -255,15 +255,16 @@ export class CrashLife {
   #weather(): (operation: FileOperation, path: string) => Fault | undefined {
     const random = this.#random;
     const chance = pick([0.01, 0.05, 0.2], random);
-    const only = pick<FileOperation | undefined>(
-      [undefined, undefined, "write", "syncData", "commit"],
+    const only = pick<readonly FileOperation[] | undefined>(
+      [undefined, undefined, ["write"], ["syncData"], ["syncData", "truncate"], ["commit"]],
       random,
     );
     return (operation) => {
       if (operation === "size" || operation === "list") return undefined;
       if (operation === "read" && !this.#model.mayLose) return undefined;
-      if (only !== undefined && operation !== only) return undefined;
-      if (random.next() >= chance) return undefined;
+      if (only !== undefined && !only.includes(operation)) return undefined;
+      // What cannot be synced can hardly be cut.
+      if (random.next() >= (operation === "truncate" ? Math.sqrt(chance) : chance)) return undefined;
       if (operation === "write") return pick<Fault>(["ENOSPC", "EIO", "short", "partial", "late"], random);
       if (operation === "read" || operation === "syncData") return "EIO";
       return pick<Fault>(["EIO", "late", "ENOSPC"], random);
