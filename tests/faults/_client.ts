@@ -48,6 +48,15 @@ export async function get(channel: Channel, { hash, sizeBytes }: WireDigest): Pr
   return new Uint8Array(await new Blob(parts as Uint8Array<ArrayBuffer>[]).arrayBuffer());
 }
 
+/** Whether a blob is there, which promises that it stays. */
+export async function isThere(channel: Channel, blob: WireDigest): Promise<boolean> {
+  const { missingBlobDigests } = await channel.unary(Cas.findMissingBlobs, {
+    instanceName: INSTANCE,
+    blobDigests: [blob],
+  });
+  return missingBlobDigests.length === 0;
+}
+
 /** Stores an action of a script. */
 export async function storeAction(
   channel: Channel,
