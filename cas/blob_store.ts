@@ -103,6 +103,14 @@ export interface UploadStore {
   stat(): { readonly kept: number; readonly keptBytes: number };
 }
 
+/** How a blob is divided into others. */
+export interface ChunkList {
+  /** The chunks, in order; together they are the blob. */
+  readonly chunks: DigestBatch;
+  /** REAPI's number of the function that cut it; 0 when it was cut by other means. */
+  readonly chunking: number;
+}
+
 /** Counts of a store. */
 export interface BlobStoreStat {
   /** Blobs held. */
@@ -166,6 +174,28 @@ export interface BlobStore extends AsyncDisposable {
    * @throws {BrokkrError} RESOURCE_EXHAUSTED when they would take more.
    */
   pin(scope: Scope, batch: DigestBatch, durationMs: number): Promise<void>;
+  /**
+   * Makes a blob of chunks that are there; what it shares with other blobs is kept once. `known` when the blob was there
+   * already. The whole is verified. Stores that keep no lists of chunks lack it.
+   *
+   * @throws {BrokkrError} NOT_FOUND when a chunk is missing; INVALID_ARGUMENT when the chunks are not the blob.
+   */
+  splice?(
+    scope: Scope,
+    digest: Digest,
+    list: ChunkList,
+    signal?: AbortSignal,
+  ): Promise<"kept" | "known">;
+  /**
+   * How a blob is divided into chunks, all of which are there and kept for a build's length; it is divided now if it was
+   * not. Undefined when the blob is not there.
+   */
+  split?(scope: Scope, digest: Digest, signal?: AbortSignal): Promise<ChunkList | undefined>;
+  /**
+   * The one zstd frame in which a blob is kept, with its size in its header, when that is how it is kept; undefined
+   * otherwise. Counts as reading it.
+   */
+  frame?(scope: Scope, digest: Digest): Promise<Uint8Array | undefined>;
   /** Drops a blob. True if it was there. */
   delete(scope: Scope, digest: Digest): Promise<boolean>;
   /** Counts. */
