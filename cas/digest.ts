@@ -6,7 +6,7 @@
  */
 
 import { type Branded, BrokkrError, Code, invalidArgument } from "@brokkr/common";
-import * as nodeCrypto from "node:crypto";
+import { createHasher, HASH_BYTES, hashBatch, hashHex, type HashName } from "@brokkr/wasm";
 
 /** A digest function. Its number is REAPI's `DigestFunction.Value`. */
 export interface DigestFunction {
@@ -22,6 +22,8 @@ export interface DigestFunction {
   readonly named: boolean;
   /** The hash of `data`, in lower-case hex. */
   hash(data: Uint8Array): string;
+  /** The hashes of many blobs, in lower-case hex: many small ones take less time together than one after the other. */
+  hashBatch(datas: readonly Uint8Array[]): string[];
   /** A hash computed piece by piece. */
   hasher(): Hasher;
 }
@@ -47,26 +49,50 @@ export interface Digest {
   readonly sizeBytes: number;
 }
 
-function nodeFunction(value: number, name: string, algorithm: string, hashBytes: number): DigestFunction {
+/** `named` is for functions whose hashes are as long as an older function's. */
+function makeFunction(value: number, segment: HashName, named = false): DigestFunction {
+  const hashBytes = HASH_BYTES[segment];
   return {
     value,
-    name,
-    segment: name.toLowerCase(),
+    name: segment.toUpperCase(),
+    segment,
     hashBytes,
-    named: false,
-    hash: (data) => nodeCrypto.hash(algorithm, data, "hex"),
+    named,
+    hash: (data) => hashHex(segment, data),
+    hashBatch(datas) {
+      const all = hashBatch(segment, datas);
+      const hashes = new Array<string>(datas.length);
+      for (let i = 0, at = 0; i < hashes.length; i++, at += hashBytes) {
+        hashes[i] = all.subarray(at, at + hashBytes).toHex();
+      }
+      return hashes;
+    },
     hasher() {
-      const hash = nodeCrypto.createHash(algorithm);
-      return { update: (data) => void hash.update(data), digestHex: () => hash.digest("hex") };
+      const hasher = createHasher(segment);
+      return { update: (data) => hasher.update(data), digestHex: () => hasher.digest().toHex() };
     },
   };
 }
 
 /** SHA-256 (FIPS 180-4). */
-export const SHA256: DigestFunction = nodeFunction(1, "SHA256", "sha256", 32);
+export const SHA256: DigestFunction = makeFunction(1, "sha256");
+
+/** BLAKE3, with its own segment in resource names. */
+export const BLAKE3: DigestFunction = makeFunction(9, "blake3", true);
 
 /** The functions that this build can compute, in order of preference. Others join here and nowhere else. */
-export const DIGEST_FUNCTIONS: readonly DigestFunction[] = [SHA256];
+export const DIGEST_FUNCTIONS: readonly DigestFunction[] = [
+  SHA256,
+  BLAKE3,
+  makeFunction(5, "sha384"),
+  makeFunction(6, "sha512"),
+  makeFunction(2, "sha1"),
+  makeFunction(3, "md5"),
+  makeFunction(8, "sha256tree", true),
+];
+
+/** REAPI's names of functions that this build cannot compute, by number, for messages. */
+const OTHER_FUNCTIONS: ReadonlyMap<number, string> = new Map([[4, "VSO"], [7, "MURMUR3"], [10, "GITSHA1"]]);
 
 const byValue = new Map(DIGEST_FUNCTIONS.map((fn) => [fn.value, fn]));
 const bySegment = new Map(DIGEST_FUNCTIONS.map((fn) => [fn.segment, fn]));
@@ -82,6 +108,27 @@ export function digestFunctionBySegment(segment: string): DigestFunction | undef
 }
 
 /**
+ * The function of this name, as people write it: REAPI's name, in any case.
+ *
+ * @throws {BrokkrError} INVALID_ARGUMENT listing those there are when it is none.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { BLAKE3, digestFunctionNamed } from "@brokkr/cas";
+ * assertEquals(digestFunctionNamed("blake3"), BLAKE3);
+ * ```
+ */
+export function digestFunctionNamed(name: string): DigestFunction {
+  const fn = bySegment.get(name.toLowerCase());
+  if (fn !== undefined) return fn;
+  throw invalidArgument(
+    "digest_function",
+    `Digest function ${JSON.stringify(name.slice(0, 40))} is not supported; supported: ${supported()}`,
+  );
+}
+
+/**
  * The function a request means: the one it names, or, when it names none (0), the first unnamed one whose hashes are as
  * long as `hashHexLength`.
  *
@@ -93,7 +140,7 @@ export function resolveDigestFunction(value: number, hashHexLength: number): Dig
     if (fn !== undefined) return fn;
     throw invalidArgument(
       "digest_function",
-      `Digest function ${value} is not supported; supported: ${supported()}`,
+      `Digest function ${OTHER_FUNCTIONS.get(value) ?? value} is not supported; supported: ${supported()}`,
     );
   }
   for (const fn of DIGEST_FUNCTIONS) if (!fn.named && fn.hashBytes * 2 === hashHexLength) return fn;

@@ -260,7 +260,7 @@ for (
     ],
     [
       "has another function",
-      [...manifestWith({ digestFunction: "md5" }), tarEnd()],
+      [...manifestWith({ digestFunction: "murmur3" }), tarEnd()],
       "digestFunction of manifest.json",
     ],
     [

@@ -38,6 +38,7 @@ export function hash(name: HashName, bytes: Uint8Array): Uint8Array {
 
 /** The hash of `bytes` in lower-case hex. */
 export function hashHex(name: HashName, bytes: Uint8Array): string {
+  if (name !== "blake3" && name !== "sha256tree") return nodeCrypto.hash(name, bytes, "hex");
   return hash(name, bytes).toHex();
 }
 

@@ -254,7 +254,7 @@ export const PROVOCATIONS: Readonly<Record<string, (place: Place) => Promise<Sai
       channel.unary(ContentAddressableStorage.findMissingBlobs, {
         instanceName: "",
         blobDigests: [EMPTY],
-        digestFunction: 9,
+        digestFunction: 7,
       })
     );
   },

@@ -230,9 +230,10 @@ Deno.test("A grid refuses what cannot be stored, stores nothing of it, and says 
     ) assertFailure(await failure(call), Code.INVALID_ARGUMENT, "missing", "action_digest");
   });
 
-  await t.step("a digest function that is not advertised is refused by number", async () => {
+  await t.step("a digest function that is not advertised is refused by name", async () => {
     const actionDigest = MEANT;
-    for (const digestFunction of [2, 7, 8, 9, 99, -1]) {
+    const others = [[4, "VSO"], [7, "MURMUR3"], [10, "GITSHA1"], [99, "99"], [-1, "-1"]] as const;
+    for (const [digestFunction, named] of others) {
       for (
         const call of [
           () => channel.unary(Cas.findMissingBlobs, { instanceName, digestFunction, blobDigests: [EMPTY] }),
@@ -242,7 +243,7 @@ Deno.test("A grid refuses what cannot be stored, stores nothing of it, and says 
           () => channel.unary(ActionCache.getActionResult, { instanceName, digestFunction, actionDigest }),
           () => grid.execute(actionDigest, { digestFunction }).response(),
         ]
-      ) assertFailure(await failure(call), Code.INVALID_ARGUMENT, `${digestFunction}`, "SHA256");
+      ) assertFailure(await failure(call), Code.INVALID_ARGUMENT, named, "SHA256");
     }
   });
 
