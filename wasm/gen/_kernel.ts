@@ -1,0 +1,37 @@
+/**
+ * What a file of this folder says about a kernel: `wasm/build.ts` compiles every `wasm/gen/<name>.ts` that exports `KERNEL`.
+ *
+ * @module
+ */
+
+/**
+ * For which engine a kernel is compiled: `relaxed` uses relaxed SIMD, `simd` plain 128-bit SIMD, `scalar` neither. A kernel
+ * has either both of the first two or the last alone.
+ */
+export type Build = "relaxed" | "simd" | "scalar";
+
+/** A kernel. */
+export interface Kernel {
+  /** The base of the file names, `kernels/<name>.<build>.wasm`. */
+  readonly name: string;
+  /** `["relaxed", "simd"]`, or `["scalar"]` where SIMD has nothing to give. */
+  readonly builds: readonly Build[];
+  /** Pages of 64 KiB of the memory at the start; it is exported as `memory`. */
+  readonly initialPages: number;
+  /** The most pages; equal to `initialPages` where the memory never grows. Shared memories need it. */
+  readonly maximumPages?: number;
+  /**
+   * The memory is handed in as `env.memory` and may be shared between threads: `true` makes it a shared memory with atomic
+   * instructions.
+   */
+  readonly importMemory?: { readonly shared: boolean };
+  /** Where static data begins, if the source has any; addresses below it are the kernel's own to lay out. */
+  readonly memoryBase?: number;
+  /** The AssemblyScript source, without imports. */
+  source(build: Build): string;
+}
+
+/** Reads a source that is written by hand from `wasm/assembly`, e.g. `assemblySource("fastcdc.as")`. */
+export function assemblySource(name: string): string {
+  return Deno.readTextFileSync(new URL(`../assembly/${name}`, import.meta.url));
+}
