@@ -4,7 +4,7 @@
  * files when the store opens. So it is written lazily, and nothing waits for it.
  *
  * Keys: byte 1, digest function, hash; values: segment, offset / 8 (32-bit each), size (float64), last use (32-bit; not
- * in values of format 1), little-endian. Under byte 0 the store's id, the log position, and the sums over all blobs as
+ * in values of format 1), bytes of data in the record (32-bit; not in those of format 1 and 2), little-endian. Under byte 0 the store's id, the log position, and the sums over all blobs as
  * of that position. An index without an id is unfinished.
  *
  * Keys are random, so nearly every change costs a page of its own, however small: 4 KiB for 54 bytes. Only many changes

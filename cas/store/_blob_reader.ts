@@ -12,6 +12,7 @@ import { type Fault, faultOf, type Look, lookAtRecord } from "./_look.ts";
 import { ByteLru } from "./_lru.ts";
 import type { Mender } from "./_mender.ts";
 import type { Recovered } from "./_recover.ts";
+import type { Record } from "./_record.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import { hasCode, type StoreFile } from "./file_layer.ts";
 import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN, type Touch } from "./membership_table.ts";
@@ -72,7 +73,7 @@ export class BlobReader {
       const cached = this.#cache.get(key);
       if (cached !== undefined && (!this.#always || digest.fn.hash(cached) === digest.hash)) return cached;
       try {
-        const data = await this.readRecord(digest, at);
+        const { data } = await this.readRecord(digest, at);
         if (data.length <= CACHED_BYTES) this.#cache.set(key, data);
         return data;
       } catch (error) {
@@ -84,15 +85,15 @@ export class BlobReader {
     }
   }
 
-  /** The data of the record at a place, which is dropped when it is not what it should be and still counts. */
-  async readRecord(digest: Digest, location: BlobLocation): Promise<Uint8Array> {
+  /** The record at a place, which is dropped when it is not what it should be and still counts. */
+  async readRecord(digest: Digest, location: BlobLocation): Promise<Record> {
     let look = await this.#look(digest, location);
     if (look.fault !== undefined && samePlace(this.locate(digest), location)) {
       // A disk may fail once: nothing is given up that was not read twice.
       look = await this.#look(digest, location);
     }
     if (look.fault !== undefined) throw this.#damage(digest, location, look.fault);
-    return look.data;
+    return look.record;
   }
 
   async #look(digest: Digest, location: BlobLocation): Promise<Look> {

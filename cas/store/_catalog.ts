@@ -58,6 +58,8 @@ export class Catalog {
   #source: CatalogSource | undefined = () => undefined;
   /** What was dropped before all was loaded, by function and hash. */
   readonly #gone = new Set<string>();
+  /** What has no record any more, as the end of the log says, but may be a file. */
+  readonly #buried = new Set<string>();
   /** Sums over what the source knows and what was changed since; undefined when the source does not know them. */
   #assumed: Totals | undefined;
 
@@ -95,6 +97,7 @@ export class Catalog {
     this.#source = undefined;
     this.#assumed = undefined;
     this.#gone.clear();
+    this.#buried.clear();
     this.#loaded.resolve();
   }
 
@@ -112,7 +115,8 @@ export class Catalog {
   /** Takes what the source knows, unless it {@linkcode Catalog.decides} itself. No sum over all that is there changes. */
   offer(fn: DigestFunction, hash: Uint8Array, { location, usedS }: IndexedBlob): void {
     if (this.decides(fn, hash)) return;
-    this.#table(fn).set(hash, location.segment, location.offset, location.sizeBytes, usedS);
+    if (this.#isBuried(fn, hash, location)) return;
+    this.#put(fn, hash, location, usedS);
     this.#count(fn, location, 1);
   }
 
@@ -138,8 +142,27 @@ export class Catalog {
       return;
     }
     this.#gone.delete(key);
+    this.#buried.delete(key);
     this.assume(location, 1);
     this.offer(fn, hash, { location, usedS });
+  }
+
+  /**
+   * As {@linkcode Catalog.replay}, of a tombstone of a blob that may be a file by now: of that the log knows nothing, so
+   * only a record that the source knows of is gone.
+   */
+  replayBurial(fn: DigestFunction, hash: Uint8Array): void {
+    const before = this.#tables.get(fn)?.findRaw(hash);
+    if (before?.segment === FILE_SEGMENT) return;
+    if (before !== undefined) {
+      this.takeBack(fn, hash);
+      this.assume(before, -1);
+    }
+    this.#buried.add(goneKey(fn, hash));
+  }
+
+  #isBuried(fn: DigestFunction, hash: Uint8Array, { segment }: BlobLocation): boolean {
+    return this.#buried.size > 0 && segment !== FILE_SEGMENT && this.#buried.has(goneKey(fn, hash));
   }
 
   /** Says that the source was wrong: it counted blobs that are not there, or did not count some that are. */
@@ -302,8 +325,9 @@ export class Catalog {
       if (known !== undefined) this.assume(known, -1);
       this.assume(location, 1);
       this.#gone.delete(goneKey(fn, hash));
+      this.#buried.delete(goneKey(fn, hash));
     }
-    const before = this.#table(fn).set(hash, location.segment, location.offset, location.sizeBytes, usedS);
+    const before = this.#put(fn, hash, location, usedS);
     if (before !== undefined) this.#count(fn, before, -1);
     this.#count(fn, location, 1);
   }
@@ -327,6 +351,7 @@ export class Catalog {
     if (this.#gone.size > 0 && this.#gone.has(goneKey(fn, hash))) return false;
     const blob = this.#source?.(fn, hash);
     if (blob === undefined) return false;
+    if (this.#isBuried(fn, hash, blob.location)) return false;
     this.offer(fn, hash, blob);
     return true;
   }
@@ -335,6 +360,15 @@ export class Catalog {
     if (this.#source === undefined) return;
     if (location !== undefined) this.assume(location, -1);
     this.#gone.add(goneKey(fn, hash));
+  }
+
+  #put(
+    fn: DigestFunction,
+    hash: Uint8Array,
+    { segment, offset, sizeBytes, storedBytes }: BlobLocation,
+    usedS: number,
+  ): BlobLocation | undefined {
+    return this.#table(fn).set(hash, segment, offset, sizeBytes, usedS, storedBytes);
   }
 
   #table(fn: DigestFunction): MembershipTable {
@@ -350,7 +384,7 @@ export class Catalog {
     return table;
   }
 
-  #count(fn: DigestFunction, { segment, sizeBytes }: BlobLocation, sign: 1 | -1): void {
+  #count(fn: DigestFunction, { segment, sizeBytes, storedBytes }: BlobLocation, sign: 1 | -1): void {
     this.#bytes += sign * sizeBytes;
     if (segment === FILE_SEGMENT) {
       this.#files += sign;
@@ -362,7 +396,7 @@ export class Catalog {
       use = { bytes: 0, records: 0 };
       this.#segments.set(segment, use);
     }
-    const bytes = sign * recordBytes(fn.hashBytes, sizeBytes);
+    const bytes = sign * recordBytes(fn.hashBytes, storedBytes);
     this.#recordBytes += bytes;
     use.bytes += bytes;
     use.records += sign;

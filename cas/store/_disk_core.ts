@@ -26,7 +26,7 @@ import { menderOf } from "./_bit_rot.ts";
 import { BlobReader } from "./_blob_reader.ts";
 import { DiskUploads } from "./_disk_uploads.ts";
 import type { Mender } from "./_mender.ts";
-import { MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
+import { locationOf, MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
 import { Room } from "./_room.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
@@ -534,7 +534,7 @@ export class DiskCore implements KeptBlobStore {
       const fn = digestFunctionByValue(record.fnValue);
       if (fn === undefined) continue;
       if (record.kind === RecordKind.BLOB) {
-        const location = { segment, offset, sizeBytes: record.sizeBytes };
+        const location = locationOf(record, segment, offset);
         const usedS = record.usedS ?? nowS;
         catalog.set(fn, record.hash, location, usedS);
         index.put(record.fnValue, record.hash, location, usedS);
@@ -554,7 +554,8 @@ export class DiskCore implements KeptBlobStore {
       if (catalog.isLoading) await loading.settlePut(digest);
       if (catalog.locate(digest, this.#touch()) !== undefined) return await this.#desk.discard(path);
       await blobs.keep(path, digest.fn, digest.hash);
-      const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes: digest.sizeBytes };
+      const { sizeBytes } = digest;
+      const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes, storedBytes: sizeBytes };
       const hash = Uint8Array.fromHex(digest.hash);
       const usedS = this.#time.now();
       catalog.set(digest.fn, hash, location, usedS);

@@ -12,9 +12,10 @@ import type { SegmentCheck } from "./_fsck_segments.ts";
 import { recordFault } from "./_look.ts";
 import { decodeRecord, recordBytes } from "./_record.ts";
 import { segmentName } from "./_segment_header.ts";
+import { decodeValue } from "./_index_queue.ts";
 import type { LogPosition } from "./_segment_log.ts";
 import { readFully, type StoreFile } from "./file_layer.ts";
-import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN } from "./membership_table.ts";
+import { type BlobLocation, FILE_SEGMENT } from "./membership_table.ts";
 
 const ID_KEY = Uint8Array.of(0, 1);
 const POSITION_KEY = Uint8Array.of(0, 2);
@@ -25,16 +26,6 @@ export interface IndexEntry {
   readonly fn: DigestFunction | undefined;
   readonly hash: HashHex;
   readonly location: BlobLocation | undefined;
-}
-
-function locationOf(value: Uint8Array): BlobLocation | undefined {
-  if (value.length < 16) return undefined;
-  const view = new DataView(value.buffer, value.byteOffset, value.length);
-  return {
-    segment: view.getUint32(0, true),
-    offset: view.getUint32(4, true) * RECORD_ALIGN,
-    sizeBytes: view.getFloat64(8, true),
-  };
 }
 
 /** Reads the index. */
@@ -71,7 +62,7 @@ export class BlobIndexReader implements AsyncDisposable {
     key[1] = fnValue;
     key.set(hash, 2);
     const value = this.#env.get(key);
-    return value === undefined ? undefined : locationOf(value);
+    return value === undefined ? undefined : decodeValue(value)?.location;
   }
 
   /** All entries, some at a time. */
@@ -83,7 +74,7 @@ export class BlobIndexReader implements AsyncDisposable {
         return {
           fn: right ? fn : undefined,
           hash: key.subarray(2).toHex() as HashHex,
-          location: locationOf(value),
+          location: decodeValue(value)?.location,
         };
       });
     }
@@ -167,9 +158,9 @@ async function checkRecords(
     for await (const slice of index.entries()) {
       for (const { fn, hash, location } of slice) {
         if (fn === undefined || location === undefined || !suspects.has(location.segment)) continue;
-        const { segment, offset, sizeBytes } = location;
+        const { segment, offset, sizeBytes, storedBytes } = location;
         const end = segments.sizeOf(segment) ?? 0;
-        const length = recordBytes(fn.hashBytes, sizeBytes);
+        const length = recordBytes(fn.hashBytes, storedBytes);
         if (segments.isDamaged(segment, offset) || offset + recordBytes(fn.hashBytes, 0) > end) continue;
         if (open?.id !== segment) {
           open?.file.close();

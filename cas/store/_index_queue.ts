@@ -8,12 +8,14 @@
 
 import { Slices } from "@brokkr/common";
 import type { MetadataChange } from "../metadata_store.ts";
-import { type BlobLocation, RECORD_ALIGN } from "./membership_table.ts";
+import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN } from "./membership_table.ts";
 
 /** First byte of the keys of blobs. */
 export const BLOB_KEYS = 1;
 /** Length of a value. */
-export const VALUE_BYTES = 20;
+export const VALUE_BYTES = 24;
+/** Length of a value of format 2, whose records held blobs as they are. */
+const PLAIN_VALUE_BYTES = 20;
 /** Length of a value of format 1, which knew no use. */
 export const OLD_VALUE_BYTES = 16;
 
@@ -45,13 +47,19 @@ export interface IndexedBlob {
 
 /** What a value says; undefined when it is none. */
 export function decodeValue(value: Uint8Array): IndexedBlob | undefined {
-  if (value.length !== VALUE_BYTES && value.length !== OLD_VALUE_BYTES) return undefined;
+  if (
+    value.length !== VALUE_BYTES && value.length !== PLAIN_VALUE_BYTES && value.length !== OLD_VALUE_BYTES
+  ) return undefined;
   const view = new DataView(value.buffer, value.byteOffset, value.length);
+  const segment = view.getUint32(0, true);
+  const sizeBytes = view.getFloat64(8, true);
+  const plain = segment === FILE_SEGMENT || value.length !== VALUE_BYTES;
   return {
     location: {
-      segment: view.getUint32(0, true),
+      segment,
       offset: view.getUint32(4, true) * RECORD_ALIGN,
-      sizeBytes: view.getFloat64(8, true),
+      sizeBytes,
+      storedBytes: plain ? sizeBytes : view.getUint32(20, true),
     },
     usedS: value.length === OLD_VALUE_BYTES ? 0 : view.getUint32(16, true),
   };
@@ -78,6 +86,7 @@ export class IndexQueue {
     view.setUint32(value + 4, location.offset / RECORD_ALIGN, true);
     view.setFloat64(value + 8, location.sizeBytes, true);
     view.setUint32(value + 16, usedS, true);
+    view.setUint32(value + 20, location.segment === FILE_SEGMENT ? 0 : location.storedBytes, true);
   }
 
   /** Adds that a blob is gone. */

@@ -20,7 +20,7 @@ import { catchUpSegment, isSealed } from "./_catch_up.ts";
 import type { Catalog } from "./_catalog.ts";
 import type { FileBlobs } from "./_file_blobs.ts";
 import { type IndexedBlob, IndexQueue } from "./_index_queue.ts";
-import { MAX_RECORD_DATA, type Record, RecordKind } from "./_record.ts";
+import { locationOf, MAX_RECORD_DATA, type Record, RecordKind } from "./_record.ts";
 import { SEGMENT_HEADER_BYTES, segmentName } from "./_segment_header.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import type { FileLayer } from "./file_layer.ts";
@@ -168,7 +168,8 @@ export class Loading {
       await this.#lookAtFile(fn, raw);
       if (catalog.decides(fn, raw)) return;
     }
-    if (sizeBytes === undefined || sizeBytes <= MAX_RECORD_DATA) this.#checkKnown();
+    // Also of what is large: it may be a list of chunks in a segment that was not read yet.
+    this.#checkKnown();
   }
 
   /** As {@linkcode Loading.settle}, for many. */
@@ -177,13 +178,15 @@ export class Loading {
     const large: number[] = [];
     const prefetch = (hashes: readonly Uint8Array[]) => this.#prefetch(fn, hashes);
     for (const i of await this.#options.catalog.unknown(batch, prefetch)) {
-      if (sizes[i] <= MAX_RECORD_DATA) this.#checkKnown();
-      else if (!this.#filesKnown) large.push(i);
+      if (sizes[i] <= MAX_RECORD_DATA || this.#filesKnown) this.#checkKnown();
+      else large.push(i);
     }
     const looks = large[Symbol.iterator]();
     const lane = async () => {
       for (const i of looks) {
-        await this.#lookAtFile(fn, hashes.slice(i * fn.hashBytes, (i + 1) * fn.hashBytes));
+        const hash = hashes.slice(i * fn.hashBytes, (i + 1) * fn.hashBytes);
+        await this.#lookAtFile(fn, hash);
+        if (!this.#options.catalog.decides(fn, hash)) this.#checkKnown();
       }
     };
     await Promise.all(Array.from({ length: Math.min(LOOKS_AT_ONCE, large.length) }, lane));
@@ -252,10 +255,10 @@ export class Loading {
     }
   }
 
-  #isThere({ segment, offset, sizeBytes }: BlobLocation): boolean {
+  #isThere({ segment, offset, storedBytes }: BlobLocation): boolean {
     // Where files are not known, those that are there are offered one by one.
     if (segment === FILE_SEGMENT) return this.#options.filesKnown;
-    return (this.#ends.get(segment) ?? 0) > offset + sizeBytes;
+    return (this.#ends.get(segment) ?? 0) > offset + storedBytes;
   }
 
   /** The index cannot be read: the store is to be opened again, without it. */
@@ -314,7 +317,7 @@ export class Loading {
     if (known !== undefined && known.location.segment !== FILE_SEGMENT && this.#isThere(known.location)) {
       return;
     }
-    const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes };
+    const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes, storedBytes: sizeBytes };
     const isNew = known?.location.segment !== FILE_SEGMENT || known.location.sizeBytes !== sizeBytes;
     catalog.offer(fn, hash, { location, usedS: isNew ? usedS : this.#dated(known).usedS });
     if (!isNew) return;
@@ -402,7 +405,7 @@ export class Loading {
         isSealed: isSealed(segments, this.#next),
         onRecord: (record, offset, length) => {
           this.#readBytes += length;
-          this.#takeRecord(record, { segment: info.id, offset, sizeBytes: record.sizeBytes });
+          this.#takeRecord(record, locationOf(record, info.id, offset));
         },
         signal: this.#abort.signal,
       });
@@ -434,9 +437,9 @@ export class Loading {
       const entries = new IndexQueue();
       const slices = new Slices();
       for (const visit of catalog.parts()) {
-        visit((fn, { hash, segment, offset, sizeBytes, usedS }) => {
-          if (Math.floor(hash[0] / 256 * FILL_PARTS) !== part) return;
-          entries.put(fn.value, hash, { segment, offset, sizeBytes }, usedS);
+        visit((fn, entry) => {
+          if (Math.floor(entry.hash[0] / 256 * FILL_PARTS) !== part) return;
+          entries.put(fn.value, entry.hash, entry, entry.usedS);
         });
         if (slices.spent) await slices.next();
         if (this.#abort.signal.aborted) return;

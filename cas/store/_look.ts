@@ -6,7 +6,7 @@
 
 import { Slices, throwIfAborted } from "@brokkr/common";
 import type { Digest, Hasher } from "../digest.ts";
-import { decodeRecord, type Record, recordBytes, RecordKind } from "./_record.ts";
+import { decodeRecord, type Record, recordBytes, RecordCodec, RecordKind } from "./_record.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import { systemCode } from "./_store_error.ts";
 import { type FileLayer, readFully, type StoreFile } from "./file_layer.ts";
@@ -31,9 +31,9 @@ export interface Fault {
   readonly bytes?: Uint8Array;
 }
 
-/** What a look at a record found: its data, or what is wrong. */
-export type Look = { readonly data: Uint8Array; readonly fault?: undefined } | {
-  readonly data?: undefined;
+/** What a look at a record found: it, or what is wrong. */
+export type Look = { readonly record: Record; readonly fault?: undefined } | {
+  readonly record?: undefined;
   readonly fault: Fault;
 };
 
@@ -58,7 +58,8 @@ export function recordFault(record: Record | "more" | "bad", digest: Digest): st
   if (record.fnValue !== digest.fn.value || record.hash.toHex() !== digest.hash) {
     return `another blob lies in its place, ${record.hash.toHex()}/${record.sizeBytes}`;
   }
-  if (record.sizeBytes !== digest.sizeBytes || record.data.length !== digest.sizeBytes) {
+  if (record.sizeBytes !== digest.sizeBytes) return `its record is of a blob of ${record.sizeBytes} bytes`;
+  if (record.codec === RecordCodec.PLAIN && record.data.length !== digest.sizeBytes) {
     return `its record has ${record.data.length} bytes instead of ${digest.sizeBytes}`;
   }
   return undefined;
@@ -87,7 +88,7 @@ export async function lookAtRecord(
 ): Promise<Look> {
   let bytes: Uint8Array;
   try {
-    const length = recordBytes(digest.fn.hashBytes, digest.sizeBytes);
+    const length = recordBytes(digest.fn.hashBytes, location.storedBytes);
     bytes = await segments.read(location.segment, location.offset, length);
   } catch (error) {
     const fault = faultOf(error);
@@ -103,7 +104,7 @@ export async function lookAtRecord(
     const hash = await hashInSlices(digest.fn.hasher(), record.data, new Slices());
     if (hash !== digest.hash) return { fault: wrong(`its data has hash ${hash}`, bytes, true) };
   }
-  return { data: record.data };
+  return { record };
 }
 
 /** How a file is looked at. */

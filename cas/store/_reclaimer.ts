@@ -10,7 +10,7 @@ import type { GoneReason } from "../store_keeper.ts";
 import type { BlobReader } from "./_blob_reader.ts";
 import type { EvictionLog } from "./_eviction_log.ts";
 import type { EvictionRule, Tally } from "./_eviction_plan.ts";
-import { recordBytes, RecordKind } from "./_record.ts";
+import { type Record, recordBytes } from "./_record.ts";
 import type { Recovered } from "./_recover.ts";
 import { segmentName } from "./_segment_header.ts";
 import type { SegmentInfo, SegmentLog } from "./_segment_log.ts";
@@ -68,8 +68,8 @@ interface Kept {
 type Stretches = (Kept[] | undefined)[];
 
 /** What a blob takes on disk. */
-export function cost(fn: DigestFunction, { segment, sizeBytes }: BlobLocation): number {
-  return segment === FILE_SEGMENT ? sizeBytes : recordBytes(fn.hashBytes, sizeBytes);
+export function cost(fn: DigestFunction, { segment, sizeBytes, storedBytes }: BlobLocation): number {
+  return segment === FILE_SEGMENT ? sizeBytes : recordBytes(fn.hashBytes, storedBytes);
 }
 
 /** Takes segments and files away. */
@@ -167,14 +167,14 @@ export class Reclaimer {
         if (staying === undefined) return false;
         const verdict = rule?.verdict(entry.usedS, entry.pinnedUntilMs) ?? "keep";
         if (verdict === "keep" || note === undefined) {
-          const { segment, offset, sizeBytes, usedS } = entry;
+          const { segment, offset, sizeBytes, storedBytes, usedS } = entry;
           if (listed++ >= MAX_KEPT) {
             cut.add(segment);
             return false;
           }
           const hash = entry.hash.toHex() as HashHex;
           const stretch = staying[Math.floor(offset / ORDER_BYTES)] ??= [];
-          stretch.push({ fn, hash, location: { segment, offset, sizeBytes }, usedS });
+          stretch.push({ fn, hash, location: { segment, offset, sizeBytes, storedBytes }, usedS });
           return false;
         }
         changes++;
@@ -220,7 +220,7 @@ export class Reclaimer {
       while (batch.length < MOVE_BLOBS && bytes < MOVE_BYTES) {
         const next = kept.next();
         if (next.done === true) break;
-        bytes += next.value.location.sizeBytes;
+        bytes += next.value.location.storedBytes;
         batch.push(next.value);
       }
       if (batch.length === 0) return copied;
@@ -251,9 +251,9 @@ export class Reclaimer {
     let copied = 0;
     await alone(digest, async () => {
       if (!isThere()) return;
-      let data: Uint8Array;
+      let record: Record;
       try {
-        data = await reader.readRecord(digest, location);
+        record = await reader.readRecord(digest, location);
       } catch (error) {
         // A damaged record does not come along: it was dropped, and said so.
         if (
@@ -261,10 +261,10 @@ export class Reclaimer {
         ) return;
         throw error;
       }
-      await segments.append(fn.hashBytes, data.length, () => {
+      await segments.append(fn.hashBytes, record.data.length, () => {
         if (!isThere()) return undefined;
-        copied = recordBytes(fn.hashBytes, sizeBytes);
-        return { kind: RecordKind.BLOB, fnValue: fn.value, hash: raw, sizeBytes, data, usedS };
+        copied = recordBytes(fn.hashBytes, record.data.length);
+        return { ...record, usedS };
       });
     });
     return copied;

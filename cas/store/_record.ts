@@ -8,7 +8,7 @@
  * | 4 | 1 | version, 1 |
  * | 5 | 1 | kind: 1 blob, 2 tombstone (the blob was deleted) |
  * | 6 | 1 | digest function, REAPI's number |
- * | 7 | 1 | codec of the data, 0: as it is |
+ * | 7 | 1 | codec of the data: 0 as it is, 1 one zstd frame, 2 a list of chunks |
  * | 8 | 1 | hash length in bytes |
  * | 12 | 4 | data length as stored |
  * | 16 | 8 | size of the blob |
@@ -23,7 +23,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import { RECORD_ALIGN } from "./membership_table.ts";
+import { type BlobLocation, RECORD_ALIGN } from "./membership_table.ts";
 
 /** Bytes before the hash. */
 export const HEADER_BYTES = 40;
@@ -47,6 +47,11 @@ export const RecordKind = { BLOB: 1, TOMBSTONE: 2 } as const;
 /** One of {@linkcode RecordKind}'s numbers. */
 export type RecordKind = typeof RecordKind[keyof typeof RecordKind];
 
+/** In what form a record has the blob. */
+export const RecordCodec = { PLAIN: 0, ZSTD: 1, CHUNKS: 2 } as const;
+/** One of {@linkcode RecordCodec}'s numbers. */
+export type RecordCodec = typeof RecordCodec[keyof typeof RecordCodec];
+
 /** What a record holds. */
 export interface Record {
   /** Blob or tombstone. */
@@ -57,10 +62,17 @@ export interface Record {
   readonly hash: Uint8Array;
   /** Size of the blob. */
   readonly sizeBytes: number;
-  /** Its bytes; none in a tombstone. */
+  /** The form of the data; as they are by default. */
+  readonly codec?: RecordCodec;
+  /** Its bytes in that form; none in a tombstone. */
   readonly data: Uint8Array;
   /** When the blob was used last, in seconds of store time, where that is not now. Not written. */
   readonly usedS?: number;
+}
+
+/** Where the blob of a record lies that begins at `offset` of a segment. */
+export function locationOf(record: Record, segment: number, offset: number): BlobLocation {
+  return { segment, offset, sizeBytes: record.sizeBytes, storedBytes: record.data.length };
 }
 
 /** Length of a record on disk. */
@@ -74,7 +86,11 @@ export function encodeRecord(into: Uint8Array, at: number, record: Record, salt:
   const { hash, data, sizeBytes } = record;
   const view = new DataView(into.buffer, into.byteOffset + at, HEADER_BYTES);
   view.setUint32(0, MAGIC, true);
-  view.setUint32(4, VERSION | (record.kind << 8) | (record.fnValue << 16), true);
+  view.setUint32(
+    4,
+    VERSION | (record.kind << 8) | (record.fnValue << 16) | ((record.codec ?? 0) << 24),
+    true,
+  );
   view.setUint32(8, hash.length, true);
   view.setUint32(12, data.length, true);
   view.setUint32(16, sizeBytes >>> 0, true);
@@ -106,7 +122,9 @@ export function decodeRecord(bytes: Uint8Array, at: number, salt: Uint8Array): R
   const hashBytes = view.getUint32(8, true);
   const dataBytes = view.getUint32(12, true);
   if (kind !== RecordKind.BLOB && kind !== RecordKind.TOMBSTONE) return "bad";
-  if (bytes[at + 7] !== 0 || hashBytes > 64 || dataBytes > MAX_RECORD_DATA) return "bad";
+  const codec = bytes[at + 7];
+  if (codec !== RecordCodec.PLAIN && codec !== RecordCodec.ZSTD && codec !== RecordCodec.CHUNKS) return "bad";
+  if (hashBytes > 64 || dataBytes > MAX_RECORD_DATA) return "bad";
   for (let i = 0; i < SALT_BYTES; i++) if (bytes[at + SALT_AT + i] !== salt[i]) return "bad";
   const end = HEADER_BYTES + hashBytes + dataBytes;
   if (bytes.length - at < recordBytes(hashBytes, dataBytes)) return "more";
@@ -116,6 +134,7 @@ export function decodeRecord(bytes: Uint8Array, at: number, salt: Uint8Array): R
     fnValue: bytes[at + 6],
     hash: bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + hashBytes),
     sizeBytes: view.getUint32(16, true) + view.getUint32(20, true) * TWO_32,
+    codec,
     data: bytes.subarray(at + HEADER_BYTES + hashBytes, at + end),
   };
 }

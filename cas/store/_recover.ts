@@ -21,7 +21,7 @@ import { digestFunctionByValue } from "../digest.ts";
 import { BlobIndex, samePosition } from "./_blob_index.ts";
 import { Catalog } from "./_catalog.ts";
 import { FileBlobs } from "./_file_blobs.ts";
-import { MAX_RECORD_DATA, type Record, RecordKind, SALT_BYTES } from "./_record.ts";
+import { locationOf, MAX_RECORD_DATA, type Record, RecordKind, SALT_BYTES } from "./_record.ts";
 import type { OpenIndexEnv } from "./_index_env.ts";
 import { otherStore } from "./_first_record.ts";
 import { catchUpSegment, isSealed } from "./_catch_up.ts";
@@ -44,11 +44,14 @@ import {
   replaceText,
   writeAll,
 } from "./file_layer.ts";
-import type { BlobLocation } from "./membership_table.ts";
+import { type BlobLocation, FILE_SEGMENT } from "./membership_table.ts";
 
 /** Version of everything in the directory. */
-export const FORMAT_VERSION = 2;
-/** Oldest version that is upgraded in place: its index knew neither uses nor sums, and nothing was ever evicted. */
+export const FORMAT_VERSION = 3;
+/**
+ * Oldest version that is upgraded in place: its index knew neither uses nor sums, and nothing was ever evicted. That of
+ * version 2 knew records that hold their blob as it is, and no others.
+ */
 const OLDEST_VERSION = 1;
 
 /** What recovery is given. */
@@ -205,18 +208,19 @@ async function openFormat({ dir, files, random, log }: RecoverOptions): Promise<
   if (text !== undefined) {
     const match = /^brokkr-blobs (\d+)\nid ([0-9a-f]{32})\n/.exec(text);
     if (match !== null && Number(match[1]) === FORMAT_VERSION) return match[2];
-    if (match !== null && Number(match[1]) === OLDEST_VERSION) {
+    const version = match === null ? 0 : Number(match[1]);
+    if (match !== null && version >= OLDEST_VERSION && version < FORMAT_VERSION) {
       // First of all: what is written from now on, an older version must not touch.
       await replaceText(files, dir, names.format, formatText(match[2]));
-      log.info("The blob store has the format of this version now", { dir, before: OLDEST_VERSION });
+      log.info("The blob store has the format of this version now", { dir, before: version });
       return match[2];
     }
-    const version = /^brokkr-blobs (\d+)\n/.exec(text)?.[1];
+    const other = /^brokkr-blobs (\d+)\n/.exec(text)?.[1];
     throw new BrokkrError(
       Code.FAILED_PRECONDITION,
-      version === undefined || Number(version) === FORMAT_VERSION
+      other === undefined || Number(other) <= FORMAT_VERSION
         ? `${dir}/${names.format} is damaged: it must name the format and the id of the blob store`
-        : `The blob store in ${dir} has format ${version}, but this version of Brokkr knows ${FORMAT_VERSION}; ` +
+        : `The blob store in ${dir} has format ${other}, but this version of Brokkr knows ${FORMAT_VERSION}; ` +
           "use the version that wrote it, or another directory",
     );
   }
@@ -367,8 +371,7 @@ async function replay(state: Replay, from: LogPosition): Promise<void> {
       start: Math.max(SEGMENT_HEADER_BYTES, info.id === from.segment ? from.offset : 0),
       isLast: at === segments.length - 1,
       isSealed: isSealed(segments, at),
-      onRecord: (record, offset) =>
-        applyRecord(state, record, { segment: info.id, offset, sizeBytes: record.sizeBytes }),
+      onRecord: (record, offset) => applyRecord(state, record, locationOf(record, info.id, offset)),
     });
     index.advance({ segment: info.id, offset: endBytes });
   }
@@ -376,11 +379,15 @@ async function replay(state: Replay, from: LogPosition): Promise<void> {
 
 function applyRecord({ index, catalog, usedS }: Replay, record: Record, location: BlobLocation): void {
   const fn = digestFunctionByValue(record.fnValue);
-  // What is as large as a file is one; a record says nothing of it.
-  if (fn === undefined || fn.hashBytes !== record.hash.length || record.sizeBytes > MAX_RECORD_DATA) return;
+  if (fn === undefined || fn.hashBytes !== record.hash.length) return;
   if (record.kind === RecordKind.BLOB) {
     catalog.replay(fn, record.hash, location, usedS);
     index.put(record.fnValue, record.hash, location, usedS);
+  } else if (record.sizeBytes > MAX_RECORD_DATA) {
+    catalog.replayBurial(fn, record.hash);
+    if (index.get(fn.value, record.hash)?.location.segment !== FILE_SEGMENT) {
+      index.delete(fn.value, record.hash);
+    }
   } else {
     catalog.replay(fn, record.hash, undefined, usedS);
     index.delete(record.fnValue, record.hash);

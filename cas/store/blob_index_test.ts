@@ -11,7 +11,7 @@ import { decodeValue, IndexQueue } from "./_index_queue.ts";
 
 const ID = "00112233445566778899aabbccddeeff";
 const TOTALS: Totals = { blobs: 3, bytes: 300, files: 1, fileBytes: 2 ** 33 };
-const AT = { segment: 1, offset: 64, sizeBytes: 100 };
+const AT = { segment: 1, offset: 64, sizeBytes: 100, storedBytes: 80 };
 
 /** A database in memory that can fail, and notes the changes of each transaction. */
 class MemoryEnv implements IndexEnv {
@@ -68,7 +68,12 @@ Deno.test("IndexQueue hands changes out by their keys, those of one key in the o
     const queue = new IndexQueue();
     for (const { hash, offset } of changes) {
       if (offset === undefined) queue.delete(1, hash);
-      else queue.put(1, hash, { segment: 9, offset, sizeBytes: 2 ** 40 + offset }, 77);
+      else {queue.put(
+          1,
+          hash,
+          { segment: 9, offset, sizeBytes: 2 ** 40 + offset, storedBytes: offset + 1 },
+          77,
+        );}
     }
     const order = [...await queue.ordered()];
     assertEquals([...order].sort((a, b) => a - b), changes.map((_, i) => i));
@@ -81,7 +86,7 @@ Deno.test("IndexQueue hands changes out by their keys, those of one key in the o
       assertEquals(op, offset === undefined ? "delete" : "put");
       if (offset !== undefined) {
         assertEquals(decodeValue((rest as { value: Uint8Array }).value), {
-          location: { segment: 9, offset, sizeBytes: 2 ** 40 + offset },
+          location: { segment: 9, offset, sizeBytes: 2 ** 40 + offset, storedBytes: offset + 1 },
           usedS: 77,
         });
       }

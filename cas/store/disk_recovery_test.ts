@@ -30,7 +30,7 @@ Deno.test("openDiskBlobStore writes the format first and finds everything again 
       await using store = await openDiskBlobStore(dir);
       for (const one of SOME) await put(store, one);
     }
-    assertStringIncludes(await Deno.readTextFile(`${dir}/FORMAT`), "brokkr-blobs 2\n");
+    assertStringIncludes(await Deno.readTextFile(`${dir}/FORMAT`), "brokkr-blobs 3\n");
     assert((await Deno.stat(`${dir}/CLEAN`)).isFile);
     const lines: string[] = [];
     const files = new FaultyFiles(systemFiles);
@@ -137,9 +137,9 @@ Deno.test("openDiskBlobStore makes the index anew when loading it twice never en
 
 Deno.test("openDiskBlobStore refuses a directory of another format or purpose, in words", () =>
   withDir(async (dir) => {
-    await Deno.writeTextFile(`${dir}/FORMAT`, "brokkr-blobs 3\nid 00\n");
+    await Deno.writeTextFile(`${dir}/FORMAT`, "brokkr-blobs 4\nid 00\n");
     const error = await rejectsWith(Code.FAILED_PRECONDITION, () => openDiskBlobStore(dir));
-    assertStringIncludes(error.message, "has format 3");
+    assertStringIncludes(error.message, "has format 4");
     await Deno.writeTextFile(`${dir}/FORMAT`, "");
     assertStringIncludes(
       (await rejectsWith(Code.FAILED_PRECONDITION, () => openDiskBlobStore(dir))).message,

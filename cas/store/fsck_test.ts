@@ -226,7 +226,7 @@ const CASES: readonly Case[] = [
         if (isOf(FIRST[1])(key)) new DataView(value.buffer).setFloat64(8, 5001, true);
         return value;
       }),
-    says: [/where its record has 5000 bytes instead of 5001$/],
+    says: [/where its record is of a blob of 5000 bytes$/],
   },
   {
     name: "an index entry with the size of nothing",

@@ -23,6 +23,8 @@ export interface BlobLocation {
   offset: number;
   /** Size of the blob in bytes. */
   sizeBytes: number;
+  /** Bytes of data in its record, which may hold it in another form; of a file, its size. */
+  storedBytes: number;
 }
 
 /** Segment number of blobs that are files of their own. */
@@ -40,8 +42,8 @@ const USE_PERIOD_BITS = 14;
 /** Largest blob whose size fits an entry: 2^43 - 1 bytes. */
 export const MAX_TABLE_SIZE = 2 ** 43 - 1;
 
-/** Words of an entry beside its hash: segment, offset, size, rest of the size and pin, last use. */
-const VALUE_WORDS = 5;
+/** Words of an entry beside its hash: segment, offset, size, rest of the size and pin, last use, bytes of its record. */
+const VALUE_WORDS = 6;
 const SHARD_COUNT = 256;
 const INDEX_BITS = 20;
 const INDEX_MASK = (1 << INDEX_BITS) - 1;
@@ -91,10 +93,13 @@ class Shard {
 }
 
 function locationAt(entries: Uint32Array, at: number): BlobLocation {
+  const segment = entries[at];
+  const sizeBytes = entries[at + 2] + (entries[at + 3] >>> PIN_BITS) * TWO_32;
   return {
-    segment: entries[at],
+    segment,
     offset: entries[at + 1] * RECORD_ALIGN,
-    sizeBytes: entries[at + 2] + (entries[at + 3] >>> PIN_BITS) * TWO_32,
+    sizeBytes,
+    storedBytes: segment === FILE_SEGMENT ? sizeBytes : entries[at + 5],
   };
 }
 
@@ -103,6 +108,7 @@ class Cursor implements TableEntry {
   segment = 0;
   offset = 0;
   sizeBytes = 0;
+  storedBytes = 0;
   usedS = 0;
   pinnedUntilMs = 0;
   #entries: Uint32Array = NO_ENTRIES;
@@ -125,6 +131,7 @@ class Cursor implements TableEntry {
     this.sizeBytes = entries[at + 2] + (entries[at + 3] >>> PIN_BITS) * TWO_32;
     this.pinnedUntilMs = (entries[at + 3] & PIN_MAX) * PIN_TICK_MS;
     this.usedS = entries[at + 4];
+    this.storedBytes = this.segment === FILE_SEGMENT ? this.sizeBytes : entries[at + 5];
     this.#entries = entries;
     this.#base = base;
   }
@@ -259,6 +266,7 @@ export class MembershipTable {
     offset: number,
     sizeBytes: number,
     usedS = 0,
+    storedBytes = sizeBytes,
   ): BlobLocation | undefined {
     if (!(sizeBytes >= 0 && sizeBytes <= MAX_TABLE_SIZE) || offset % RECORD_ALIGN !== 0) {
       throw new BrokkrError(Code.INTERNAL, `Cannot keep a blob of ${sizeBytes} bytes at offset ${offset}`);
@@ -270,7 +278,7 @@ export class MembershipTable {
     if (found >= 0) {
       const at = ((shard.slots[found] & INDEX_MASK) - 1) * this.#stride + this.#keyWords;
       const before = this.#locationAt(shard, at);
-      this.#writeValue(shard, at, segment, offset, sizeBytes);
+      this.#writeValue(shard, at, { segment, offset, sizeBytes, storedBytes });
       if (shard.entries[at + 4] < usedS) shard.entries[at + 4] = usedS;
       return before;
     }
@@ -279,7 +287,7 @@ export class MembershipTable {
     const at = index * this.#stride + this.#keyWords;
     shard.entries[at + 3] = 0;
     shard.entries[at + 4] = usedS;
-    this.#writeValue(shard, at, segment, offset, sizeBytes);
+    this.#writeValue(shard, at, { segment, offset, sizeBytes, storedBytes });
     this.#link(shard, h, this.#fingerprint(this.#key, 0), index);
     this.#size++;
     return undefined;
@@ -493,13 +501,15 @@ export class MembershipTable {
     return locationAt(shard.entries, at);
   }
 
-  #writeValue(shard: Shard, at: number, segment: number, offset: number, sizeBytes: number): void {
+  #writeValue(shard: Shard, at: number, location: BlobLocation): void {
+    const { segment, offset, sizeBytes, storedBytes } = location;
     const { entries } = shard;
     entries[at] = segment;
     entries[at + 1] = offset / RECORD_ALIGN;
     entries[at + 2] = sizeBytes >>> 0;
     const high = Math.floor(sizeBytes / TWO_32);
     entries[at + 3] = ((high << PIN_BITS) | (entries[at + 3] & PIN_MAX)) >>> 0;
+    entries[at + 5] = segment === FILE_SEGMENT ? 0 : storedBytes;
   }
 
   /** A number for one more entry; grows the shard when it is full. */

@@ -17,18 +17,17 @@ Deno.test("MembershipTable finds what was set, with large sizes and offsets", ()
   const table = new MembershipTable(32, SEED);
   const hash = crypto.getRandomValues(new Uint8Array(32));
   for (
-    const [segment, offset, sizeBytes] of [[0, 0, 0], [7, 2 ** 34, 2 ** 20], [
-      FILE_SEGMENT,
-      0,
-      MAX_TABLE_SIZE,
-    ], [
-      1,
-      8,
-      2 ** 32,
-    ]]
+    const [segment, offset, sizeBytes, storedBytes] of [
+      [0, 0, 0, 0],
+      [7, 2 ** 34, 2 ** 20, 2 ** 20],
+      [FILE_SEGMENT, 0, MAX_TABLE_SIZE, MAX_TABLE_SIZE],
+      [1, 8, 2 ** 32, 17],
+    ]
   ) {
-    table.set(hash, segment, offset, sizeBytes);
-    assertEquals(table.find(hash.toHex()), { segment, offset, sizeBytes });
+    table.set(hash, segment, offset, sizeBytes, 0, storedBytes);
+    const location = { segment, offset, sizeBytes, storedBytes };
+    assertEquals(table.find(hash.toHex()), location);
+    assertEquals(table.entry(hash)?.storedBytes, storedBytes);
     assertEquals([...table.missing(batchOfHashes([hash, hash], [sizeBytes, sizeBytes + 1]))], [1]);
   }
   assertEquals(table.size, 1);
@@ -117,13 +116,13 @@ Deno.test("MembershipTable keeps the longer of two pins, and pins survive a new 
   const batch = batchOf(SHA256, [digest]);
   table.pin(batch, { usedS: 5, untilMs: 100_000 });
   assertEquals(table.pinnedUntilMs(digest.hash), 0);
-  table.set(hash, 1, 8, 2 ** 33 + 9);
+  table.set(hash, 1, 8, 2 ** 33 + 9, 0, 8);
   table.pin(batch, { usedS: 5, untilMs: 100_000 });
   table.pin(batch, { usedS: 4, untilMs: 10 });
   assert(table.pinnedUntilMs(digest.hash) >= 100_000);
-  table.set(hash, 2, 16, 2 ** 33 + 9);
+  table.set(hash, 2, 16, 2 ** 33 + 9, 0, 12);
   assert(table.pinnedUntilMs(digest.hash) >= 100_000);
-  assertEquals(table.find(digest.hash), { segment: 2, offset: 16, sizeBytes: 2 ** 33 + 9 });
+  assertEquals(table.find(digest.hash), { segment: 2, offset: 16, sizeBytes: 2 ** 33 + 9, storedBytes: 12 });
 });
 
 Deno.test("MembershipTable shown piece by piece misses nothing that is there all the time", () => {
