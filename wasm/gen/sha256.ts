@@ -9,7 +9,7 @@ import { sha256Constants, squareRootFractions } from "../reference.ts";
 import type { Kernel } from "./_kernel.ts";
 
 const NAMES = ["a", "b", "c", "d", "e", "f", "g", "h"] as const;
-const upper = (f: (name: string, i: number) => string) => NAMES.map(f).join(" ");
+const each = (f: (name: string, i: number) => string) => NAMES.map(f).join(" ");
 const sixteen = (f: (i: number) => string) => Array.from({ length: 16 }, (_, i) => f(i)).join("\n");
 const signed = (words: Iterable<number>) => Array.from(words, (word) => word | 0);
 
@@ -18,23 +18,30 @@ function rotated(i: number): string[] {
   return NAMES.map((_, j) => NAMES[(j - (i % 8) + 8) % 8]);
 }
 
-/** Addresses in the kernel's memory; the driver has the rest of them. */
-export const SHA256_LAYOUT = {
+/** Where the kernel keeps what in its memory; `wasm/sha256.ts` has the addresses above `end`. */
+const AT = {
   /** The message schedule of four lanes: 16 vectors. */
   schedule: 0,
-  /** The round constants, each four times. */
+  /** The round constants, each four times: 64 vectors. */
   constants: 256,
-  /** The states of the four lanes: 8 vectors. */
+  /** The states of the four lanes, transposed: 8 vectors. */
   lanes: 1280,
   /** A scalar state: 8 words. */
   state: 1408,
+  /** Jobs of a batch that the kernel makes itself: pairs of address and length. */
+  jobs: 1472,
   /** The last one or two blocks of the message in each lane: 4 times 128 bytes. */
   tails: 1536,
-  /** Constants plus schedule of a block that consists of padding, each four times. */
+  /** Round constants plus schedule of the block of padding that ends a leaf, each four times: 64 vectors. */
   padding: 2048,
-  /** The first address that the kernel does not use for itself. */
   end: 4096,
 } as const;
+
+/** Bytes of a leaf of SHA256TREE. */
+const LEAF_BYTES = 1024;
+const LANES = [0, 1, 2, 3];
+const SHA256_STATE = signed(squareRootFractions(0, 8));
+const TREE_STATE = signed(squareRootFractions(8, 8));
 
 const ror4 = (x: string, n: number) => `v128.or(i32x4.shr_u(${x}, ${n}), i32x4.shl(${x}, ${32 - n}))`;
 const xor4 = (...xs: string[]) => xs.reduce((a, b) => `v128.xor(${a}, ${b})`);
@@ -46,8 +53,7 @@ const ror1 = (x: string, n: number) => `rotr<u32>(${x}, ${n})`;
  * exclusive or of b and c, which is that of a and b of the round before.
  */
 function round4(i: number, kw: string): string {
-  const [a, b, c, d, e, f, g, h] = rotated(i);
-  void c;
+  const [a, b, _c, d, e, f, g, h] = rotated(i);
   const choose = `v128.xor(${g}, v128.and(${e}, v128.xor(${f}, ${g})))`;
   return [
     `t = ${add4(h, kw, choose)};`,
@@ -84,13 +90,13 @@ function extend1(i: number): string {
 
 /** Extends the schedule of four lanes and does the round. */
 function extend4(i: number): string {
-  const w = (n: number) => `v128.load(${SHA256_LAYOUT.schedule}, ${((i + n) & 15) * 16})`;
+  const w = (n: number) => `v128.load(${AT.schedule}, ${((i + n) & 15) * 16})`;
   const s0 = xor4(ror4("x", 7), ror4("x", 18), "i32x4.shr_u(x, 3)");
   const s1 = xor4(ror4("y", 17), ror4("y", 19), "i32x4.shr_u(y, 10)");
   return [
     `x = ${w(1)}; y = ${w(14)};`,
     `w = i32x4.add(${add4(w(0), s0)}, ${add4(w(9), s1)});`,
-    `v128.store(${SHA256_LAYOUT.schedule}, w, ${i * 16});`,
+    `v128.store(${AT.schedule}, w, ${i * 16});`,
     round4(i, `i32x4.add(w, v128.load(k, ${i * 16}))`),
   ].join(" ");
 }
@@ -113,7 +119,7 @@ const HELPERS = `
 
 /** Compresses \`n\` blocks of each of four messages. */
 function blocks4(): string {
-  const { schedule, constants, lanes } = SHA256_LAYOUT;
+  const { schedule, constants, lanes } = AT;
   const quarter = (j: number) =>
     `transpose(${[0, 1, 2, 3].map((l) => `swapped(p${l} + ${16 * j})`).join(", ")}, ${schedule + 64 * j});`;
   return `
@@ -133,15 +139,15 @@ export function blocks4(p0: usize, p1: usize, p2: usize, p3: usize, n: u32): voi
       k += 256;
       ${sixteen(extend4)}
     }
-    ${upper((x) => `${x.toUpperCase()} = i32x4.add(${x.toUpperCase()}, ${x});`)}
+    ${each((x) => `${x.toUpperCase()} = i32x4.add(${x.toUpperCase()}, ${x});`)}
   }
-  ${upper((x, i) => `v128.store(${lanes}, ${x.toUpperCase()}, ${16 * i});`)}
+  ${each((x, i) => `v128.store(${lanes}, ${x.toUpperCase()}, ${16 * i});`)}
 }`;
 }
 
 /** Compresses \`n\` blocks of one message. */
 function blocks1(): string {
-  const { state } = SHA256_LAYOUT;
+  const { state } = AT;
   const constants = signed(sha256Constants());
   const rounds = Array.from({ length: 64 }, (_, i) => {
     return (i < 16 ? "" : extend1(i)) + round1(i, `(w${i & 15} + ${constants[i]})`);
@@ -158,19 +164,269 @@ export function blocks1(p: usize, n: u32): void {
     Array.from({ length: 16 }, (_, i) => `w${i} = <u32>i32x4.extract_lane(x${i >> 2}, ${i & 3})`).join(", ")
   };
     ${rounds.join("\n")}
-    ${upper((x) => `${x.toUpperCase()} += ${x};`)}
+    ${each((x) => `${x.toUpperCase()} += ${x};`)}
     p += 64;
   }
-  ${upper((x, i) => `store<u32>(${state}, ${x.toUpperCase()}, ${4 * i});`)}
+  ${each((x, i) => `store<u32>(${state}, ${x.toUpperCase()}, ${4 * i});`)}
 }`;
 }
+
+/** The constants that are stored when the module is instantiated. */
+function start(): string {
+  const constants = sha256Constants();
+  const w = new Uint32Array(64);
+  w[0] = 0x80000000;
+  w[15] = LEAF_BYTES * 8;
+  const rotate = (x: number, n: number) => (x >>> n) | (x << (32 - n));
+  for (let i = 16; i < 64; i++) {
+    const s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ (w[i - 15] >>> 3);
+    const s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ (w[i - 2] >>> 10);
+    w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+  }
+  const splat = (at: number, words: Uint32Array) =>
+    signed(words).map((word, i) => `v128.store(${at}, i32x4.splat(${word}), ${i * 16});`).join("\n");
+  return splat(AT.constants, constants) + splat(AT.padding, constants.map((k, i) => k + w[i]));
+}
+
+/** Compresses a block of padding behind the leaf in each lane; its schedule is always the same and needs no work. */
+function padding4(): string {
+  return `
+function padding4(): void {
+  let ${NAMES.map((x, i) => `${x} = v128.load(${AT.lanes}, ${16 * i})`).join(", ")};
+  let bc = v128.xor(b, c), t: v128, ab: v128;
+  for (let k: usize = ${AT.padding}; k < ${AT.padding + 1024}; k += 256) {
+    ${sixteen((i) => round4(i, `v128.load(k, ${i * 16})`))}
+  }
+  ${each((x, i) => `v128.store(${AT.lanes}, i32x4.add(${x}, v128.load(${AT.lanes}, ${16 * i})), ${16 * i});`)}
+}`;
+}
+
+const STATES = `
+/** Sets all lanes to the first state of SHA-256, or of a parent. */
+@inline function resetLanes(): void {
+  ${SHA256_STATE.map((word, i) => `v128.store(${AT.lanes}, i32x4.splat(${word}), ${16 * i});`).join("\n")}
+}
+@inline function resetParents(): void {
+  ${TREE_STATE.map((word, i) => `v128.store(${AT.lanes}, i32x4.splat(${word}), ${16 * i});`).join("\n")}
+}
+@inline function resetLane(lane: usize): void {
+  ${SHA256_STATE.map((word, i) => `store<u32>(lane, ${word}, ${16 * i});`).join("\n")}
+}
+/** Sets the scalar state. */
+export function begin(): void {
+  ${SHA256_STATE.map((word, i) => `store<u32>(${AT.state}, ${word}, ${4 * i});`).join("\n")}
+}
+@inline function swap(x: v128): v128 {
+  return i8x16.shuffle(x, x, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
+}
+/** Writes the four lanes as digests: words become big-endian. */
+@inline function emitLanes(to: usize): void {
+  ${
+  [0, 1].map((half) =>
+    `transpose(${
+      LANES.map((l) => `swap(v128.load(${AT.lanes}, ${64 * half + 16 * l}))`).join(", ")
+    }, ${AT.schedule});
+    ${
+      LANES.map((l) => `v128.store(to, v128.load(${AT.schedule}, ${16 * l}), ${32 * l + 16 * half});`).join(
+        "\n",
+      )
+    }`
+  ).join("\n")
+}
+}
+@inline function emitLane(lane: usize, to: usize): void {
+  ${NAMES.map((_, i) => `store<u32>(to, bswap<u32>(load<u32>(lane, ${16 * i})), ${4 * i});`).join("\n")}
+}
+/** Writes the scalar state as a digest. */
+@inline function emit(to: usize): void {
+  v128.store(to, swap(v128.load(${AT.state})));
+  v128.store(to, swap(v128.load(${AT.state}, 16)), 16);
+}
+/** Makes lane ${"`lane`"}'s state the scalar one. */
+@inline function takeLane(lane: usize): void {
+  ${NAMES.map((_, i) => `store<u32>(${AT.state}, load<u32>(lane, ${16 * i}), ${4 * i});`).join("\n")}
+}
+`;
+
+const TAIL = `
+@inline function last(x: v128, iota: v128, rest: v128): v128 {
+  return v128.or(v128.and(x, i8x16.lt_u(iota, rest)), v128.and(i8x16.eq(iota, rest), i8x16.splat(-128)));
+}
+/**
+ * Writes the last one or two blocks: the ${"`size`"} % 64 bytes at the end of what lies at ${"`p`"}, a bit, zeros, and the length
+ * of the whole message in bits. It reads up to 63 bytes behind the end, and keeps none of them.
+ */
+function tail(to: usize, p: usize, size: u32, total: u64): u32 {
+  const rest = size & 63;
+  const from = p + (size - rest);
+  const n = i8x16.splat(<i8>rest);
+  const bits = bswap<u64>(total << 3);
+  ${
+  LANES.map((j) =>
+    `const x${j} = last(v128.load(from, ${16 * j}), i8x16(${
+      Array.from({ length: 16 }, (_, i) => 16 * j + i).join(", ")
+    }), n);`
+  ).join("\n")
+}
+  v128.store(to, x0); v128.store(to, x1, 16); v128.store(to, x2, 32);
+  if (rest < 56) {
+    v128.store(to, i64x2.replace_lane(x3, 1, bits), 48);
+    return 1;
+  }
+  v128.store(to, x3, 48);
+  const zero = i64x2.splat(0);
+  v128.store(to, zero, 64); v128.store(to, zero, 80); v128.store(to, zero, 96);
+  v128.store(to, i64x2.replace_lane(zero, 1, bits), 112);
+  return 2;
+}
+/** Ends a message whose ${"`total`"} bytes came in parts; the last ${"`size`"} lie at ${"`p`"} and are not compressed yet. */
+export function finish(p: usize, size: u32, total: f64, to: usize): void {
+  const n = tail(${AT.tails}, p, size, <u64>total);
+  blocks1(p, size >> 6);
+  blocks1(${AT.tails}, n);
+  emit(to);
+}
+/** A message as a whole. */
+export function whole(p: usize, size: u32, to: usize): void {
+  begin();
+  finish(p, size, <f64>size, to);
+}
+`;
+
+/** A lane that has no blocks left: it goes on with its padding, or gives its digest and takes the next job. */
+function refill(l: number): string {
+  return `
+    if (left${l} == 0) {
+      if (ends${l} != 0) {
+        left${l} = ends${l}; p${l} = ${AT.tails + 128 * l}; ends${l} = 0;
+      } else {
+        if (busy${l}) { emitLane(${AT.lanes + 4 * l}, to${l}); busy${l} = false; active--; }
+        if (next < end) {
+          p${l} = load<u32>(next); size = load<u32>(next, 4); next += 8;
+          to${l} = to; to += 32; busy${l} = true; active++;
+          resetLane(${AT.lanes + 4 * l});
+          ends${l} = tail(${AT.tails + 128 * l}, p${l}, size, size);
+          left${l} = size >> 6;
+          if (left${l} == 0) { left${l} = ends${l}; p${l} = ${AT.tails + 128 * l}; ends${l} = 0; }
+        }
+      }
+    }`;
+}
+
+/**
+ * Many messages. Each lane holds one; all run as many blocks as the one with the least left, then lanes that are done take
+ * the next. The last two go on alone, as that is faster than lanes that are half empty.
+ */
+function batch(): string {
+  const lanes = (f: (l: number) => string) => LANES.map(f).join("\n");
+  return `
+export function batch(jobs: usize, n: u32, to: usize): void {
+  const end = jobs + (n << 3);
+  let next = jobs, active: u32 = 0, size: u32 = 0;
+  ${
+    lanes((l) =>
+      `let p${l}: usize = 0, left${l}: u32 = 0, ends${l}: u32 = 0, to${l}: usize = 0, busy${l} = false;`
+    )
+  }
+  while (true) {
+    ${lanes(refill)}
+    if (next >= end && active <= 2) break;
+    let run: u32 = 0xffffffff;
+    ${lanes((l) => `if (busy${l} && left${l} < run) run = left${l};`)}
+    const any = busy0 ? p0 : busy1 ? p1 : p2;
+    ${lanes((l) => `if (!busy${l}) p${l} = any;`)}
+    blocks4(p0, p1, p2, p3, run);
+    ${lanes((l) => `if (busy${l}) { left${l} -= run; p${l} += run << 6; }`)}
+  }
+  ${
+    lanes((l) =>
+      `if (busy${l}) {
+    takeLane(${AT.lanes + 4 * l});
+    blocks1(p${l}, left${l});
+    blocks1(${AT.tails + 128 * l}, ends${l});
+    emit(to${l});
+  }`
+    )
+  }
+}`;
+}
+
+const TREE = `
+/** The digests of the leaves of ${"`size`"} bytes, and how many there are. Nothing has one empty leaf. */
+function leaves(p: usize, size: u32, to: usize): u32 {
+  let count: u32 = 0;
+  while (size >= ${4 * LEAF_BYTES}) {
+    resetLanes();
+    blocks4(p, p + ${LEAF_BYTES}, p + ${2 * LEAF_BYTES}, p + ${3 * LEAF_BYTES}, ${LEAF_BYTES / 64});
+    padding4();
+    emitLanes(to);
+    p += ${4 * LEAF_BYTES}; size -= ${4 * LEAF_BYTES}; to += 128; count += 4;
+  }
+  let jobs: u32 = 0;
+  while (size > 0 || count + jobs == 0) {
+    const bytes = min<u32>(size, ${LEAF_BYTES});
+    store<u32>(${AT.jobs} + (jobs << 3), <u32>p);
+    store<u32>(${AT.jobs} + (jobs << 3), bytes, 4);
+    p += bytes; size -= bytes; jobs++;
+  }
+  batch(${AT.jobs}, jobs, to);
+  return count + jobs;
+}
+/**
+ * The digests of ${"`n`"} parents, whose children lie side by side: the block cipher, which is SHA-256's compression without the
+ * addition of the first state at its end, so that is taken away again. ${"`to`"} may be ${"`p`"}.
+ */
+export function parents(p: usize, n: u32, to: usize): void {
+  while (n >= 2) {
+    resetParents();
+    const more = n > 2 ? 128 : 0, most = n > 3 ? 192 : 0;
+    blocks4(p, p + 64, p + more, p + most, 1);
+    ${
+  TREE_STATE.map((word, i) =>
+    `v128.store(${AT.lanes}, i32x4.sub(v128.load(${AT.lanes}, ${16 * i}), i32x4.splat(${word})), ${16 * i});`
+  ).join("\n")
+}
+    if (n < 4) {
+      ${[0, 1].map((l) => `emitLane(${AT.lanes + 4 * l}, to + ${32 * l});`).join("\n")}
+      if (n == 3) emitLane(${AT.lanes + 8}, to + 64);
+      return;
+    }
+    emitLanes(to);
+    p += 256; to += 128; n -= 4;
+  }
+  if (n == 0) return;
+  ${TREE_STATE.map((word, i) => `store<u32>(${AT.state}, ${word}, ${4 * i});`).join("\n")}
+  blocks1(p, 1);
+  ${
+  TREE_STATE.map((word, i) =>
+    `store<u32>(${AT.state}, load<u32>(${AT.state}, ${4 * i}) - ${word}, ${4 * i});`
+  ).join("\n")
+}
+  emit(to);
+}
+/**
+ * SHA256TREE of ${"`size`"} bytes, written to ${"`nodes`"}, which has room for a digest of each leaf. Pairs are joined level by
+ * level and an odd last one goes up as it is: that is the tree whose left sides are full.
+ */
+export function tree(p: usize, size: u32, nodes: usize): void {
+  let n = leaves(p, size, nodes);
+  while (n > 1) {
+    parents(nodes, n >> 1, nodes);
+    if (n & 1) {
+      const odd = nodes + ((n - 1) << 5), to = nodes + ((n >> 1) << 5);
+      const low = v128.load(odd), high = v128.load(odd, 16);
+      v128.store(to, low); v128.store(to, high, 16);
+    }
+    n = (n + 1) >> 1;
+  }
+}
+`;
 
 /** The kernel. */
 export const KERNEL: Kernel = {
   name: "sha256",
   builds: ["relaxed", "simd"],
-  initialPages: 64,
-  maximumPages: 64,
-  source: () => HELPERS + blocks4() + blocks1(),
+  initialPages: 72,
+  maximumPages: 72,
+  source: () => [HELPERS, start(), STATES, blocks4(), padding4(), blocks1(), TAIL, batch(), TREE].join("\n"),
 };
-void squareRootFractions;
