@@ -69,3 +69,16 @@ export function createHasher(name: HashName): Hasher {
   const inner = nodeCrypto.createHash(name);
   return { update: (bytes) => void inner.update(bytes), digest: () => new Uint8Array(inner.digest()) };
 }
+
+export { chunkAndHash, type HashedChunk } from "./chunk_and_hash.ts";
+export { chunkLengths, FastCdcChunker } from "./fastcdc.ts";
+export {
+  type CheckedFastCdcParams,
+  checkFastCdcParams,
+  type FastCdcParams,
+  LEAST_MIN_BYTES,
+  MAX_AVG_BYTES,
+  MIN_AVG_BYTES,
+  MOST_MAX_BYTES,
+  RECOMMENDED_AVG_BYTES,
+} from "./fastcdc_params.ts";
