@@ -1,5 +1,6 @@
 /**
- * ContentAddressableStorage: FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs; GetTree is in a file of its own.
+ * ContentAddressableStorage: FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs; GetTree, SplitBlob and SpliceBlob are in files
+ * of their own.
  *
  * @module
  */
@@ -25,6 +26,7 @@ import {
 } from "@brokkr/proto/rpc/server";
 import { SLICE_DIGESTS } from "../_slices.ts";
 import { acquireSoon } from "../compression/mod.ts";
+import { bestCompressor, type BlobCompressor } from "../compressors.ts";
 import { type Digest, parseDigest, resolveDigestFunction } from "../digest.ts";
 import {
   batchBytes,
@@ -33,6 +35,7 @@ import {
   compressorBytes,
   decompressedBytes,
 } from "./_compressed_batch.ts";
+import { chunkRoutes } from "./chunk_service.ts";
 import { distinctBytes, FitCheck } from "./_fits.ts";
 import { functionOf, packDigests } from "./_pack.ts";
 import { getTreeRoute } from "./get_tree.ts";
@@ -49,6 +52,7 @@ export function casRoutes(options: CasServiceOptions): Route[] {
     unary(RawCas.batchUpdateBlobs, "write", (request, context) => service.batchUpdate(request, context)),
     unary(RawCas.batchReadBlobs, "read", (request, context) => service.batchRead(request, context)),
     getTreeRoute(options),
+    ...chunkRoutes(options),
   ];
 }
 
@@ -166,18 +170,20 @@ class CasService {
     if (total > MAX_BATCH_TOTAL_BYTES) throw tooMuch("digests", total);
     const framed = digests.reduce((sum, digest) => sum + digest.hash.length + ENTRY_OVERHEAD_BYTES, total);
     if (framed > MAX_SEND_MESSAGE_BYTES) throw answerTooLarge(digests.length, framed);
-    const packs = request.acceptableCompressors.includes(Compressor.ZSTD);
-    const codec = packs ? compressorBytes(digests.map((digest) => digest.sizeBytes)) : 0;
+    const packs = bestCompressor(request.acceptableCompressors);
+    const codec = packs === undefined ? 0 : compressorBytes(packs, digests.map(({ sizeBytes }) => sizeBytes));
     using _lease = await this.#room(total + codec, context);
     // Small blobs are read on the spot, so that many of them are read in slices.
     const started: Promise<Init<BatchReadBlobsResponse["responses"][number]>>[] = [];
     const slices = new Slices();
     for (const digest of digests) {
       if (slices.spent) await slices.next();
-      started.push(this.#getOne(scope, digest, context));
+      started.push(this.#getOne(scope, digest, packs, context));
     }
     const responses = await Promise.all(started);
-    return { responses: packs ? await compressEntries(responses, context.signal) : responses };
+    return {
+      responses: packs === undefined ? responses : await compressEntries(packs, responses, context.signal),
+    };
   }
 
   /** All that a batch needs, at once: its request holds a part of the budget already. */
@@ -189,14 +195,18 @@ class CasService {
   async #getOne(
     scope: Scope,
     digest: Digest,
+    packs: BlobCompressor | undefined,
     context: CallContext,
   ): Promise<Init<BatchReadBlobsResponse["responses"][number]>> {
+    const { store } = this.#options;
     const named = { hash: digest.hash, sizeBytes: digest.sizeBytes };
     try {
-      const data = await this.#options.store.get(scope, digest);
+      const frame = packs === "zstd" ? await store.frame?.(scope, digest) : undefined;
+      const data = frame ?? await store.get(scope, digest);
       this.#count.hits("BatchReadBlobs", 1);
-      this.#count.read("BatchReadBlobs", data.length);
-      return { digest: named, data, status: OK_STATUS };
+      this.#count.read("BatchReadBlobs", digest.sizeBytes);
+      const read = { digest: named, data, status: OK_STATUS };
+      return frame === undefined ? read : { ...read, compressor: Compressor.ZSTD };
     } catch (error) {
       const status = blobStatus(error, context.log);
       if (status.code === Code.NOT_FOUND) this.#count.misses("BatchReadBlobs", 1);

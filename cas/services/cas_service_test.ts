@@ -96,13 +96,6 @@ onEachStore("the CAS calls refuse malformed requests with INVALID_ARGUMENT", asy
   await fails(channel.unary(Cas.batchUpdateBlobs, { instanceName: "uploads" }), Code.INVALID_ARGUMENT);
 });
 
-onEachStore("methods that are not offered answer UNIMPLEMENTED", async (start) => {
-  await using server = await start();
-  const { channel } = server;
-  await fails(channel.unary(Cas.splitBlob, { blobDigest: wire(hello.digest) }), Code.UNIMPLEMENTED);
-  await fails(channel.unary(Cas.spliceBlob, { blobDigest: wire(hello.digest) }), Code.UNIMPLEMENTED);
-});
-
 onEachStore("BatchUpdateBlobs stores what is right and tells of each blob what is not", async (start) => {
   await using server = await start({ maxBlobBytes: 1000 });
   const cases: readonly (readonly [

@@ -9,6 +9,7 @@ import type {
   BlobStore,
   BlobStoreStat,
   BlobWriter,
+  ChunkList,
   DigestBatch,
   MissingOptions,
   ReadRange,
@@ -34,6 +35,7 @@ import {
 } from "./_checks.ts";
 import { HeldBlobs, type Reservation } from "./_held_blobs.ts";
 import { KeptUploads, settleUploadLimits, uploadKey } from "./_kept_uploads.ts";
+import { MemoryChunks } from "./_memory_chunks.ts";
 
 /** How a {@linkcode MemoryBlobStore} is set up beside its limit. */
 export interface MemoryBlobStoreOptions {
@@ -73,6 +75,7 @@ export class MemoryBlobStore implements BlobStore {
   readonly #promiseMs: number;
   readonly #blobs: HeldBlobs;
   readonly #uploads: MemoryUploads;
+  readonly #chunks: MemoryChunks;
 
   /** A store that holds at most `limitBytes` of data, with what is being uploaded. */
   constructor(limitBytes: number, options: MemoryBlobStoreOptions = {}) {
@@ -88,6 +91,18 @@ export class MemoryBlobStore implements BlobStore {
       clock,
       uploadBytes: () => this.#uploads.bytes,
       dropUpload: () => this.#uploads.dropOldest(),
+    });
+    this.#chunks = new MemoryChunks({
+      missing: (scope, batch) => this.missing(scope, batch),
+      get: (scope, digest) => this.get(scope, digest),
+      put: (scope, digest, data) => this.put(scope, digest, data),
+      reserve: async (digest) => {
+        const room = await this.#blobs.reserve(digest);
+        return {
+          keep: (data) => this.#blobs.keep(room, data),
+          [Symbol.dispose]: () => room[Symbol.dispose](),
+        };
+      },
     });
   }
 
@@ -172,6 +187,22 @@ export class MemoryBlobStore implements BlobStore {
       if (durationMs === 0) this.#blobs.unpin(digest);
       else this.#blobs.use(digest, durationMs);
     }
+  }
+
+  /** See {@linkcode BlobStore.splice}. */
+  async splice(
+    scope: Scope,
+    digest: Digest,
+    list: ChunkList,
+    signal?: AbortSignal,
+  ): Promise<"kept" | "known"> {
+    checkMaxSize(digest, this.#maxBlobBytes);
+    return await this.#chunks.splice(scope, digest, list, signal);
+  }
+
+  /** See {@linkcode BlobStore.split}. */
+  split(scope: Scope, digest: Digest, signal?: AbortSignal): Promise<ChunkList | undefined> {
+    return this.#chunks.split(scope, digest, signal);
   }
 
   /** See {@linkcode BlobStore.delete}. */

@@ -378,7 +378,8 @@ Deno.test("A grid refuses what cannot be stored, stores nothing of it, and says 
   });
 
   await t.step("a method that is not there is UNIMPLEMENTED, and says so", async () => {
-    const error = await failure(() => channel.unary(Cas.splitBlob, { instanceName, blobDigest: EMPTY }));
+    const method = { ...Cas.splitBlob, name: "TearBlob", path: Cas.splitBlob.path.replace("Split", "Tear") };
+    const error = await failure(() => channel.unary(method, { instanceName, blobDigest: EMPTY }));
     assertFailure(error, Code.UNIMPLEMENTED);
     assertFailure(
       await failure(async () => {
