@@ -6,7 +6,7 @@
 
 /**
  * For which engine a kernel is compiled: `relaxed` uses relaxed SIMD, `simd` plain 128-bit SIMD, `scalar` neither. A kernel
- * has either both of the first two or the last alone.
+ * with a `relaxed` build has a `simd` one too, for engines that do not know relaxed SIMD.
  */
 export type Build = "relaxed" | "simd" | "scalar";
 
@@ -14,7 +14,7 @@ export type Build = "relaxed" | "simd" | "scalar";
 export interface Kernel {
   /** The base of the file names, `kernels/<name>.<build>.wasm`. */
   readonly name: string;
-  /** `["relaxed", "simd"]`, or `["scalar"]` where SIMD has nothing to give. */
+  /** Those that differ: no `relaxed` where relaxed SIMD has nothing to give. */
   readonly builds: readonly Build[];
   /** Pages of 64 KiB of the memory at the start; it is exported as `memory`. */
   readonly initialPages: number;

@@ -18,7 +18,7 @@ function rotated(i: number): string[] {
   return NAMES.map((_, j) => NAMES[(j - (i % 8) + 8) % 8]);
 }
 
-/** Where the kernel keeps what in its memory; `wasm/sha256.ts` has the addresses above `end`. */
+/** Where the kernel keeps what in its memory; `wasm/sha256.ts` has the addresses from 4096 on. */
 const AT = {
   /** The message schedule of four lanes: 16 vectors. */
   schedule: 0,
@@ -34,7 +34,8 @@ const AT = {
   tails: 1536,
   /** Round constants plus schedule of the block of padding that ends a leaf, each four times: 64 vectors. */
   padding: 2048,
-  end: 4096,
+  /** The tables as they come with the module: 128 words. */
+  data: 3584,
 } as const;
 
 /** Bytes of a leaf of SHA256TREE. */
@@ -171,7 +172,7 @@ export function blocks1(p: usize, n: u32): void {
 }`;
 }
 
-/** The constants that are stored when the module is instantiated. */
+/** The two tables of constants are data of the module, and are spread over the lanes when it is instantiated. */
 function start(): string {
   const constants = sha256Constants();
   const w = new Uint32Array(64);
@@ -183,9 +184,13 @@ function start(): string {
     const s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ (w[i - 2] >>> 10);
     w[i] = w[i - 16] + s0 + w[i - 7] + s1;
   }
-  const splat = (at: number, words: Uint32Array) =>
-    signed(words).map((word, i) => `v128.store(${at}, i32x4.splat(${word}), ${i * 16});`).join("\n");
-  return splat(AT.constants, constants) + splat(AT.padding, constants.map((k, i) => k + w[i]));
+  const padding = constants.map((k, i) => k + w[i]);
+  return `
+const TABLES = memory.data<u32>([${[...constants, ...padding].join(", ")}], 16);
+for (let i: usize = 0; i < 64; i++) {
+  v128.store(${AT.constants} + (i << 4), v128.load32_splat(TABLES + (i << 2)));
+  v128.store(${AT.padding} + (i << 4), v128.load32_splat(TABLES + (i << 2), 256));
+}`;
 }
 
 /** Compresses a block of padding behind the leaf in each lane; its schedule is always the same and needs no work. */
@@ -425,8 +430,10 @@ export function tree(p: usize, size: u32, nodes: usize): void {
 /** The kernel. */
 export const KERNEL: Kernel = {
   name: "sha256",
-  builds: ["relaxed", "simd"],
+  // SHA-256 rotates by no whole number of bytes, so relaxed SIMD has nothing to give.
+  builds: ["simd"],
   initialPages: 72,
   maximumPages: 72,
+  memoryBase: AT.data,
   source: () => [HELPERS, start(), STATES, blocks4(), padding4(), blocks1(), TAIL, batch(), TREE].join("\n"),
 };

@@ -1,0 +1,274 @@
+/**
+ * The hash functions behind one face. Each has an engine of its own here or in node:crypto; SHA-256 has both, and the
+ * faster one for the size is taken.
+ *
+ * @module
+ */
+
+import * as nodeCrypto from "node:crypto";
+import type { KernelBuffer } from "./_arena.ts";
+import { HASH_BYTES, type Hasher, type HashName } from "./names.ts";
+import { referenceBlake3 } from "./reference.ts";
+import { sha256Kernel, Sha256Stream, Sha256TreeStream } from "./sha256.ts";
+
+/**
+ * What computes a hash: `auto` is the faster one for the size, `wasm` the kernels of this member, `node` node:crypto. A
+ * function that one of them does not have is refused there.
+ */
+export type Engine = "auto" | "wasm" | "node";
+
+/** Options of hashing. */
+export interface HashOptions {
+  /** What computes the hash; `auto` by default. */
+  readonly engine?: Engine;
+}
+
+/** The functions of node:crypto. */
+type NodeName = Exclude<HashName, "blake3" | "sha256tree">;
+
+/**
+ * Up to which size in bytes SHA-256 is left to the kernel, by how many messages there are at once. Above, node:crypto is
+ * faster, as processors have instructions for SHA-256 which WebAssembly does not know; below, the cost of a call of
+ * node:crypto is more than the work. The figures come from `hash_bench.ts` on a processor with such instructions (one without
+ * them would gain by larger ones): in a batch the lanes are full but for the last messages, which may be the longest, so
+ * small batches get small limits.
+ */
+const SHA256_LIMITS = [
+  { messages: 16, bytes: 1024 },
+  { messages: 4, bytes: 247 },
+  { messages: 0, bytes: 183 },
+] as const;
+const ONE_LIMIT = 183;
+
+function isNodeName(name: HashName): name is NodeName {
+  return name !== "blake3" && name !== "sha256tree";
+}
+
+function checkEngine(name: HashName, engine: Engine): void {
+  if (engine === "node" && !isNodeName(name)) {
+    throw new RangeError(`node:crypto does not compute ${name}; use the engine auto or wasm`);
+  }
+  if (engine === "wasm" && isNodeName(name) && name !== "sha256") {
+    throw new RangeError(`There is no kernel that computes ${name}; use the engine auto or node`);
+  }
+}
+
+/** Whether a single message of SHA-256 goes to the kernel. */
+function takesKernel(name: HashName, engine: Engine, sizeBytes: number): boolean {
+  if (engine !== "auto") checkEngine(name, engine);
+  return name === "sha256" && (engine === "wasm" || engine === "auto" && sizeBytes <= ONE_LIMIT);
+}
+
+/**
+ * The hash of `bytes`, which may be any view, also of shared memory.
+ *
+ * @throws {RangeError} if the engine that is asked for does not have the function
+ *
+ * @example
+ * ```ts
+ * import { hash } from "@brokkr/wasm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(hash("blake3", new Uint8Array()).length, 32);
+ * ```
+ */
+export function hash(name: HashName, bytes: Uint8Array, options?: HashOptions): Uint8Array {
+  if (takesKernel(name, options?.engine ?? "auto", bytes.length)) return sha256Kernel().hash(bytes);
+  if (name === "sha256tree") return sha256Kernel().tree(bytes);
+  if (name === "blake3") return referenceBlake3(bytes);
+  return Uint8Array.fromHex(nodeCrypto.hash(name, bytes, "hex"));
+}
+
+/**
+ * The hash of `bytes` in lower-case hex.
+ *
+ * @throws {RangeError} if the engine that is asked for does not have the function
+ */
+export function hashHex(name: HashName, bytes: Uint8Array, options?: HashOptions): string {
+  if (takesKernel(name, options?.engine ?? "auto", bytes.length)) return sha256Kernel().hashHex(bytes);
+  return isNodeName(name) ? nodeCrypto.hash(name, bytes, "hex") : hash(name, bytes).toHex();
+}
+
+/**
+ * The hashes of many inputs, one after the other. It is synchronous, and hashes about 800 KB in a millisecond: hand it no
+ * more than a message's worth at a time.
+ *
+ * @throws {RangeError} if the engine that is asked for does not have the function
+ *
+ * @example
+ * ```ts
+ * import { hash, hashBatch } from "@brokkr/wasm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const inputs = ["a", "b"].map((text) => new TextEncoder().encode(text));
+ * assertEquals(hashBatch("sha256", inputs).subarray(32), hash("sha256", inputs[1]));
+ * ```
+ */
+export function hashBatch(name: HashName, inputs: readonly Uint8Array[], options?: HashOptions): Uint8Array {
+  const engine = options?.engine ?? "auto";
+  checkEngine(name, engine);
+  const bytes = HASH_BYTES[name];
+  const all = new Uint8Array(inputs.length * bytes);
+  if (name === "sha256" && engine !== "node") {
+    sha256Batch(inputs, all, engine);
+  } else if (isNodeName(name)) {
+    for (let i = 0; i < inputs.length; i++) writeHex(nodeCrypto.hash(name, inputs[i], "hex"), all, i * bytes);
+  } else {
+    for (let i = 0; i < inputs.length; i++) all.set(hash(name, inputs[i]), i * bytes);
+  }
+  return all;
+}
+
+function sha256Batch(inputs: readonly Uint8Array[], to: Uint8Array, engine: Engine): void {
+  const limit = engine === "wasm" ? Infinity : batchLimit(inputs);
+  for (const i of sha256Kernel().batch(inputs, to, limit)) {
+    if (engine === "wasm") to.set(sha256Kernel().hash(inputs[i]), i * HASH_BYTES.sha256);
+    else writeHex(nodeCrypto.hash("sha256", inputs[i], "hex"), to, i * HASH_BYTES.sha256);
+  }
+}
+
+/** The largest limit for which there are enough messages below it. */
+function batchLimit(inputs: readonly Uint8Array[]): number {
+  for (const { messages, bytes } of SHA256_LIMITS) {
+    let count = 0;
+    for (let i = 0; i < inputs.length && count < messages; i++) if (inputs[i].length <= bytes) count++;
+    if (count >= messages) return bytes;
+  }
+  return ONE_LIMIT;
+}
+
+/** The value of a hex digit, in lower case. */
+function digit(code: number): number {
+  return (code & 15) + (code >> 6) * 9;
+}
+
+/** Decodes hex in place: a view for each hash of a batch would cost more than the decoding. */
+function writeHex(hex: string, to: Uint8Array, at: number): void {
+  for (let i = 0; i < hex.length; i += 2) {
+    to[at++] = digit(hex.charCodeAt(i)) << 4 | digit(hex.charCodeAt(i + 1));
+  }
+}
+
+/**
+ * A hasher of a stream.
+ *
+ * @throws {RangeError} if the engine that is asked for does not have the function
+ *
+ * @example
+ * ```ts
+ * import { createHasher, hash } from "@brokkr/wasm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const hasher = createHasher("sha256tree");
+ * for (let i = 0; i < 3; i++) hasher.update(new Uint8Array(1000));
+ * assertEquals(hasher.digest(), hash("sha256tree", new Uint8Array(3000)));
+ * ```
+ */
+export function createHasher(name: HashName, options?: HashOptions): Hasher {
+  const engine = options?.engine ?? "auto";
+  checkEngine(name, engine);
+  if (name === "sha256tree") return once(new Sha256TreeStream());
+  if (name === "blake3") return once(new WholeHasher("blake3"));
+  if (name === "sha256" && engine === "wasm") return once(new Sha256Stream());
+  if (name === "sha256" && engine === "auto") return once(new LazyHasher());
+  return once(nodeHasher(name));
+}
+
+function nodeHasher(name: NodeName): Hasher {
+  const inner = nodeCrypto.createHash(name);
+  return { update: (bytes) => void inner.update(bytes), digest: () => new Uint8Array(inner.digest()) };
+}
+
+/** Refuses what comes after the end, which engines answer each in a way of its own. */
+function once(inner: Hasher): Hasher {
+  let ended = false;
+  const check = () => {
+    if (ended) throw new TypeError("The hasher has given its hash already; create another one");
+  };
+  return {
+    update(bytes) {
+      check();
+      inner.update(bytes);
+    },
+    digest() {
+      check();
+      ended = true;
+      return inner.digest();
+    },
+  };
+}
+
+/** Many streams are a single small message, for which node:crypto's hashers cost more than its hashing. */
+class LazyHasher implements Hasher {
+  #held: Uint8Array | undefined;
+  #length = 0;
+  #inner: Hasher | undefined;
+
+  update(bytes: Uint8Array): void {
+    if (this.#inner === undefined && this.#length + bytes.length <= ONE_LIMIT) {
+      this.#held ??= new Uint8Array(ONE_LIMIT);
+      this.#held.set(bytes, this.#length);
+      this.#length += bytes.length;
+      return;
+    }
+    if (this.#inner === undefined) {
+      this.#inner = nodeHasher("sha256");
+      if (this.#held !== undefined) this.#inner.update(this.#held.subarray(0, this.#length));
+    }
+    this.#inner.update(bytes);
+  }
+
+  digest(): Uint8Array {
+    if (this.#inner !== undefined) return this.#inner.digest();
+    return hash("sha256", this.#held?.subarray(0, this.#length) ?? new Uint8Array());
+  }
+}
+
+/** Keeps the stream and hashes it as a whole. */
+class WholeHasher implements Hasher {
+  readonly #name: HashName;
+  readonly #parts: Uint8Array<ArrayBuffer>[] = [];
+
+  constructor(name: HashName) {
+    this.#name = name;
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#parts.push(new Uint8Array(bytes));
+  }
+
+  digest(): Uint8Array {
+    const whole = new Uint8Array(this.#parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of this.#parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return hash(this.#name, whole);
+  }
+}
+
+/**
+ * A buffer to read into before hashing with `name`. It lies in the memory of the function's kernel where that saves a copy:
+ * {@linkcode hash} and {@linkcode hashBatch} hash it, and any part of it, where it lies. Few can be lent at a time and they
+ * have a megabyte at most; beyond that, an ordinary buffer comes.
+ *
+ * @throws {RangeError} if the size is no whole number
+ *
+ * @example
+ * ```ts
+ * import { acquireBuffer, hash } from "@brokkr/wasm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using buffer = acquireBuffer("sha256tree", 4);
+ * buffer.bytes.set([1, 2, 3, 4]);
+ * assertEquals(hash("sha256tree", buffer.bytes), hash("sha256tree", Uint8Array.of(1, 2, 3, 4)));
+ * ```
+ */
+export function acquireBuffer(name: HashName, sizeBytes: number): KernelBuffer {
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+    throw new RangeError(`A buffer of ${sizeBytes} bytes was asked for; the size must be a whole number`);
+  }
+  const lent = name === "sha256" || name === "sha256tree" ? sha256Kernel().acquire(sizeBytes) : undefined;
+  return lent ?? { bytes: new Uint8Array(sizeBytes), [Symbol.dispose]: () => {} };
+}
