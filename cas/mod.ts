@@ -6,6 +6,7 @@
 
 export * from "./action_cache/mod.ts";
 export * from "./blob_store.ts";
+export * from "./compressors.ts";
 export * from "./digest.ts";
 export * from "./digest_batch.ts";
 export * from "./metadata/memory_metadata_store.ts";

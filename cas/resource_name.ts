@@ -9,6 +9,7 @@
  */
 
 import { type BrokkrError, invalidArgument } from "@brokkr/common";
+import { BLOB_COMPRESSORS, type BlobCompressor } from "./compressors.ts";
 import {
   blobSubject,
   type Digest,
@@ -36,12 +37,6 @@ export const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
   "capabilities",
   "compressed-blobs",
 ]);
-
-/** How a blob may be compressed on its way, as names of it have it. */
-export type BlobCompressor = "zstd";
-
-/** The compressors that names may have. */
-export const BLOB_COMPRESSORS: readonly BlobCompressor[] = ["zstd"];
 
 /** What a read names. */
 export interface BlobName {

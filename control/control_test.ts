@@ -38,7 +38,7 @@ Deno.test("GetCapabilities lists what works and nothing else", async () => {
   ]);
   assertEquals(cache?.digestFunctions, [1]);
   assertEquals(cache?.maxBatchTotalSizeBytes, 4_000_000);
-  assertEquals(cache?.supportedCompressors, [1]);
+  assertEquals(cache?.supportedCompressors, [1, 3, 2]);
   const error = await assertRejects(
     () => grid.channel.unary(Capabilities.getCapabilities, { instanceName: "a//b" }),
     BrokkrError,

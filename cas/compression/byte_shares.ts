@@ -49,12 +49,13 @@ export async function acquireSoon(
   return await budget.acquire(least, signal ? AbortSignal.any([signal, waiting.signal]) : waiting.signal);
 }
 
-/** What every part has room for: the largest decoder. */
+/** What every part has room for: the largest decoder of zstd. */
 const LEAST_BYTES = 9 << 20;
 
 /**
  * A quarter of `budget`, with a queue of its own: a codec lives as long as its stream, and those that wait for one must
- * not stand in the way of messages, which need the budget but for a moment.
+ * not stand in the way of messages, which need the budget but for a moment. What is larger than the quarter takes all of
+ * it: a decoder of brotli with the largest window works, though alone, also where little memory is given.
  *
  * @example
  * ```ts
@@ -72,7 +73,8 @@ export function shareOf(budget: ByteBudget): ByteShares {
     Math.min(budget.limitBytes, Math.max(LEAST_BYTES, Math.floor(budget.limitBytes / 4))),
   );
   return {
-    async acquire(sizeBytes, signal) {
+    async acquire(wantedBytes, signal) {
+      const sizeBytes = Math.min(wantedBytes, part.limitBytes);
       const inner = await part.acquire(sizeBytes, signal);
       try {
         return both(inner, await acquireSoon(budget, sizeBytes, signal));

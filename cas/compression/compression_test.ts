@@ -10,7 +10,7 @@ import {
   decompress,
   type DecompressOptions,
   decompressWhole,
-  ZstdDecoder,
+  openDecoder,
 } from "./mod.ts";
 
 const MIB = 1 << 20;
@@ -203,7 +203,7 @@ Deno.test("A bomb stops right after the size that was promised for it", async ()
   await refused(gib, 0, "decompresses to more than 0 bytes");
   await refused(gib, 1000, "decompresses to more than 1000 bytes");
   await refused(gib, 300_000, "decompresses to more than 300000 bytes");
-  using decoder = await ZstdDecoder.open({ sizeBytes: 10 * MIB });
+  using decoder = await openDecoder({ sizeBytes: 10 * MIB });
   await assertRejects(
     async () => {
       for await (const _ of decoder.decode(gib));

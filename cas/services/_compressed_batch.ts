@@ -1,5 +1,5 @@
 /**
- * zstd in BatchUpdateBlobs and BatchReadBlobs.
+ * Compressed blobs in BatchUpdateBlobs and BatchReadBlobs.
  *
  * @module
  */
@@ -11,8 +11,14 @@ import {
   Compressor,
   type Init,
 } from "@brokkr/proto";
+import { BLOB_COMPRESSORS, type BlobCompressor, COMPRESSOR_VALUES, compressorOf } from "../compressors.ts";
 import { compressWhole, decoderBytes, decompressWhole, encoderBytes } from "../compression/mod.ts";
 import type { Digest } from "../digest.ts";
+
+/** The compressors of an entry, as a message names them. */
+const SUPPORTED = ["IDENTITY (0)"].concat(
+  BLOB_COMPRESSORS.map((name) => `${name.toUpperCase()} (${COMPRESSOR_VALUES[name]})`),
+).join(", ");
 
 type UpdateEntry = BatchUpdateBlobsRequest["requests"][number];
 type ReadEntry = Init<BatchReadBlobsResponse["responses"][number]>;
@@ -25,7 +31,7 @@ const LEAST_BYTES = 128;
  * fewer than were sent.
  */
 export function batchBytes(entry: UpdateEntry): number {
-  if (entry.compressor !== Compressor.ZSTD) return entry.data.length;
+  if (compressorOf(entry.compressor) === undefined) return entry.data.length;
   // A malformed size is refused later, with its entry.
   const { sizeBytes = 0 } = entry.digest ?? {};
   return sizeBytes > entry.data.length ? sizeBytes : entry.data.length;
@@ -39,17 +45,18 @@ export function decompressedBytes(entries: readonly UpdateEntry[]): number {
   let blobs = 0;
   let decoder = 0;
   for (const entry of entries) {
-    if (entry.compressor !== Compressor.ZSTD) continue;
+    const compressor = compressorOf(entry.compressor);
+    if (compressor === undefined) continue;
     blobs += batchBytes(entry);
-    decoder = Math.max(decoder, decoderBytes(entry.digest?.sizeBytes ?? 0));
+    decoder = Math.max(decoder, decoderBytes(entry.digest?.sizeBytes ?? 0, compressor, entry.data));
   }
   return blobs + decoder;
 }
 
 /** Memory that compressing blobs of these sizes one after the other takes beside them. */
-export function compressorBytes(sizes: Iterable<number>): number {
+export function compressorBytes(compressor: BlobCompressor, sizes: Iterable<number>): number {
   let bytes = 0;
-  for (const size of sizes) bytes = Math.max(bytes, encoderBytes(size));
+  for (const size of sizes) bytes = Math.max(bytes, encoderBytes(size, compressor));
   return bytes;
 }
 
@@ -73,28 +80,30 @@ export class BatchUnpacker {
    */
   plain(entry: UpdateEntry, digest: Digest): Uint8Array | Promise<Uint8Array> {
     if (entry.compressor === Compressor.IDENTITY) return entry.data;
-    if (entry.compressor !== Compressor.ZSTD) {
+    const compressor = compressorOf(entry.compressor);
+    if (compressor === undefined) {
       throw invalidArgument(
         "requests.compressor",
-        `Compressor ${entry.compressor} is not supported; supported: IDENTITY (0), ZSTD (1)`,
+        `Compressor ${entry.compressor} is not supported; supported: ${SUPPORTED}`,
       );
     }
-    const unpacked = this.#last.then(() => this.#unpack(entry.data, digest.sizeBytes));
+    const unpacked = this.#last.then(() => this.#unpack(entry.data, compressor, digest.sizeBytes));
     this.#last = unpacked.catch(() => undefined); // whoever asked for it hears of it
     return unpacked;
   }
 
-  async #unpack(data: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+  async #unpack(data: Uint8Array, compressor: BlobCompressor, sizeBytes: number): Promise<Uint8Array> {
     if (this.#slices.spent) await this.#slices.next();
-    return await decompressWhole(data, { sizeBytes, signal: this.#signal });
+    return await decompressWhole(data, { sizeBytes, compressor, signal: this.#signal });
   }
 }
 
 /**
- * Compresses what gets smaller by a sixteenth at least; the rest stays as it is. The caller has found room for
+ * Compresses what gets smaller by a sixteenth at least; the rest stays as it is, and so does what is compressed already. The caller has found room for
  * {@linkcode compressorBytes}.
  */
 export async function compressEntries(
+  compressor: BlobCompressor,
   entries: readonly ReadEntry[],
   signal: AbortSignal,
 ): Promise<ReadEntry[]> {
@@ -103,15 +112,18 @@ export async function compressEntries(
   for (const entry of entries) {
     if (slices.spent) await slices.next();
     const { data } = entry;
-    if (data === undefined || data.length < LEAST_BYTES || (entry.status?.code ?? Code.OK) !== Code.OK) {
+    if (
+      entry.compressor !== undefined || data === undefined || data.length < LEAST_BYTES ||
+      (entry.status?.code ?? Code.OK) !== Code.OK
+    ) {
       answers.push(entry);
       continue;
     }
-    const packed = await compressWhole(data, { signal });
+    const packed = await compressWhole(data, { compressor, signal });
     answers.push(
       packed.length > data.length - data.length / 16
         ? entry
-        : { ...entry, data: packed, compressor: Compressor.ZSTD },
+        : { ...entry, data: packed, compressor: COMPRESSOR_VALUES[compressor] },
     );
   }
   return answers;

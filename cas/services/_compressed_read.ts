@@ -1,5 +1,5 @@
 /**
- * ByteStream Read of `compressed-blobs/zstd/…`.
+ * ByteStream Read of `compressed-blobs/{compressor}/…`.
  *
  * @module
  */
@@ -8,16 +8,22 @@ import { invalidArgument, type Scope } from "@brokkr/common";
 import type { Init, ReadResponse } from "@brokkr/proto";
 import type { BlobStore } from "../blob_store.ts";
 import { type ByteShares, compress, compressWhole } from "../compression/mod.ts";
+import type { BlobCompressor } from "../compressors.ts";
 import type { Digest } from "../digest.ts";
 
 /** Blobs up to this size are compressed at once. */
 const WHOLE_BYTES = 64 << 10;
+
+/** Most bytes of a stored frame in one message. */
+const MESSAGE_BYTES = 256 << 10;
 
 /** What a compressed read works with. */
 export interface CompressedRead {
   readonly store: BlobStore;
   readonly scope: Scope;
   readonly digest: Digest;
+  /** How it is to travel. */
+  readonly compressor: BlobCompressor;
   /** First byte wanted, of the blob itself. */
   readonly offset: number;
   /** Charged for the compressor. */
@@ -40,16 +46,27 @@ export function checkCompressedLimit(readLimit: number): void {
   );
 }
 
-/** The blob from `offset` as one zstd frame, in messages; also an empty rest is a frame. */
+/**
+ * The blob from `offset`, compressed to one frame or stream, in messages; also an empty rest is one. What the store keeps
+ * as a frame of zstd travels as it is to those who want the whole of it as zstd.
+ */
 export async function* readCompressed(
   read: CompressedRead,
 ): AsyncGenerator<Init<ReadResponse>, void, undefined> {
-  const { digest, offset, store, scope, signal, budget, onRead } = read;
+  const { digest, compressor, offset, store, scope, signal, budget, onRead } = read;
   const sizeBytes = digest.sizeBytes - offset;
+  const kept = compressor === "zstd" && offset === 0 ? await store.frame?.(scope, digest) : undefined;
+  if (kept !== undefined) {
+    onRead(sizeBytes);
+    for (let at = 0; at < kept.length; at += MESSAGE_BYTES) {
+      yield { data: kept.subarray(at, at + MESSAGE_BYTES) };
+    }
+    return;
+  }
   if (digest.sizeBytes <= WHOLE_BYTES) {
     const rest = (await store.get(scope, digest)).subarray(offset);
     onRead(rest.length);
-    yield { data: await compressWhole(rest) };
+    yield { data: await compressWhole(rest, { compressor }) };
     return;
   }
   async function* counted() {
@@ -58,5 +75,5 @@ export async function* readCompressed(
       yield piece;
     }
   }
-  for await (const data of compress(counted(), { sizeBytes, budget, signal })) yield { data };
+  for await (const data of compress(counted(), { compressor, sizeBytes, budget, signal })) yield { data };
 }

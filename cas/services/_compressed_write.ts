@@ -1,5 +1,5 @@
 /**
- * ByteStream Write of `uploads/{uuid}/compressed-blobs/zstd/…`.
+ * ByteStream Write of `uploads/{uuid}/compressed-blobs/{compressor}/…`.
  *
  * The first offset counts bytes of the blob, later ones add the compressed bytes sent since (REAPI, the service
  * ContentAddressableStorage). The state of a decompressor cannot be kept, so that a write which broke off begins again.
@@ -15,8 +15,9 @@ import {
   type ByteShares,
   decoderBytes,
   decompressWhole,
-  ZstdDecoder,
+  openDecoder,
 } from "../compression/mod.ts";
+import type { BlobCompressor } from "../compressors.ts";
 import type { Digest } from "../digest.ts";
 
 /** Blobs up to this size that come in one message are put at once, which lets the store sync many together. */
@@ -30,6 +31,8 @@ export interface CompressedWrite {
   readonly store: BlobStore;
   readonly scope: Scope;
   readonly digest: Digest;
+  /** How it comes. */
+  readonly compressor: BlobCompressor;
   /** The first message; taken out, so that it is not held while others are waited for. */
   readonly begun: { message: WriteRequest | undefined };
   /** Those that follow it. */
@@ -53,7 +56,7 @@ export interface CompressedWrite {
  * Takes a compressed blob; it is verified once decompressed, and nothing of it can be seen before.
  *
  * @returns how many compressed bytes were taken, or -1 when the blob was there already.
- * @throws {BrokkrError} INVALID_ARGUMENT when the data is no zstd, damaged, or that of another blob.
+ * @throws {BrokkrError} INVALID_ARGUMENT when the data is something else, damaged, or that of another blob.
  */
 export async function writeCompressed(write: CompressedWrite): Promise<Init<WriteResponse>> {
   if (await write.isPresent()) return ALREADY_THERE;
@@ -71,20 +74,21 @@ export async function writeCompressed(write: CompressedWrite): Promise<Init<Writ
 }
 
 async function takeWhole(write: CompressedWrite, data: Uint8Array): Promise<Init<WriteResponse>> {
-  const { store, scope, digest, memory, signal } = write;
+  const { store, scope, digest, compressor, memory, signal } = write;
   const { sizeBytes } = digest;
   await write.expectEnd();
   // All at once: calls that held room for their blobs and waited for decompressors would wait for each other.
-  using _lease = memory && await acquireSoon(memory, sizeBytes + decoderBytes(sizeBytes), signal);
-  await store.put(scope, digest, await decompressWhole(data, { sizeBytes, signal }));
+  using _lease = memory &&
+    await acquireSoon(memory, sizeBytes + decoderBytes(sizeBytes, compressor, data), signal);
+  await store.put(scope, digest, await decompressWhole(data, { sizeBytes, compressor, signal }));
   write.onWritten(sizeBytes);
   return { committedSize: data.length };
 }
 
 async function receive(write: CompressedWrite): Promise<Init<WriteResponse>> {
-  const { begun, digest, store, scope, budget, signal, messages } = write;
+  const { begun, digest, compressor, store, scope, budget, signal, messages } = write;
   const resourceName = begun.message?.resourceName ?? "";
-  using decoder = await ZstdDecoder.open({ sizeBytes: digest.sizeBytes, budget, signal });
+  using decoder = await openDecoder({ sizeBytes: digest.sizeBytes, compressor, budget, signal });
   await using stack = new AsyncDisposableStack();
   let writer: BlobWriter | undefined;
   for (;;) {

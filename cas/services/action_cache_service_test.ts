@@ -198,7 +198,7 @@ Deno.test("casCapabilities advertises what is there and no more", () => {
   assertEquals(capabilities.actionCacheUpdateCapabilities?.updateEnabled, true);
   assertEquals(capabilities.maxCasBlobSizeBytes, 7);
   assertEquals(capabilities.symlinkAbsolutePathStrategy, 2);
-  assertEquals(capabilities.supportedCompressors, [1]);
+  assertEquals(capabilities.supportedCompressors, [1, 3, 2]);
   assertEquals(capabilities.supportedBatchUpdateCompressors, [1]);
   assertEquals([capabilities.splitBlobSupport, capabilities.spliceBlobSupport], [false, false]);
 });

@@ -22,6 +22,7 @@ import {
 import { type CallContext, clientStream, type Route, serverStream, unary } from "@brokkr/proto/rpc/server";
 import type { DigestBatch, ReadRange } from "../blob_store.ts";
 import { type ByteShares, shareOf } from "../compression/mod.ts";
+import type { BlobCompressor } from "../compressors.ts";
 import { type Digest, formatDigest } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
 import { parseReadName, parseUploadName, type UploadName } from "../resource_name.ts";
@@ -102,7 +103,7 @@ class ByteStreamService implements AsyncDisposable {
         `Cannot read ${readLimit} bytes; give a positive number, or 0 for all`,
       );
     }
-    if (compressor !== undefined) return this.#readCompressed(scope, digest, readOffset, context);
+    if (compressor !== undefined) return this.#readCompressed(scope, digest, compressor, readOffset, context);
     const range = readLimit === 0 ? { offset: readOffset } : { offset: readOffset, limit: readLimit };
     return digest.sizeBytes <= WHOLE_BYTES
       ? this.#readWhole(scope, digest, range)
@@ -149,13 +150,15 @@ class ByteStreamService implements AsyncDisposable {
   async *#readCompressed(
     scope: Scope,
     digest: Digest,
+    compressor: BlobCompressor,
     offset: number,
     { signal }: CallContext,
   ): AsyncGenerator<Init<ReadResponse>, void, undefined> {
     const onRead = (bytes: number) => this.#count.read("Read", bytes);
     try {
       const { store } = this.#options;
-      yield* readCompressed({ store, scope, digest, offset, budget: this.#codecs, signal, onRead });
+      const budget = this.#codecs;
+      yield* readCompressed({ store, scope, digest, compressor, offset, budget, signal, onRead });
       this.#count.hits("Read", 1);
     } catch (error) {
       if (error instanceof BrokkrError && error.code === Code.NOT_FOUND) this.#count.misses("Read", 1);
@@ -184,11 +187,13 @@ class ByteStreamService implements AsyncDisposable {
       throw invalidArgument("resource_name", "A write has no message; the first must name the blob");
     }
     const name = parseUploadName(first.resourceName);
-    const { digest } = name;
+    const { compressor, digest } = name;
     const scope = context.scope(name.instance);
     checkBlobSize(digest, this.#options.maxBlobBytes);
     // Not awaited here, where the first message would be held.
-    if (name.compressor !== undefined) return this.#writeCompressed(scope, digest, first, messages, context);
+    if (compressor !== undefined) {
+      return this.#writeCompressed(scope, digest, compressor, first, messages, context);
+    }
     const committed = { committedSize: digest.sizeBytes };
     if (first.finishWrite && first.writeOffset === 0) {
       await this.#expectEnd(messages);
@@ -216,6 +221,7 @@ class ByteStreamService implements AsyncDisposable {
   #writeCompressed(
     scope: Scope,
     digest: Digest,
+    compressor: BlobCompressor,
     first: WriteRequest,
     messages: AsyncIterator<WriteRequest>,
     { signal }: CallContext,
@@ -225,6 +231,7 @@ class ByteStreamService implements AsyncDisposable {
       store: this.#options.store,
       scope,
       digest,
+      compressor,
       begun: { message: first },
       messages,
       memory: this.#options.budget,

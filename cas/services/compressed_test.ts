@@ -3,8 +3,9 @@ import { ByteBudget, Code } from "@brokkr/common";
 import { ByteStream, Compressor, type Init, RawCas, type WriteRequest } from "@brokkr/proto";
 import type { Channel } from "@brokkr/proto/rpc";
 import fc from "fast-check";
-import { compressWhole, decompressWhole } from "../compression/mod.ts";
+import { compressWhole, decompressWhole, encoderBytes } from "../compression/mod.ts";
 import { block, cutAt, frame, join, prose, skippable } from "../compression/_testing.ts";
+import { BLOB_COMPRESSORS, type BlobCompressor, COMPRESSOR_VALUES, compressorOf } from "../compressors.ts";
 import { batchOf, type Digest, digestOf, formatReadName, formatUploadName, SHA256 } from "../mod.ts";
 import {
   blob,
@@ -14,6 +15,7 @@ import {
   scope,
   startTestServer,
   type TestServer,
+  type TestServerOptions,
   wire,
 } from "./_test_server.ts";
 
@@ -26,24 +28,43 @@ async function* list<T>(items: readonly T[]): AsyncGenerator<T, void, undefined>
 }
 
 let uploads = 0;
-function uploadName(digest: Digest): string {
-  return formatUploadName(instanceName, `u${uploads++}`, digest, "zstd");
+function uploadName(digest: Digest, compressor: BlobCompressor): string {
+  return formatUploadName(instanceName, `u${uploads++}`, digest, compressor);
 }
 
 /** Messages that write `packed` as the blob `digest`, cut at `cuts`. */
-function messagesOf(digest: Digest, packed: Uint8Array, cuts: readonly number[] = []): Init<WriteRequest>[] {
+function messagesOf(
+  digest: Digest,
+  packed: Uint8Array,
+  cuts: readonly number[] = [],
+  compressor: BlobCompressor = "zstd",
+): Init<WriteRequest>[] {
   let offset = 0;
   const messages: Init<WriteRequest>[] = [];
   for (const data of cutAt(packed, cuts)) {
-    messages.push({ resourceName: offset === 0 ? uploadName(digest) : "", writeOffset: offset, data });
+    const resourceName = offset === 0 ? uploadName(digest, compressor) : "";
+    messages.push({ resourceName, writeOffset: offset, data });
     offset += data.length;
   }
   messages.push({
-    resourceName: offset === 0 ? uploadName(digest) : "",
+    resourceName: offset === 0 ? uploadName(digest, compressor) : "",
     writeOffset: offset,
     finishWrite: true,
   });
   return messages;
+}
+
+/** Registers a test for each compressor and each kind of store. */
+function onEach(
+  name: string,
+  body: (
+    compressor: BlobCompressor,
+    start: (options?: TestServerOptions) => Promise<TestServer>,
+  ) => Promise<void>,
+): void {
+  for (const compressor of BLOB_COMPRESSORS) {
+    onEachStore(`${compressor}: ${name}`, (start) => body(compressor, start));
+  }
 }
 
 function write(
@@ -53,8 +74,14 @@ function write(
   return channel.clientStream(ByteStream.write, list(messages));
 }
 
-async function read(channel: Channel, digest: Digest, readOffset = 0, readLimit = 0): Promise<Uint8Array> {
-  const resourceName = formatReadName(instanceName, digest, "zstd");
+async function read(
+  channel: Channel,
+  digest: Digest,
+  readOffset = 0,
+  readLimit = 0,
+  compressor: BlobCompressor = "zstd",
+): Promise<Uint8Array> {
+  const resourceName = formatReadName(instanceName, digest, compressor);
   const parts: Uint8Array[] = [];
   for await (
     const { data } of channel.serverStream(ByteStream.read, { resourceName, readOffset, readLimit })
@@ -68,18 +95,18 @@ async function has(server: TestServer, digest: Digest): Promise<boolean> {
   return (await server.store.missing(scope, batchOf(SHA256, [digest]))).length === 0;
 }
 
-onEachStore("compressed blobs of all sizes are written in any pieces and read back", async (start) => {
+onEach("blobs of all sizes are written in any pieces and read back", async (compressor, start) => {
   await using server = await start({ budget: new ByteBudget(64 * MIB) });
   for (const length of [1, 100, 65_536, 65_537, MIB, 3 * MIB + 17]) {
     for (const data of [prose(length, length), noise(length, length + 1), new Uint8Array(length)]) {
       const digest = digestOf(SHA256, data);
-      const packed = await compressWhole(data, { level: 3 });
-      const messages = messagesOf(digest, packed, [1, 5, 700, 300_000, 300_001, MIB]);
+      const packed = await compressWhole(data, { compressor, level: 3 });
+      const messages = messagesOf(digest, packed, [1, 5, 700, 300_000, 300_001, MIB], compressor);
       assertEquals(await write(server.channel, messages), { committedSize: packed.length });
       assertEquals(digestOf(SHA256, await server.store.get(scope, digest)), digest);
       for (const offset of [0, 1, length - 1, length]) {
-        const got = await read(server.channel, digest, offset);
-        const rest = await decompressWhole(got, { sizeBytes: length - offset });
+        const got = await read(server.channel, digest, offset, 0, compressor);
+        const rest = await decompressWhole(got, { compressor, sizeBytes: length - offset });
         assertEquals(
           digestOf(SHA256, rest),
           digestOf(SHA256, data.subarray(offset)),
@@ -120,65 +147,103 @@ Deno.test("any blob in any frames and any messages is stored as it was", async (
   );
 });
 
+Deno.test("any blob cut into any messages is stored as it was, whatever compressed it", async () => {
+  await using server = await startTestServer({ budget: new ByteBudget(64 * MIB) });
+  const seed = Date.now() & 0xffffffff;
+  console.log(`seed ${seed}`);
+  const blob = fc.record({
+    compressor: fc.constantFrom(...BLOB_COMPRESSORS),
+    bytes: fc.oneof(fc.nat(500), fc.nat(300_000)),
+    seed: fc.nat(999),
+    random: fc.boolean(),
+    level: fc.integer({ min: 1, max: 9 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(blob, fc.array(fc.nat(300_000), { maxLength: 6 }), async (each, cuts) => {
+      const data = (each.random ? noise : prose)(each.bytes, each.seed);
+      const digest = digestOf(SHA256, data);
+      const there = await has(server, digest);
+      const { compressor, level } = each;
+      const sent = await compressWhole(data, { compressor, level });
+      const messages = messagesOf(digest, sent, cuts.map((cut) => cut % (sent.length + 1)), compressor);
+      const { committedSize } = await write(server.channel, messages);
+      assertEquals(committedSize, there ? -1 : sent.length);
+      assertEquals(digestOf(SHA256, await server.store.get(scope, digest)), digest);
+    }),
+    { seed, numRuns: 60 },
+  );
+});
+
 Deno.test("a compressed read takes an offset of the blob, no limit, and says what is wrong", async () => {
   await using server = await startTestServer();
   const data = prose(100_000);
   const digest = digestOf(SHA256, data);
   await server.store.put(scope, digest, data);
-  await fails(read(server.channel, digest, 0, 1), Code.INVALID_ARGUMENT, "a limit");
-  await fails(read(server.channel, digest, 0, 100_000), Code.INVALID_ARGUMENT, "a limit of all");
-  await fails(read(server.channel, digest, 0, -1), Code.INVALID_ARGUMENT, "a negative limit");
-  await fails(read(server.channel, digest, -1), Code.OUT_OF_RANGE, "a negative offset");
-  await fails(read(server.channel, digest, 100_001), Code.OUT_OF_RANGE, "an offset past the end");
-  for (const length of [10, 100_000]) {
-    await fails(read(server.channel, digestOf(SHA256, noise(length, 77))), Code.NOT_FOUND, `${length} bytes`);
+  for (const compressor of BLOB_COMPRESSORS) {
+    const get = (of: Digest, offset = 0, limit = 0) => read(server.channel, of, offset, limit, compressor);
+    await fails(get(digest, 0, 1), Code.INVALID_ARGUMENT, "a limit");
+    await fails(get(digest, 0, 100_000), Code.INVALID_ARGUMENT, "a limit of all");
+    await fails(get(digest, 0, -1), Code.INVALID_ARGUMENT, "a negative limit");
+    await fails(get(digest, -1), Code.OUT_OF_RANGE, "a negative offset");
+    await fails(get(digest, 100_001), Code.OUT_OF_RANGE, "an offset past the end");
+    for (const length of [10, 100_000]) {
+      await fails(get(digestOf(SHA256, noise(length, 77))), Code.NOT_FOUND, `${length} bytes`);
+    }
+    const nothing = await get(empty.digest);
+    assertEquals((await decompressWhole(nothing, { compressor, sizeBytes: 0 })).length, 0);
   }
-  assertEquals((await decompressWhole(await read(server.channel, empty.digest), { sizeBytes: 0 })).length, 0);
-  assertEquals(server.counts["cas_misses Read"], 2);
+  assertEquals(server.counts["cas_misses Read"], 2 * BLOB_COMPRESSORS.length);
 });
 
-onEachStore("a compressed write of what is wrong is refused and stores nothing", async (start) => {
+/** Data that decompress to 16 MiB, and whose digest promises less. */
+async function bombOf(compressor: BlobCompressor): Promise<Uint8Array> {
+  return compressor === "zstd"
+    ? frame({ header: [13 << 3], body: Array(8192).fill([...block(128 << 10, 1, false), 0]).flat() })
+    : await compressWhole(new Uint8Array(16 * MIB), { compressor });
+}
+
+onEach("a write of what is wrong is refused and stores nothing", async (compressor, start) => {
   const budget = new ByteBudget(64 * MIB);
   await using server = await start({ budget, maxBlobBytes: 20 * MIB });
   for (const length of [2000, 3 * MIB]) {
     const data = prose(length);
     const digest = digestOf(SHA256, data);
-    const packed = await compressWhole(data);
+    const packed = await compressWhole(data, { compressor });
     const other = digestOf(SHA256, noise(length));
-    const bomb = frame({
-      header: [13 << 3],
-      body: Array(8192).fill([...block(128 << 10, 1, false), 0]).flat(),
-    });
+    const bomb = await bombOf(compressor);
     const flipped = packed.slice();
     flipped[packed.length >> 1] ^= 0x10;
+    const of = (sent: Digest, bytes: Uint8Array, cuts: readonly number[] = [100]) =>
+      messagesOf(sent, bytes, cuts, compressor);
     const cases: Record<string, Init<WriteRequest>[]> = {
-      "another blob": messagesOf(other, packed, [100]),
-      "another size": messagesOf({ ...digest, sizeBytes: length + 1 }, packed, [100]),
-      "a smaller size": messagesOf({ ...digest, sizeBytes: length - 1 }, packed, [100]),
-      "plain data": messagesOf(digest, data, [100]),
-      "a bomb": messagesOf(digest, bomb, [100]),
-      "cut short": messagesOf(digest, packed.subarray(0, packed.length - 1), [100]),
-      "garbage behind": messagesOf(digest, join([packed, new Uint8Array([1, 2, 3])]), [100]),
-      "a second blob behind": messagesOf(digest, join([packed, packed]), [100]),
-      "a flipped bit": messagesOf(digest, flipped, [100]),
-      "nothing": messagesOf(digest, new Uint8Array(), []),
-      "a huge window": messagesOf(digest, frame({ header: [21 << 3] }), []),
-      "a dictionary": messagesOf(digest, frame({ descriptor: 1, header: [0, 9] }), []),
-      "no finish": messagesOf(digest, packed, [100]).slice(0, -1),
-      "a gap": messagesOf(digest, packed, [100]).map((each, i) =>
-        i === 1 ? { ...each, writeOffset: 101 } : each
-      ),
-      "a message after the last": [
-        ...messagesOf(digest, packed, [100]),
-        { writeOffset: packed.length, data: packed },
-      ],
+      "another blob": of(other, packed),
+      "another size": of({ ...digest, sizeBytes: length + 1 }, packed),
+      "a smaller size": of({ ...digest, sizeBytes: length - 1 }, packed),
+      "plain data": of(digest, data),
+      "a bomb": of(digest, bomb),
+      "cut short": of(digest, packed.subarray(0, packed.length - 1)),
+      "cut in the middle": of(digest, packed.subarray(0, packed.length >> 1)),
+      "garbage behind": of(digest, join([packed, new Uint8Array([1, 2, 3])])),
+      "a byte behind": of(digest, join([packed, new Uint8Array(1)]), [100, packed.length]),
+      "a second blob behind": of(digest, join([packed, packed])),
+      "a flipped bit": of(digest, flipped),
+      "noise": of(digest, noise(length >> 1, 5)),
+      "nothing": of(digest, new Uint8Array(), []),
+      ...(compressor === "zstd" && {
+        "a huge window": of(digest, frame({ header: [21 << 3] }), []),
+        "a dictionary": of(digest, frame({ descriptor: 1, header: [0, 9] }), []),
+      }),
+      ...(compressor === "brotli" && { "a large window": of(digest, new Uint8Array([0x11, 26, 1, 2]), []) }),
+      "no finish": of(digest, packed).slice(0, -1),
+      "a gap": of(digest, packed).map((each, i) => i === 1 ? { ...each, writeOffset: 101 } : each),
+      "a message after the last": [...of(digest, packed), { writeOffset: packed.length, data: packed }],
       "a first offset": [{
-        resourceName: uploadName(digest),
+        resourceName: uploadName(digest, compressor),
         writeOffset: 7,
         data: packed,
         finishWrite: true,
       }],
-      "too large a blob": messagesOf({ ...digest, sizeBytes: 20 * MIB + 1 }, packed, [100]),
+      "too large a blob": of({ ...digest, sizeBytes: 20 * MIB + 1 }, packed),
     };
     for (const [what, messages] of Object.entries(cases)) {
       await fails(write(server.channel, messages), Code.INVALID_ARGUMENT, what);
@@ -194,34 +259,37 @@ onEachStore("a compressed write of what is wrong is refused and stores nothing",
   }
 });
 
-onEachStore("a compressed write of a blob that is there ends early with -1", async (start) => {
+onEach("a write of a blob that is there ends early with -1", async (compressor, start) => {
   await using server = await start();
   const data = prose(8 * MIB);
   const digest = digestOf(SHA256, data);
   await server.store.put(scope, digest, data);
-  const packed = await compressWhole(data);
-  assertEquals(await write(server.channel, messagesOf(digest, packed)), { committedSize: -1 });
+  const packed = await compressWhole(data, { compressor });
+  assertEquals(await write(server.channel, messagesOf(digest, packed, [], compressor)), {
+    committedSize: -1,
+  });
   // Whatever comes, and however long the client would go on.
   async function* endless() {
     for (let offset = 0;; offset += 1000) {
       yield await Promise.resolve({
-        resourceName: offset === 0 ? uploadName(digest) : "",
+        resourceName: offset === 0 ? uploadName(digest, compressor) : "",
         writeOffset: offset,
         data: noise(1000),
       });
     }
   }
   assertEquals(await server.channel.clientStream(ByteStream.write, endless()), { committedSize: -1 });
-  assertEquals(await write(server.channel, messagesOf(empty.digest, new Uint8Array())), {
+  assertEquals(await write(server.channel, messagesOf(empty.digest, new Uint8Array(), [], compressor)), {
     committedSize: -1,
   });
 });
 
-onEachStore("a compressed write ends with -1 when another brings the blob meanwhile", async (start) => {
+onEach("a write ends with -1 when another brings the blob meanwhile", async (compressor, start) => {
   await using server = await start();
   const data = noise(3 * MIB);
   const digest = digestOf(SHA256, data);
-  const [first, ...rest] = messagesOf(digest, await compressWhole(data), [1000, 2000, MIB]);
+  const packed = await compressWhole(data, { compressor });
+  const [first, ...rest] = messagesOf(digest, packed, [1000, 2000, MIB], compressor);
   async function* overtaken() {
     yield first;
     await server.store.put(scope, digest, data);
@@ -230,13 +298,13 @@ onEachStore("a compressed write ends with -1 when another brings the blob meanwh
   assertEquals(await server.channel.clientStream(ByteStream.write, overtaken()), { committedSize: -1 });
 });
 
-onEachStore("a compressed write that broke off begins again from 0", async (start) => {
+onEach("a write that broke off begins again from 0", async (compressor, start) => {
   const budget = new ByteBudget(64 * MIB);
   await using server = await start({ budget });
   const data = noise(3 * MIB);
   const digest = digestOf(SHA256, data);
-  const packed = await compressWhole(data);
-  const messages = messagesOf(digest, packed, [MIB, 2 * MIB]);
+  const packed = await compressWhole(data, { compressor });
+  const messages = messagesOf(digest, packed, [MIB, 2 * MIB], compressor);
   const resourceName = messages[0].resourceName ?? "";
   const status = () => server.channel.unary(ByteStream.queryWriteStatus, { resourceName });
   assertEquals(await status(), { committedSize: 0, complete: false });
@@ -261,60 +329,73 @@ onEachStore("a compressed write that broke off begins again from 0", async (star
   assertEquals(await status(), { committedSize: -1, complete: true });
 });
 
-Deno.test("compressed reads that are abandoned or stalled give back what they hold", async () => {
-  const budget = new ByteBudget(64 * MIB);
-  await using server = await startTestServer({ budget });
-  const data = noise(16 * MIB);
-  const digest = digestOf(SHA256, data);
-  await server.store.put(scope, digest, data);
-  const resourceName = formatReadName(instanceName, digest, "zstd");
-  // A quarter of the budget is for codecs: 8 compressors of 2 MiB; the others wait their turn.
-  const aborts = Array.from({ length: 12 }, () => new AbortController());
-  const streams = aborts.map(({ signal }) =>
-    server.channel.serverStream(ByteStream.read, { resourceName }, { signal })[Symbol.asyncIterator]()
-  );
-  const first = streams.map((stream) => stream.next());
-  await Promise.all(first.slice(0, 8));
-  assertEquals(budget.usedBytes, 16 * MIB);
-  for (const stream of streams.slice(0, 4)) await stream.return?.();
-  await Promise.all(first.slice(8));
-  assertEquals(budget.usedBytes, 16 * MIB);
-  const ended = streams.slice(4).map((stream) =>
-    fails(
-      (async () => {
-        while ((await stream.next()).done !== true);
-      })(),
-      Code.CANCELLED,
-    )
-  );
-  for (const abort of aborts) abort.abort();
-  await Promise.all(ended);
-  while (budget.usedBytes > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-  assertEquals(await decompressWhole(await read(server.channel, digest), { sizeBytes: data.length }), data);
-});
+for (const compressor of BLOB_COMPRESSORS) {
+  Deno.test(`${compressor}: reads that are abandoned or stalled give back what they hold`, async () => {
+    const budget = new ByteBudget(64 * MIB);
+    await using server = await startTestServer({ budget });
+    const data = noise(16 * MIB);
+    const digest = digestOf(SHA256, data);
+    await server.store.put(scope, digest, data);
+    const resourceName = formatReadName(instanceName, digest, compressor);
+    // A quarter of the budget is for codecs, of 4 MiB at most; the others wait their turn.
+    const room = 16 * MIB / encoderBytes(data.length, compressor);
+    const aborts = Array.from({ length: room + 4 }, () => new AbortController());
+    const streams = aborts.map(({ signal }) =>
+      server.channel.serverStream(ByteStream.read, { resourceName }, { signal })[Symbol.asyncIterator]()
+    );
+    const first = streams.map((stream) => stream.next());
+    await Promise.all(first.slice(0, room));
+    assertEquals(budget.usedBytes, 16 * MIB);
+    for (const stream of streams.slice(0, 4)) await stream.return?.();
+    await Promise.all(first.slice(room));
+    assertEquals(budget.usedBytes, 16 * MIB);
+    const ended = streams.slice(4).map((stream) =>
+      fails(
+        (async () => {
+          while ((await stream.next()).done !== true);
+        })(),
+        Code.CANCELLED,
+      )
+    );
+    for (const abort of aborts) abort.abort();
+    await Promise.all(ended);
+    while (budget.usedBytes > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    const again = await read(server.channel, digest, 0, 0, compressor);
+    assertEquals(await decompressWhole(again, { compressor, sizeBytes: data.length }), data);
+  });
+}
 
-onEachStore("BatchUpdateBlobs takes zstd, blob by blob", async (start) => {
+onEach("BatchUpdateBlobs takes it, blob by blob", async (compressor, start) => {
+  const value = COMPRESSOR_VALUES[compressor];
   const budget = new ByteBudget(64 * MIB);
   await using server = await start({ maxBlobBytes: 2 * MIB, budget });
   const small = blob("small ".repeat(50)), large = prose(MIB, 5), plain = blob("plain");
   const largeDigest = digestOf(SHA256, large);
-  const pack = async (data: Uint8Array) => await compressWhole(data);
+  const pack = async (data: Uint8Array) => await compressWhole(data, { compressor });
   const [s, l] = [await pack(small.data), await pack(large)];
   const halves = join([await pack(large.subarray(0, 1000)), await pack(large.subarray(1000))]);
   const cases: readonly (readonly [Digest, Uint8Array, number, Code, string])[] = [
-    [small.digest, s, 1, Code.OK, ""],
-    [largeDigest, l, 1, Code.OK, ""],
-    [largeDigest, halves, 1, Code.OK, ""],
+    [small.digest, s, value, Code.OK, ""],
+    [largeDigest, l, value, Code.OK, ""],
+    // Only zstd may have several frames.
+    [largeDigest, compressor === "zstd" ? halves : l, value, Code.OK, ""],
     [plain.digest, plain.data, 0, Code.OK, ""],
-    [empty.digest, await pack(new Uint8Array()), 1, Code.OK, ""],
-    [plain.digest, plain.data, 1, Code.INVALID_ARGUMENT, "does not begin with a zstd frame"],
-    [plain.digest, s, 1, Code.INVALID_ARGUMENT, "bytes"],
+    [empty.digest, await pack(new Uint8Array()), value, Code.OK, ""],
+    [plain.digest, plain.data, value, Code.INVALID_ARGUMENT, `The ${compressor} data`],
+    [plain.digest, s, value, Code.INVALID_ARGUMENT, "bytes"],
     [small.digest, s, 0, Code.INVALID_ARGUMENT, ""],
-    [small.digest, s.subarray(0, s.length - 1), 1, Code.INVALID_ARGUMENT, "ends inside"],
-    [small.digest, s, 2, Code.INVALID_ARGUMENT, "supported: IDENTITY (0), ZSTD (1)"],
+    [
+      small.digest,
+      s.subarray(0, s.length - 1),
+      value,
+      Code.INVALID_ARGUMENT,
+      compressor === "zstd" ? "ends inside" : "cut short",
+    ],
+    [largeDigest, join([l, l.subarray(0, 9)]), value, Code.INVALID_ARGUMENT, ""],
+    [small.digest, s, 4, Code.INVALID_ARGUMENT, "supported: IDENTITY (0), ZSTD (1), BROTLI (3), DEFLATE (2)"],
     [small.digest, s, 99, Code.INVALID_ARGUMENT, "Compressor 99"],
-    [blob("other".repeat(60)).digest, s, 1, Code.INVALID_ARGUMENT, ""],
-    [{ ...small.digest, sizeBytes: 2 * MIB + 1 }, s, 1, Code.INVALID_ARGUMENT, "at most"],
+    [blob("other".repeat(60)).digest, s, value, Code.INVALID_ARGUMENT, ""],
+    [{ ...small.digest, sizeBytes: 2 * MIB + 1 }, s, value, Code.INVALID_ARGUMENT, "at most"],
   ];
   const requests = cases.map(([digest, data, compressor]) => ({ digest: wire(digest), data, compressor }));
   const { responses } = await server.channel.unary(RawCas.batchUpdateBlobs, {
@@ -364,19 +445,32 @@ onEachStore("BatchReadBlobs compresses what gets smaller, for those who take it"
   const digests = blobs.map((data) => digestOf(SHA256, data));
   for (const [i, data] of blobs.entries()) await server.store.put(scope, digests[i], data);
   const gone = digestOf(SHA256, noise(500, 9));
-  const { ZSTD, IDENTITY, DEFLATE } = Compressor;
-  const expected = [ZSTD, IDENTITY, ZSTD, undefined, IDENTITY, IDENTITY];
-  for (const acceptableCompressors of [[ZSTD], [DEFLATE, 77, ZSTD, IDENTITY], [IDENTITY], [DEFLATE], []]) {
+  const { ZSTD, IDENTITY, DEFLATE, BROTLI } = Compressor;
+  const cases: readonly (readonly [Compressor[], Compressor])[] = [
+    [[ZSTD], ZSTD],
+    [[DEFLATE, 77, ZSTD, IDENTITY, BROTLI], ZSTD],
+    [[DEFLATE, BROTLI], BROTLI],
+    [[DEFLATE, IDENTITY], DEFLATE],
+    [[BROTLI], BROTLI],
+    [[IDENTITY], IDENTITY],
+    [[77], IDENTITY],
+    [[], IDENTITY],
+  ];
+  for (const [acceptableCompressors, best] of cases) {
+    const expected = [best, IDENTITY, best, undefined, IDENTITY, IDENTITY];
     const request = { instanceName, digests: [...digests, gone].map(wire), acceptableCompressors };
     const { responses } = await server.channel.unary(RawCas.batchReadBlobs, request);
     assertEquals(responses.length, 7);
     for (const [i, data] of blobs.entries()) {
       const { data: got, compressor, status } = responses[i];
       assertEquals(status?.code ?? 0, 0);
-      const wanted = acceptableCompressors.includes(ZSTD) ? expected[i] : IDENTITY;
+      const wanted = best === IDENTITY ? IDENTITY : expected[i];
       if (wanted !== undefined) assertEquals(compressor, wanted, `${i}`);
       assert(got.length <= data.length);
-      const plain = compressor === ZSTD ? await decompressWhole(got, { sizeBytes: data.length }) : got;
+      const name = compressorOf(compressor);
+      const plain = name === undefined
+        ? got
+        : await decompressWhole(got, { compressor: name, sizeBytes: data.length });
       assertEquals(digestOf(SHA256, plain), digests[i]);
     }
     assertEquals([responses[6].status?.code, responses[6].compressor], [Code.NOT_FOUND, IDENTITY]);
