@@ -102,6 +102,11 @@ export function digestFunctionByValue(value: number): DigestFunction | undefined
   return byValue.get(value);
 }
 
+/** REAPI's name of a function by its number, also of one that cannot be computed here. */
+export function digestFunctionName(value: number): string {
+  return byValue.get(value)?.name ?? OTHER_FUNCTIONS.get(value) ?? String(value);
+}
+
 /** The function whose segment in resource names is `segment`, or undefined. */
 export function digestFunctionBySegment(segment: string): DigestFunction | undefined {
   return bySegment.get(segment);
@@ -140,7 +145,7 @@ export function resolveDigestFunction(value: number, hashHexLength: number): Dig
     if (fn !== undefined) return fn;
     throw invalidArgument(
       "digest_function",
-      `Digest function ${OTHER_FUNCTIONS.get(value) ?? value} is not supported; supported: ${supported()}`,
+      `Digest function ${digestFunctionName(value)} is not supported; supported: ${supported()}`,
     );
   }
   for (const fn of DIGEST_FUNCTIONS) if (!fn.named && fn.hashBytes * 2 === hashHexLength) return fn;
@@ -207,9 +212,9 @@ export function digestOf(fn: DigestFunction, data: Uint8Array): Digest {
   return { fn, hash: fn.hash(data) as HashHex, sizeBytes: data.length };
 }
 
-/** `hash/size`, as logs and errors show a digest. */
+/** `hash/size`, as logs and errors show a digest, after `fn:` where the hash does not tell the function. */
 export function formatDigest(digest: Digest): string {
-  return `${digest.hash}/${digest.sizeBytes}`;
+  return `${digest.fn.named ? `${digest.fn.segment}:` : ""}${digest.hash}/${digest.sizeBytes}`;
 }
 
 /** `blobs/[fn/]hash/size`, the subject of a MISSING violation. */
@@ -228,11 +233,21 @@ export function digestKey(digest: { readonly fn: DigestFunction; readonly hash: 
 }
 
 /**
- * Reads `hash/size` or `fn:hash/size` as a person types it.
+ * Reads `hash/size` or `fn:hash/size` as a person types it. Without a function it is `preferred`, if its hashes are as
+ * long as this one.
  *
  * @throws {BrokkrError} INVALID_ARGUMENT when it is not of that form.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { BLAKE3, digestOf, formatDigest, parseDigestText } from "@brokkr/cas";
+ * const digest = digestOf(BLAKE3, new Uint8Array(3));
+ * assertEquals(parseDigestText(formatDigest(digest)), digest);
+ * assertEquals(parseDigestText(`${digest.hash}/3`, BLAKE3), digest);
+ * ```
  */
-export function parseDigestText(text: string): Digest {
+export function parseDigestText(text: string, preferred?: DigestFunction): Digest {
   const match = /^(?:([a-z0-9]+):)?([0-9a-f]+)\/(\d{1,16})$/.exec(text);
   if (match === null) {
     throw invalidArgument(
@@ -246,8 +261,10 @@ export function parseDigestText(text: string): Digest {
       `Digest function ${match[1]} is not supported; supported: ${supported()}`,
     );
   }
-  const value = match[1] === undefined ? 0 : bySegment.get(match[1])?.value ?? 0;
-  return makeDigest(resolveDigestFunction(value, match[2].length), match[2], Number(match[3]));
+  const [, segment, hash, size] = match;
+  const likely = preferred !== undefined && preferred.hashBytes * 2 === hash.length ? preferred.value : 0;
+  const value = segment === undefined ? likely : bySegment.get(segment)?.value ?? 0;
+  return makeDigest(resolveDigestFunction(value, hash.length), hash, Number(size));
 }
 
 /** FAILED_PRECONDITION that names every missing blob, as REAPI wants it. */

@@ -64,8 +64,8 @@ export class ContentsHash {
 
   /** Begins the list. */
   constructor({ action, result, inputs }: Pick<Manifest, "action" | "result" | "inputs">) {
-    this.#line(`action ${formatDigest(action)} ${inputs ? "with" : "without"} inputs`);
-    this.#line(result === undefined ? "no result" : `result ${formatDigest(result)}`);
+    this.#line(`action ${plainDigest(action)} ${inputs ? "with" : "without"} inputs`);
+    this.#line(result === undefined ? "no result" : `result ${plainDigest(result)}`);
   }
 
   /** Blobs so far. */
@@ -111,6 +111,11 @@ export async function* writeArchive(
   yield tarEnd();
 }
 
+/** A digest whose function stands elsewhere in the archive. */
+function plainDigest({ hash, sizeBytes }: Digest): string {
+  return `${hash}/${sizeBytes}`;
+}
+
 function nameOf({ fn, hash }: Digest): string {
   return `blobs/${fn.segment}/${hash}`;
 }
@@ -122,8 +127,8 @@ function encodeManifest(
     format: FORMAT,
     version: VERSION,
     digestFunction: action.fn.segment,
-    action: formatDigest(action),
-    result: result === undefined ? null : formatDigest(result),
+    action: plainDigest(action),
+    result: result === undefined ? null : plainDigest(result),
     instance,
     inputs,
     blobs,

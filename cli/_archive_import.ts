@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type CasClient, type Digest, digestOf, formatDigest } from "@brokkr/cas/client";
+import { type CasClient, type Digest, type DigestFunction, digestOf, formatDigest } from "@brokkr/cas/client";
 import { BrokkrError, Code } from "@brokkr/common";
 import { type ArchivedBlob, type Manifest, openArchive } from "./_archive.ts";
 import { damagedArchive } from "./_tar.ts";
@@ -43,27 +43,21 @@ const GROUP_BLOBS = 2000;
 /** Largest encoded result that a grid takes. */
 const MAX_RESULT_BYTES = 4_000_000;
 
-/** Imports an archive; see {@linkcode StoreClient.importArchive}. */
+/** Imports an archive; see {@linkcode StoreClient.importArchive}. `casOf` gives the store by the function of digests. */
 export async function importArchive(
-  cas: CasClient,
+  casOf: (fn: DigestFunction) => CasClient,
   source: AsyncIterable<Uint8Array>,
   steps: ImportSteps,
 ): Promise<ImportResult> {
   const { signal } = steps;
   const { manifest, blobs } = await openArchive(source);
   const { action, result } = manifest;
-  if (action.fn !== cas.fn) {
-    throw new BrokkrError(
-      Code.FAILED_PRECONDITION,
-      `The archive's digests are ${action.fn.name}, not ${cas.fn.name}`,
-    );
-  }
   if (result !== undefined && result.sizeBytes > MAX_RESULT_BYTES) {
     throw damagedArchive(
       `its result has ${result.sizeBytes} bytes; a grid takes at most ${MAX_RESULT_BYTES}`,
     );
   }
-  const upload = new Upload(cas, steps.signal);
+  const upload = new Upload(casOf(action.fn), steps.signal);
   let resultBytes = result !== undefined && result.sizeBytes === 0 ? emptyResult(result) : undefined;
   let bytes = 0;
   for await (const blob of blobs) {

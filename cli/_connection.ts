@@ -5,6 +5,7 @@
  * @module
  */
 
+import { DIGEST_FUNCTIONS, digestFunctionBySegment } from "@brokkr/cas/client";
 import { BrokkrError, Code } from "@brokkr/common";
 import { DEFAULT_ENDPOINT, parseEndpoint } from "@brokkr/common/units";
 import { type Client, connectGrid, type GridOptions } from "./client.ts";
@@ -16,6 +17,8 @@ export interface ConnectionFlags {
   readonly endpoint?: string;
   /** `--instance`. */
   readonly instance?: string;
+  /** `--digest`. */
+  readonly digest?: string;
   /** `--config`. */
   readonly config?: string;
 }
@@ -28,7 +31,13 @@ export interface Connection {
   readonly options: GridOptions;
 }
 
-const COMMON = new Set(["BROKKR_CLIENT_ENDPOINT", "BROKKR_CLIENT_INSTANCE", "BROKKR_CONFIG", "BROKKR_DEBUG"]);
+const COMMON = new Set([
+  "BROKKR_CLIENT_ENDPOINT",
+  "BROKKR_CLIENT_INSTANCE",
+  "BROKKR_CLIENT_DIGEST",
+  "BROKKR_CONFIG",
+  "BROKKR_DEBUG",
+]);
 
 function needsLoader(flags: ConnectionFlags, env: Readonly<Record<string, string>>): boolean {
   if (flags.config !== undefined || (env["BROKKR_CONFIG"] ?? "") !== "") return true;
@@ -65,6 +74,7 @@ async function loaded(flags: ConnectionFlags, env: Readonly<Record<string, strin
   const texts: Record<string, string> = {};
   if (flags.endpoint !== undefined) texts["client.endpoint"] = flags.endpoint;
   if (flags.instance !== undefined) texts["client.instance"] = flags.instance;
+  if (flags.digest !== undefined) texts["client.digest"] = flags.digest;
   const { client } = await loadConfig({ file: flags.config, env, flags: texts });
   const [ca, cert, key] = await Promise.all([
     pem("tls_ca", client.tlsCa),
@@ -74,7 +84,13 @@ async function loaded(flags: ConnectionFlags, env: Readonly<Record<string, strin
   const tls = client.endpoint.startsWith("grpcs:") ? { ca, cert, key } : undefined;
   return {
     endpoint: client.endpoint,
-    options: { instance: client.instance, timeoutMs: client.timeoutMs, tls, compression: client.compression },
+    options: {
+      instance: client.instance,
+      timeoutMs: client.timeoutMs,
+      tls,
+      compression: client.compression,
+      digest: client.digest,
+    },
   };
 }
 
@@ -90,11 +106,14 @@ export async function resolveConnection(
   if (needsLoader(flags, env)) return await loaded(flags, env);
   const variable = env["BROKKR_CLIENT_ENDPOINT"];
   const endpoint = parseEndpoint(flags.endpoint ?? variable ?? DEFAULT_ENDPOINT);
+  const digest = flags.digest ?? env["BROKKR_CLIENT_DIGEST"] ?? DIGEST_FUNCTIONS[0].segment;
   // The loader words the complaint, so that it reads the same either way.
-  if (endpoint.error !== undefined) return await loaded(flags, env);
+  if (endpoint.error !== undefined || digestFunctionBySegment(digest) === undefined) {
+    return await loaded(flags, env);
+  }
   return {
     endpoint: endpoint.value,
-    options: { instance: flags.instance ?? env["BROKKR_CLIENT_INSTANCE"] ?? "" },
+    options: { instance: flags.instance ?? env["BROKKR_CLIENT_INSTANCE"] ?? "", digest },
   };
 }
 

@@ -15,6 +15,7 @@ import {
   RequestMetadataCodec,
 } from "@brokkr/proto";
 import type { Channel } from "@brokkr/proto/rpc/client";
+import { digestText } from "./_digest_text.ts";
 
 /** One operation. */
 export interface OperationInfo {
@@ -24,7 +25,7 @@ export interface OperationInfo {
   readonly stage: "unknown" | "cache check" | "queued" | "executing" | "completed";
   /** Whether it has ended. */
   readonly done: boolean;
-  /** Its action, as `hash/size`. */
+  /** Its action, as `hash/size` or `fn:hash/size`. */
   readonly actionDigest: string;
   /** Who has or had it; `""` before. */
   readonly worker: string;
@@ -113,7 +114,7 @@ function describeOperation(operation: Operation): OperationInfo {
     name: operation.name,
     stage: STAGES[metadata.stage] ?? "unknown",
     done: operation.done,
-    actionDigest: actionDigest === undefined ? "" : `${actionDigest.hash}/${actionDigest.sizeBytes}`,
+    actionDigest: digestText(actionDigest, metadata.digestFunction),
     worker: response?.result?.executionMetadata?.worker || (partial?.worker ?? ""),
     queued: queued === undefined ? undefined : new Date(queued.seconds * 1000 + queued.nanos / 1e6),
     status: response === undefined ? undefined : codeName(response.status?.code ?? Code.OK),

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { type CasClient, type Digest, formatDigest, parseDigestText } from "@brokkr/cas/client";
-import { BrokkrError, Code } from "@brokkr/common";
+import type { CasClient, Digest, DigestFunction } from "@brokkr/cas/client";
+import { BrokkrError, Code, invalidArgument } from "@brokkr/common";
 import {
   ActionCache,
   Admin,
@@ -25,6 +25,7 @@ import {
   WireWriter,
 } from "@brokkr/proto";
 import type { Channel } from "@brokkr/proto/rpc/client";
+import { digestText } from "./_digest_text.ts";
 import { ArchiveExport, type ExportOptions } from "./_archive_export.ts";
 import { importArchive, type ImportOptions, type ImportResult } from "./_archive_import.ts";
 
@@ -77,11 +78,13 @@ const updateActionResult: Method<UpdateActionResultRequest, Uint8Array, RawUpdat
 export class StoreClient {
   readonly #channel: Channel;
   readonly #cas: CasClient;
+  readonly #casOf: (fn: DigestFunction) => CasClient;
 
   /** @internal */
-  constructor(channel: Channel, cas: CasClient) {
+  constructor(channel: Channel, cas: CasClient, casOf: (fn: DigestFunction) => CasClient) {
     this.#channel = channel;
     this.#cas = cas;
+    this.#casOf = casOf;
   }
 
   /** What the store holds. */
@@ -111,8 +114,19 @@ export class StoreClient {
     return this.#pin({ actionDigest: wire(action), digestFunction: action.fn.value }, options);
   }
 
-  /** Pins blobs. */
+  /**
+   * Pins blobs.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT when their digests are of several functions.
+   */
   pinBlobs(blobs: readonly Digest[], options: PinOptions): Promise<PinBlobsResponse> {
+    const other = blobs.find(({ fn }) => fn !== blobs[0].fn);
+    if (other !== undefined) {
+      throw invalidArgument(
+        "",
+        `Blobs of one pin are of one function, not ${blobs[0].fn.name} and ${other.fn.name}`,
+      );
+    }
     return this.#pin({ blobDigests: blobs.map(wire), digestFunction: blobs[0]?.fn.value ?? 0 }, options);
   }
 
@@ -155,7 +169,7 @@ export class StoreClient {
    * @throws {BrokkrError} FAILED_PRECONDITION when something of it is missing; NOT_FOUND when all is.
    */
   exportAction(action: Digest, options: ExportOptions = {}): Promise<ArchiveExport> {
-    return ArchiveExport.open(this.#channel, this.#cas, action, options);
+    return ArchiveExport.open(this.#channel, this.#casOf(action.fn), action, options);
   }
 
   /**
@@ -170,7 +184,7 @@ export class StoreClient {
     };
     const checkWhole = (action: Digest, signal: AbortSignal | undefined) =>
       this.#requireWhole(action, signal);
-    return importArchive(this.#cas, source, { ...options, store, checkWhole });
+    return importArchive(this.#casOf, source, { ...options, store, checkWhole });
   }
 
   /** All that the action itself names must be there. */
@@ -187,7 +201,7 @@ export class StoreClient {
       throw new BrokkrError(
         Code.FAILED_PRECONDITION,
         `The archive lacks ${missingCount} of the blobs that belong to its action, first ${
-          digestLine(missing[0])
+          digestText(missing[0], action.fn.value)
         }; its result was not stored`,
       );
     }
@@ -197,8 +211,4 @@ export class StoreClient {
 /** A digest, as it is sent. */
 function wire({ hash, sizeBytes }: Digest): { readonly hash: string; readonly sizeBytes: number } {
   return { hash, sizeBytes };
-}
-
-function digestLine(digest: { readonly hash: string; readonly sizeBytes: number } | undefined): string {
-  return digest === undefined ? "" : formatDigest(parseDigestText(`${digest.hash}/${digest.sizeBytes}`));
 }

@@ -7,6 +7,8 @@
 import {
   type CasClient,
   type Digest,
+  type DigestFunction,
+  digestKey,
   type HashHex,
   joinPath,
   parseDigestText,
@@ -15,6 +17,7 @@ import {
   walkTree,
 } from "@brokkr/cas/client";
 import { systemRandom } from "@brokkr/common";
+import { requireFunction } from "./_digest_function.ts";
 import { buildInputs, type Input } from "./_inputs.ts";
 import { readSource } from "./_local_tree.ts";
 import { downloadInto, type DownloadResult, fetchDirectories } from "./_outputs.ts";
@@ -57,12 +60,14 @@ export interface CacheStat {
   readonly present: boolean;
 }
 
-/** Puts into the grid's store and gets from it. Digests may be written as `hash/size`. */
+/** Puts into the grid's store and gets from it. Digests may be written as `hash/size` or `fn:hash/size`. */
 export class Cache {
-  readonly #open: () => Promise<CasClient>;
+  readonly #fn: DigestFunction;
+  readonly #open: (fn: DigestFunction) => Promise<CasClient>;
 
   /** @internal */
-  constructor(open: () => Promise<CasClient>) {
+  constructor(fn: DigestFunction, open: (fn: DigestFunction) => Promise<CasClient>) {
+    this.#fn = fn;
     this.#open = open;
   }
 
@@ -87,7 +92,8 @@ export class Cache {
    * ```
    */
   async put(path: string, options: CacheOptions = {}): Promise<PutResult> {
-    const cas = await this.#open();
+    const cas = await this.#open(this.#fn);
+    await requireFunction(cas);
     const isDirectory = await isDirectoryAt(path);
     const input: Input = { from: path, to: isDirectory ? "" : "file" };
     const { rootDigest, tree, blobs } = await buildInputs([input], cas.fn, options.signal);
@@ -107,7 +113,8 @@ export class Cache {
    * @throws {BrokkrError} NOT_FOUND when the store does not hold it.
    */
   async get(digest: Digest | string, options: CacheOptions = {}): Promise<Uint8Array> {
-    return await (await this.#open()).get(asDigest(digest), { signal: options.signal });
+    const named = this.#digest(digest);
+    return await (await this.#open(named.fn)).get(named, { signal: options.signal });
   }
 
   /**
@@ -119,7 +126,8 @@ export class Cache {
     digest: Digest | string,
     options: CacheOptions = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* (await this.#open()).read(asDigest(digest), {}, { signal: options.signal });
+    const named = this.#digest(digest);
+    yield* (await this.#open(named.fn)).read(named, {}, { signal: options.signal });
   }
 
   /**
@@ -132,8 +140,9 @@ export class Cache {
     destination: string,
     options: CacheOptions = {},
   ): Promise<DownloadResult> {
-    const root = { kind: "directory", path: "", digest: asDigest(digest), form: "directory" } as const;
-    return await downloadInto(destination, [root], await this.#open(), systemRandom, options);
+    const root = { kind: "directory", path: "", digest: this.#digest(digest), form: "directory" } as const;
+    const cas = await this.#open(root.digest.fn);
+    return await downloadInto(destination, [root], cas, systemRandom, options);
   }
 
   /**
@@ -146,9 +155,10 @@ export class Cache {
     digest: Digest | string,
     options: CacheOptions = {},
   ): AsyncGenerator<CacheEntry, void, undefined> {
-    const cas = await this.#open();
+    const root = this.#digest(digest);
+    const cas = await this.#open(root.fn);
     const fetch = (digests: readonly Digest[]) => fetchDirectories(cas, digests, options.signal);
-    for await (const { path, content } of walkTree(asDigest(digest), fetch, { signal: options.signal })) {
+    for await (const { path, content } of walkTree(root, fetch, { signal: options.signal })) {
       const { directories = [], files = [], symlinks = [] } = content ?? {};
       for (const { name, digest } of directories) {
         yield { path: joinPath(path, name), kind: "directory", digest };
@@ -165,17 +175,20 @@ export class Cache {
     digests: readonly (Digest | string)[],
     options: CacheOptions = {},
   ): Promise<readonly CacheStat[]> {
-    const cas = await this.#open();
-    const asked = digests.map(asDigest);
-    const missing = new Set(
-      (await cas.findMissing(asked, { signal: options.signal })).map(({ hash }) => hash),
-    );
-    return asked.map((digest) => ({ digest, present: !missing.has(digest.hash) }));
+    const asked = digests.map((digest) => this.#digest(digest));
+    const missing = new Set<string>();
+    for (const fn of new Set(asked.map(({ fn }) => fn))) {
+      const cas = await this.#open(fn);
+      const ofFunction = asked.filter((digest) => digest.fn === fn);
+      const found = await cas.findMissing(ofFunction, { signal: options.signal });
+      for (const digest of found) missing.add(digestKey(digest));
+    }
+    return asked.map((digest) => ({ digest, present: !missing.has(digestKey(digest)) }));
   }
-}
 
-function asDigest(digest: Digest | string): Digest {
-  return typeof digest === "string" ? parseDigestText(digest) : digest;
+  #digest(digest: Digest | string): Digest {
+    return typeof digest === "string" ? parseDigestText(digest, this.#fn) : digest;
+  }
 }
 
 async function isDirectoryAt(path: string): Promise<boolean> {

@@ -8,7 +8,10 @@ import {
   CasClient,
   checkInstanceName,
   type Digest,
+  type DigestFunction,
+  digestFunctionNamed,
   formatDigest,
+  makeDigest,
   parseDigestText,
   SHA256,
   type TransferStat,
@@ -37,6 +40,8 @@ import {
 import type { Channel, ClientTlsOptions, ConnectOptions } from "@brokkr/proto/rpc/client";
 import { quickCall, quickCallsWork } from "@brokkr/proto/rpc/quick";
 import { buildAction } from "./_action.ts";
+import { requireFunction } from "./_digest_function.ts";
+import { isDigestText } from "./_digest_text.ts";
 import { buildInputs, type BuiltInputs, type Input } from "./_inputs.ts";
 import { type BlobSet, type BlobSource, readSource } from "./_local_tree.ts";
 import {
@@ -67,6 +72,8 @@ export interface GridOptions {
   readonly toolName?: string;
   /** Records what runs do here; nothing by default. */
   readonly tracer?: Tracer;
+  /** Function of all digests made here, such as `blake3`, which the grid must offer; `sha256` by default. */
+  readonly digest?: string;
   /** Whether blobs travel zstd-compressed, as {@linkcode CasClientOptions.compression} has it; `off` by default. */
   readonly compression?: "off" | "auto";
 }
@@ -95,7 +102,10 @@ async function loadOperations(): Promise<typeof import("./_operations.ts")> {
 
 interface Opened {
   readonly channel: Channel;
+  /** The store by the client's function. */
   readonly cas: CasClient;
+  /** The store by another function. */
+  readonly casOf: (fn: DigestFunction) => CasClient;
 }
 
 /** A connection to a grid. Made by {@linkcode connectGrid}; connects when it is first used. */
@@ -104,6 +114,7 @@ export class Client implements AsyncDisposable {
   readonly endpoint: string;
   /** Blobs of the grid's store. */
   readonly cache: Cache;
+  readonly #fn: DigestFunction;
   readonly #instance: string;
   readonly #connect: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> };
   readonly #tracer: Tracer | undefined;
@@ -118,13 +129,15 @@ export class Client implements AsyncDisposable {
     options: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> },
     tracer?: Tracer,
     compression: "off" | "auto" = "off",
+    fn: DigestFunction = SHA256,
   ) {
     this.endpoint = endpoint;
+    this.#fn = fn;
     this.#compression = compression;
     this.#instance = instance;
     this.#connect = options;
     this.#tracer = tracer;
-    this.cache = new Cache(async () => (await this.#open()).cas);
+    this.cache = new Cache(fn, async (asked) => (await this.#open()).casOf(asked));
   }
 
   /** The RPC layer is loaded when it is needed: a cached run does without. */
@@ -132,19 +145,35 @@ export class Client implements AsyncDisposable {
     if (this.#closed) throw new BrokkrError(Code.CANCELLED, `The client of ${this.endpoint} was closed`);
     return this.#opened ??= loadRpcClient().then(({ connect }) => {
       const channel = connect(this.endpoint, this.#connect);
-      const instance = this.#instance;
-      return {
-        channel,
-        cas: new CasClient({
-          channel,
-          instance,
-          fn: SHA256,
-          random: systemRandom,
-          clock: awakeClock,
-          compression: this.#compression,
-        }),
+      const clients = new Map<DigestFunction, CasClient>();
+      const casOf = (fn: DigestFunction) => {
+        let cas = clients.get(fn);
+        if (cas === undefined) clients.set(fn, cas = this.#makeCas(channel, fn));
+        return cas;
       };
+      return { channel, cas: casOf(this.#fn), casOf };
     });
+  }
+
+  #makeCas(channel: Channel, fn: DigestFunction): CasClient {
+    return new CasClient({
+      channel,
+      instance: this.#instance,
+      fn,
+      random: systemRandom,
+      clock: awakeClock,
+      compression: this.#compression,
+    });
+  }
+
+  /**
+   * A digest as a person writes it, `hash/size` or `fn:hash/size`; without a function it is the client's own, if its
+   * hashes are as long.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT when it is not of that form.
+   */
+  digest(text: string): Digest {
+    return parseDigestText(text, this.#fn);
   }
 
   /** What the action cache holds for an action. */
@@ -163,7 +192,9 @@ export class Client implements AsyncDisposable {
       }, { signal, trace, clientMetadataBytes: this.#connect.clientMetadataBytes });
       if (answer.kind !== "unclear") return answer.kind === "response" ? answer.response : undefined;
     }
-    return await (await this.#open()).cas.getActionResult(actionDigest, { signal, trace, inline: true });
+    const { cas } = await this.#open();
+    await requireFunction(cas);
+    return await cas.getActionResult(actionDigest, { signal, trace, inline: true });
   }
 
   /**
@@ -230,8 +261,8 @@ export class Client implements AsyncDisposable {
     const clock = new Stopwatch();
     const step = <T>(name: string, work: (trace: TraceContext | undefined) => Promise<T>) =>
       this.#step(name, span, options, work);
-    const built = await step("build inputs", () => buildInputs(options.inputs ?? [], SHA256, signal));
-    const { actionDigest } = buildAction(options, built.rootDigest, SHA256, built.blobs);
+    const built = await step("build inputs", () => buildInputs(options.inputs ?? [], this.#fn, signal));
+    const { actionDigest } = buildAction(options, built.rootDigest, this.#fn, built.blobs);
     const buildMs = clock.lap();
     const cached = noCache
       ? undefined
@@ -288,7 +319,7 @@ export class Client implements AsyncDisposable {
       onResume: options.onResume,
       uploadMissing: async (subjects) => {
         const wanted = blobs.sources().filter(({ digest }) =>
-          subjects.some((subject) => subject.endsWith(formatDigest(digest)))
+          subjects.some((subject) => subject.endsWith(`/${digest.hash}/${digest.sizeBytes}`))
         );
         await cas.uploadKnownMissing(wanted.map(asUpload), { signal: options.signal, trace: options.trace });
         return wanted.length > 0;
@@ -306,7 +337,7 @@ export class Client implements AsyncDisposable {
     const read = async (raw: Uint8Array, message: ActionResult["stdoutDigest"]) => {
       if (raw.length > 0 || message === undefined || message.sizeBytes === 0) return raw;
       const { cas } = await this.#open();
-      return await cas.get(parseDigestText(`${message.hash}/${message.sizeBytes}`), { signal, trace });
+      return await cas.get(makeDigest(this.#fn, message.hash, message.sizeBytes), { signal, trace });
     };
     const [stdout, stderr] = await Promise.all([
       read(result.stdoutRaw, result.stdoutDigest),
@@ -324,7 +355,7 @@ export class Client implements AsyncDisposable {
     inputs: readonly Input[],
     options: { readonly signal?: AbortSignal; readonly onUpload?: RunOptions["onUpload"] } = {},
   ): Promise<UploadResult> {
-    const built: BuiltInputs = await buildInputs(inputs, SHA256, options.signal);
+    const built: BuiltInputs = await buildInputs(inputs, this.#fn, options.signal);
     const stat = await this.#uploadBlobs(built.blobs.sources(), options);
     return { ...stat, rootDigest: built.rootDigest };
   }
@@ -334,6 +365,7 @@ export class Client implements AsyncDisposable {
     options: Pick<RunOptions, "signal" | "onUpload" | "trace">,
   ): Promise<TransferStat> {
     const { cas } = await this.#open();
+    await requireFunction(cas);
     return await cas.upload(sources.map(asUpload), {
       signal: options.signal,
       trace: options.trace,
@@ -372,19 +404,18 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * What the grid remembers of an action, by its digest (`hash/size`) or by the name of an operation.
+   * What the grid remembers of an action, by its digest (`hash/size` or `fn:hash/size`) or by the name of an operation.
    *
    * @throws {BrokkrError} NOT_FOUND when it knows nothing of it.
    */
   async actionShow(reference: string): Promise<GetActionResponse> {
-    const byDigest = /^(?:[a-z0-9]+:)?[0-9a-f]{32,}\/\d+$/.test(reference);
-    const digest = byDigest ? parseDigestText(reference) : undefined;
+    const digest = isDigestText(reference) ? this.digest(reference) : undefined;
     const { channel } = await this.#open();
     return await channel.unary(Admin.getAction, {
       instanceName: this.#instance,
       actionDigest: digest,
       digestFunction: digest?.fn.value ?? 0,
-      operationName: byDigest ? "" : reference,
+      operationName: digest === undefined ? reference : "",
     });
   }
 
@@ -465,9 +496,9 @@ export class Client implements AsyncDisposable {
 
   /** The grid's store as its operator uses it: usage, verification, pins, archives. */
   async store(): Promise<StoreClient> {
-    const { channel, cas } = await this.#open();
+    const { channel, cas, casOf } = await this.#open();
     const { StoreClient }: typeof import("./_store_client.ts") = await import(STORE_CLIENT);
-    return new StoreClient(channel, cas);
+    return new StoreClient(channel, cas, casOf);
   }
 
   /** The grid in one look. */
@@ -520,7 +551,7 @@ class Stopwatch {
 /**
  * A client of the grid at `endpoint`, such as `grpc://127.0.0.1:8980`. It connects when it is first used.
  *
- * @throws {BrokkrError} INVALID_ARGUMENT for a malformed endpoint or instance name.
+ * @throws {BrokkrError} INVALID_ARGUMENT for a malformed endpoint or instance name, or an unknown digest function.
  *
  * @example
  * ```ts
@@ -557,5 +588,6 @@ export function connectGrid(endpoint: string, options: GridOptions = {}): Client
     },
     options.tracer,
     options.compression,
+    options.digest === undefined ? SHA256 : digestFunctionNamed(options.digest),
   );
 }

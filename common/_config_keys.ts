@@ -45,6 +45,8 @@ export interface ClientConfig {
   readonly tlsKey: string;
   /** Whether blobs travel compressed. */
   readonly compression: "off" | "auto";
+  /** Function of all digests made by commands. */
+  readonly digest: "sha256" | "blake3" | "sha384" | "sha512" | "sha1" | "md5" | "sha256tree";
 }
 
 /** `[control]`: the control plane. */
@@ -173,6 +175,9 @@ const compression = key(
   "auto: blobs travel zstd-compressed where the grid offers it and they get smaller. Pays on links below about 1 Gbit/s.",
 );
 
+/** Those that the store can compute: its own list lies above this member. */
+const DIGESTS = ["sha256", "blake3", "sha384", "sha512", "sha1", "md5", "sha256tree"] as const;
+
 const client: SectionSpec<ClientConfig> = {
   endpoint: key("endpoint", endpoint(), DEFAULT_ENDPOINT, "Where the grid is. grpcs:// means TLS."),
   instance: key(
@@ -191,6 +196,13 @@ const client: SectionSpec<ClientConfig> = {
   tlsCert: key("tls_cert", path(PEM), "", "Certificate that names this client, where the grid asks for one."),
   tlsKey: key("tls_key", path(PEM), "", "Key of that certificate."),
   compression,
+  digest: key(
+    "digest",
+    oneOf(...DIGESTS),
+    "sha256",
+    "Function of all digests made by commands and the SDK. Results and blobs of one function never answer in another; " +
+      "blake3 is the fastest where files are large.",
+  ),
 };
 
 const controlNetwork = {

@@ -120,7 +120,11 @@ export class TreeBuilder {
     if (nodeProperties !== undefined) node.nodeProperties = nodeProperties;
   }
 
-  /** The Directory messages of the tree and the digest of its root. */
+  /**
+   * The Directory messages of the tree and the digest of its root.
+   *
+   * @throws {BrokkrError} INVALID_ARGUMENT when a file's digest is of another function: what reads the tree knows one.
+   */
   build(fn: DigestFunction): BuiltTree {
     const seen = new Set<string>();
     const finished: DigestedBlob[] = [];
@@ -129,6 +133,7 @@ export class TreeBuilder {
       // In order of names, so that the order of directories in a Tree does not depend on the order of calls.
       const names = [...node.directories].sort((a, b) => compareUtf8(a[0], b[0]));
       for (const [name, child] of names) directories.push({ name, digest: visit(child) });
+      for (const { name, digest } of node.files.values()) if (digest.fn !== fn) throw mixed(name, digest, fn);
       const data = encodeDirectory({
         files: [...node.files.values()],
         directories,
@@ -208,4 +213,12 @@ export function encodeTree(directories: readonly Uint8Array[]): Uint8Array {
     writer.raw(directory);
   });
   return writer.finish();
+}
+
+function mixed(name: string, digest: Digest, fn: DigestFunction): Error {
+  return invalidArgument(
+    "digest",
+    `File ${JSON.stringify(name.slice(0, 200))} has a ${digest.fn.name} digest in a tree of ${fn.name}; ` +
+      "all digests of an action are of one function",
+  );
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Digest } from "@brokkr/cas/client";
 import { humanSize } from "@brokkr/common/units";
 import type { Pin, PinBlobsResponse } from "@brokkr/proto";
 import { Command } from "commander";
@@ -19,7 +18,8 @@ import {
   timeText,
 } from "./_cache_shared.ts";
 import { instanceText } from "./_cache_usage.ts";
-import { digestText, durationMs, timestampMs, usageError, withClient } from "./_shared.ts";
+import { digestText } from "../_digest_text.ts";
+import { durationMs, timestampMs, usageError, withClient } from "./_shared.ts";
 
 interface PinFlags extends StoreFlags {
   readonly for: number;
@@ -49,13 +49,14 @@ export function pinCommand(): Command {
     .action(pin);
 }
 
-async function pin(digests: readonly Digest[], flags: PinFlags): Promise<void> {
-  if (!flags.blob && flags.name !== undefined && digests.length > 1) {
+async function pin(named: readonly string[], flags: PinFlags): Promise<void> {
+  if (!flags.blob && flags.name !== undefined && named.length > 1) {
     throw usageError("--name names one pin: name one action, or blobs with --blob");
   }
   const options = { durationMs: flags.for, name: flags.name, withoutInputs: !flags.inputs };
   const pinned = await withClient(flags, async (client) => {
     const store = await client.store();
+    const digests = named.map((each) => client.digest(each));
     if (flags.blob) return [await store.pinBlobs(digests, options)];
     const done: PinBlobsResponse[] = [];
     for (const digest of digests) done.push(await store.pinAction(digest, options));
@@ -64,7 +65,7 @@ async function pin(digests: readonly Digest[], flags: PinFlags): Promise<void> {
   if (flags.json) {
     return await writeJson(pinned.map(({ pin, missing, missingCount, notes }) => ({
       ...pinJson(pin),
-      missing: missing.map(digestText),
+      missing: missing.map((digest) => digestText(digest, pin?.digestFunction ?? 0)),
       missingBlobs: missingCount,
       notes,
     })));
@@ -80,7 +81,7 @@ async function pin(digests: readonly Digest[], flags: PinFlags): Promise<void> {
       await writeErr(
         `brokk: ${missingCount} ${
           missingCount === 1 ? "blob is" : "blobs are"
-        } missing and not pinned, first ${digestText(missing[0])}\n`,
+        } missing and not pinned, first ${digestText(missing[0], pin?.digestFunction ?? 0)}\n`,
       );
     }
   }
@@ -140,7 +141,7 @@ function pinJson(pin: Pin | undefined): Readonly<Record<string, unknown>> {
   return {
     name: pin?.name,
     instance: pin?.instanceName,
-    action: pin?.actionDigest === undefined ? undefined : digestText(pin.actionDigest),
+    action: pin?.actionDigest === undefined ? undefined : digestText(pin.actionDigest, pin.digestFunction),
     blobs: pin?.count?.blobs ?? 0,
     bytes: pin?.count?.bytes ?? 0,
     created: isoTime(pin?.created),

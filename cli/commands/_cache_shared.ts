@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Digest, parseDigestText } from "@brokkr/cas/client";
+import { parseDigestText } from "@brokkr/cas/client";
 import { BrokkrError, Code } from "@brokkr/common";
 import { formatDuration, humanSize, parseDuration, parseSize } from "@brokkr/common/units";
 import { InvalidArgumentError } from "commander";
@@ -18,13 +18,14 @@ export interface StoreFlags extends ConnectionFlags {
   readonly json?: boolean;
 }
 
-/** Reads a digest off the command line. */
-export function digestArgument(text: string): Digest {
-  if (/^[0-9a-f]{64,128}$/.test(text)) {
+/** Checks a digest on the command line; of which function it is, is known when the flags are: {@linkcode Client.digest}. */
+export function digestArgument(text: string): string {
+  if (/^(?:[a-z0-9]+:)?[0-9a-f]{32,128}$/.test(text)) {
     throw new InvalidArgumentError("A hash alone does not name a blob; write it as HASH/SIZE.");
   }
   try {
-    return parseDigestText(text);
+    parseDigestText(text);
+    return text;
   } catch (error) {
     throw new InvalidArgumentError(
       error instanceof Error ? `${error.message.replace(/ \(field .*\)$/, "")}.` : "",
@@ -32,8 +33,8 @@ export function digestArgument(text: string): Digest {
   }
 }
 
-/** Reads several of them. */
-export function digestArguments(text: string, previous: readonly Digest[] | undefined): readonly Digest[] {
+/** Checks several of them. */
+export function digestArguments(text: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), digestArgument(text)];
 }
 

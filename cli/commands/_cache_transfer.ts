@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Digest, formatDigest } from "@brokkr/cas/client";
+import { formatDigest } from "@brokkr/cas/client";
 import { Command } from "commander";
 import type { Manifest } from "../_archive.ts";
 import { plainText, ProgressLine, transferLine, writeErr, writeJson, writeOut } from "../_terminal.ts";
@@ -33,14 +33,14 @@ export function exportCommand(): Command {
     .action(exportAction);
 }
 
-async function exportAction(action: Digest, file: string, flags: ExportFlags): Promise<void> {
+async function exportAction(action: string, file: string, flags: ExportFlags): Promise<void> {
   if (file === "-" && Deno.stdout.isTerminal()) {
     throw usageError("An archive is not for a terminal; name a file");
   }
   const progress = new ProgressLine(false);
   await interruptible(async (signal) => {
     const { manifest, notes } = await withClient(flags, async (client) => {
-      const archive = await (await client.store()).exportAction(action, {
+      const archive = await (await client.store()).exportAction(client.digest(action), {
         withoutInputs: !flags.inputs,
         onProgress: (bytes, total) => progress.show(transferLine("brokk: exporting", bytes, total)),
         signal,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Digest } from "@brokkr/cas/client";
+import { formatDigest } from "@brokkr/cas/client";
 import { humanDuration, humanSize } from "@brokkr/common/units";
 import {
   type CollectStoreResponse,
@@ -27,7 +27,8 @@ import {
   timeText,
 } from "./_cache_shared.ts";
 import { classes } from "./_cache_usage.ts";
-import { digestText, durationMs, timestampMs, withClient } from "./_shared.ts";
+import { digestText } from "../_digest_text.ts";
+import { durationMs, timestampMs, withClient } from "./_shared.ts";
 
 interface VerifyFlags extends StoreFlags {
   readonly rate?: number;
@@ -108,14 +109,14 @@ async function verify(flags: VerifyFlags): Promise<void> {
   if (damaged > 0) throw new ExitError(NOT_WELL_EXIT);
 }
 
-function damagedLine({ digest, where, problem, outcome }: DamagedBlob): string {
-  const named = digest === undefined ? "something" : digestText(digest);
+function damagedLine({ digest, digestFunction, where, problem, outcome }: DamagedBlob): string {
+  const named = digest === undefined ? "something" : digestText(digest, digestFunction);
   return `damaged  ${named}  ${plainText(where)}: ${plainText(problem)}; ${OUTCOMES.get(outcome) ?? "?"}\n`;
 }
 
-function damagedJson({ digest, where, problem, outcome }: DamagedBlob): unknown {
+function damagedJson({ digest, digestFunction, where, problem, outcome }: DamagedBlob): unknown {
   return {
-    digest: digest === undefined ? undefined : digestText(digest),
+    digest: digest === undefined ? undefined : digestText(digest, digestFunction),
     where,
     problem,
     outcome: OUTCOME_NAMES.get(outcome) ?? String(outcome),
@@ -200,12 +201,15 @@ export function whyGoneCommand(): Command {
     .action(whyGone);
 }
 
-async function whyGone(digest: Digest, flags: StoreFlags): Promise<void> {
-  const answer = await withClient(flags, async (client) => await (await client.store()).whyGone(digest));
+async function whyGone(named: string, flags: StoreFlags): Promise<void> {
+  const [digest, answer] = await withClient(flags, async (client) => {
+    const digest = client.digest(named);
+    return [digest, await (await client.store()).whyGone(digest)] as const;
+  });
   if (flags.json) {
     const { present, gone, used, reason, logSince } = answer;
     await writeJson({
-      digest: digestText(digest),
+      digest: formatDigest(digest),
       present,
       reason: REASON_NAMES.get(reason),
       gone: isoTime(gone),

@@ -14,6 +14,7 @@ export function withConnection(command: Command): Command {
   return command
     .option("--endpoint <endpoint>", "where the grid is (default: grpc://127.0.0.1:8980)")
     .option("--instance <name>", "REAPI instance name")
+    .option("--digest <function>", "function of all digests, such as blake3 (default: sha256)")
     .option("--config <file>", "configuration to read instead of ./brokkr.toml");
 }
 
@@ -48,13 +49,6 @@ export function pair(flag: string, text: string): readonly [name: string, value:
 export async function withClient<T>(flags: ConnectionFlags, use: (client: Client) => Promise<T>): Promise<T> {
   await using client = await connectCommand(flags);
   return await use(client);
-}
-
-/** A digest as it is typed. */
-export function digestText(
-  digest: { readonly hash: string; readonly sizeBytes: number } | undefined,
-): string {
-  return digest === undefined ? "" : `${digest.hash}/${digest.sizeBytes}`;
 }
 
 /** A protobuf Duration in milliseconds. */

@@ -9,7 +9,8 @@ import { type ActionRecord, ExecutionStage, type GetActionResponse, type Resourc
 import { Command } from "commander";
 import type { ConnectionFlags } from "../_connection.ts";
 import { bar, plainText, table, writeJson, writeOut } from "../_terminal.ts";
-import { digestText, durationMs, timestampMs, withClient, withConnection, withJson } from "./_shared.ts";
+import { digestText, isDigestText } from "../_digest_text.ts";
+import { durationMs, timestampMs, withClient, withConnection, withJson } from "./_shared.ts";
 
 interface ActionFlags extends ConnectionFlags {
   readonly json?: boolean;
@@ -42,8 +43,12 @@ export function command(): Command {
 }
 
 async function showCommand(reference: string, flags: ActionFlags): Promise<void> {
-  const found = await withClient(flags, (client) => client.actionShow(reference));
-  if (flags.json) return await writeJson(actionJson(found));
+  const [found, named] = await withClient(flags, async (client) => {
+    const digest = isDigestText(reference) ? client.digest(reference) : undefined;
+    return [await client.actionShow(reference), digest] as const;
+  });
+  const functionValue = found.records[0]?.digestFunction ?? named?.fn.value ?? 0;
+  if (flags.json) return await writeJson(actionJson(found, functionValue));
   const { records, cachedResult } = found;
   await writeOut(records.map(recordText).join("\n"));
   const lead = records.length > 0 ? "\n" : "";
@@ -58,7 +63,7 @@ async function showCommand(reference: string, flags: ActionFlags): Promise<void>
 export function recordText(record: ActionRecord): string {
   const rows = [
     ["operation", plainText(record.operationName)],
-    ["action", digestText(record.actionDigest)],
+    ["action", digestText(record.actionDigest, record.digestFunction)],
     ["command", record.arguments.map(shellWord).join(" ")],
     ["instance", record.instanceName === "" ? "(default)" : plainText(record.instanceName)],
     ["result", resultText(record)],
@@ -187,12 +192,13 @@ function usageJson(usage: ResourceUsage): unknown {
   };
 }
 
-function actionJson({ records, cachedResult }: GetActionResponse): unknown {
+/** `functionValue` is REAPI's number of the function of all digests of the action. */
+function actionJson({ records, cachedResult }: GetActionResponse, functionValue: number): unknown {
   return {
     records: records.map((record) => ({
       operationName: record.operationName,
       instanceName: record.instanceName,
-      actionDigest: digestText(record.actionDigest),
+      actionDigest: digestText(record.actionDigest, record.digestFunction),
       stage: STAGES[record.stage] ?? "unknown",
       cached: record.cached,
       status: record.status === undefined
@@ -215,10 +221,13 @@ function actionJson({ records, cachedResult }: GetActionResponse): unknown {
     cachedResult: cachedResult === undefined ? undefined : {
       exitCode: cachedResult.exitCode,
       worker: cachedResult.executionMetadata?.worker ?? "",
-      outputFiles: cachedResult.outputFiles.map(({ path, digest }) => ({ path, digest: digestText(digest) })),
+      outputFiles: cachedResult.outputFiles.map(({ path, digest }) => ({
+        path,
+        digest: digestText(digest, functionValue),
+      })),
       outputDirectories: cachedResult.outputDirectories.map(({ path, treeDigest }) => ({
         path,
-        treeDigest: digestText(treeDigest),
+        treeDigest: digestText(treeDigest, functionValue),
       })),
     },
   };

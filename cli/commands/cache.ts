@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Digest } from "@brokkr/cas/client";
+import { formatDigest } from "@brokkr/cas/client";
 import { humanSize } from "@brokkr/common/units";
 import { Command } from "commander";
 import { ExitError } from "../_exit.ts";
@@ -15,7 +15,7 @@ import { digestArgument, digestArguments, type StoreFlags, writeWhole } from "./
 import { exportCommand, importCommand } from "./_cache_transfer.ts";
 import { gcCommand, verifyCommand, whyGoneCommand } from "./_cache_upkeep.ts";
 import { usageCommand } from "./_cache_usage.ts";
-import { digestText, usageError, withClient, withConnection, withJson } from "./_shared.ts";
+import { usageError, withClient, withConnection, withJson } from "./_shared.ts";
 
 interface CacheFlags extends StoreFlags {
   readonly tree?: boolean;
@@ -27,7 +27,8 @@ const NOT_THERE_EXIT = 1;
 export function command(): Command {
   const cache = new Command("cache").summary("put into the grid's store, get from it, look after it")
     .description(
-      "Puts into the grid's content-addressed store, gets from it, and looks after it. A DIGEST is written HASH/SIZE.",
+      "Puts into the grid's content-addressed store, gets from it, and looks after it. A DIGEST is written HASH/SIZE, or " +
+        "FUNCTION:HASH/SIZE when it is not of the function of --digest.",
     );
   const put = new Command("put").summary("upload files and directories").description(
     "Uploads files, and directories with all that is in them; prints digests.",
@@ -90,7 +91,7 @@ async function putCommand(paths: string[], flags: CacheFlags): Promise<void> {
       const result = await client.cache.put(path, {
         onProgress: ({ bytes, totalBytes }) => progress.show(transferLine(`${path}:`, bytes, totalBytes)),
       });
-      done.push({ path, ...result, digest: digestText(result.digest) });
+      done.push({ path, ...result, digest: formatDigest(result.digest) });
     }
     return done;
   }).finally(() => progress.clear());
@@ -103,7 +104,7 @@ async function putCommand(paths: string[], flags: CacheFlags): Promise<void> {
   }
 }
 
-async function getCommand(digest: Digest, destination: string | undefined, flags: CacheFlags): Promise<void> {
+async function getCommand(digest: string, destination: string | undefined, flags: CacheFlags): Promise<void> {
   await withClient(flags, async (client) => {
     if (flags.tree) {
       if (destination === undefined) throw usageError("--tree needs a directory to write to");
@@ -116,14 +117,14 @@ async function getCommand(digest: Digest, destination: string | undefined, flags
   });
 }
 
-async function treeCommand(digest: Digest, flags: CacheFlags): Promise<void> {
+async function treeCommand(digest: string, flags: CacheFlags): Promise<void> {
   await withClient(flags, async (client) => {
     const entries = [];
     for await (const entry of client.cache.tree(digest)) entries.push(entry);
     if (flags.json) {
       return await writeJson(
         entries.map((entry) =>
-          entry.digest === undefined ? entry : { ...entry, digest: digestText(entry.digest) }
+          entry.digest === undefined ? entry : { ...entry, digest: formatDigest(entry.digest) }
         ),
       );
     }
@@ -132,16 +133,17 @@ async function treeCommand(digest: Digest, flags: CacheFlags): Promise<void> {
       const path = plainText(entry.path);
       if (entry.kind === "symlink") return ["link", "", `${path} -> ${plainText(entry.target ?? "")}`];
       const kind = entry.kind === "directory" ? "dir" : entry.executable ? "exec" : "file";
-      return [kind, digestText(entry.digest), entry.kind === "directory" ? `${path}/` : path];
+      const named = entry.digest === undefined ? "" : formatDigest(entry.digest);
+      return [kind, named, entry.kind === "directory" ? `${path}/` : path];
     })));
   });
 }
 
-async function statCommand(asked: readonly Digest[] | undefined, flags: CacheFlags): Promise<void> {
+async function statCommand(asked: readonly string[] | undefined, flags: CacheFlags): Promise<void> {
   if (asked === undefined || asked.length === 0) return await usageCommand(flags);
   const found = await withClient(flags, (client) => client.cache.stat(asked));
   const rows = found.map(({ digest, present }) => ({
-    digest: digestText(digest),
+    digest: formatDigest(digest),
     sizeBytes: digest.sizeBytes,
     present,
   }));

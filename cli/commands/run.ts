@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatDigest } from "@brokkr/cas/client";
 import { asBrokkrError, BrokkrError, Code } from "@brokkr/common";
 import { parseDuration } from "@brokkr/common/units";
 import { Command, InvalidArgumentError } from "commander";
@@ -17,7 +18,7 @@ import type { Input } from "../_inputs.ts";
 import { QueueNote } from "../_queue_note.ts";
 import { commandParent } from "../_tracing.ts";
 import { ProgressLine, transferLine, writeErr, writeJson, writeOut } from "../_terminal.ts";
-import { digestText, pair, repeatable, usageError, withConnection, withJson } from "./_shared.ts";
+import { pair, repeatable, usageError, withConnection, withJson } from "./_shared.ts";
 
 /** The action timed out, as timeout(1) says it. */
 const TIMEOUT_EXIT = 124;
@@ -236,11 +237,11 @@ function asJson(result: RunResult, exitCode: number): unknown {
     cacheHit: result.cacheHit,
     ...streamJson("stdout", result.stdout),
     ...streamJson("stderr", result.stderr),
-    actionDigest: digestText(result.actionDigest),
+    actionDigest: formatDigest(result.actionDigest),
     operationName: result.operationName,
     worker: result.metadata?.worker ?? "",
     outputs: result.outputs.map((output) =>
-      output.kind === "symlink" ? output : { ...output, digest: digestText(output.digest) }
+      output.kind === "symlink" ? output : { ...output, digest: formatDigest(output.digest) }
     ),
     ...(result.message === "" ? {} : { message: result.message }),
     ...(result.error === undefined ? {} : { error: errorJson(result.error) }),
