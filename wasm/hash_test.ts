@@ -1,0 +1,158 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import * as fc from "fast-check";
+import {
+  acquireBuffer,
+  createHasher,
+  type Engine,
+  hash,
+  HASH_BYTES,
+  hashBatch,
+  hashHex,
+  type HashName,
+} from "./mod.ts";
+import { referenceBlake3, referenceSha256Tree } from "./reference.ts";
+
+const NAMES: readonly HashName[] = ["sha256", "blake3", "sha1", "md5", "sha384", "sha512", "sha256tree"];
+
+/** The engines that have a function. */
+const ENGINES: Readonly<Record<HashName, readonly Engine[]>> = {
+  sha256: ["auto", "wasm", "node"],
+  blake3: ["auto", "wasm"],
+  sha256tree: ["auto", "wasm"],
+  sha1: ["auto", "node"],
+  md5: ["auto", "node"],
+  sha384: ["auto", "node"],
+  sha512: ["auto", "node"],
+};
+const CASES = NAMES.flatMap((name) => ENGINES[name].map((engine) => ({ name, engine })));
+
+const source = Uint8Array.from({ length: 300_000 }, (_, i) => (i * i >> 3) % 253);
+
+function expected(name: HashName, bytes: Uint8Array): string {
+  if (name === "blake3") return referenceBlake3(bytes).toHex();
+  if (name === "sha256tree") return referenceSha256Tree(bytes).toHex();
+  return createHash(name).update(bytes).digest("hex");
+}
+
+/** Around the sizes at which another engine is chosen, blocks and leaves. */
+const LENGTHS = [0, 1, 55, 56, 63, 64, 65, 182, 183, 184, 246, 247, 248, 1023, 1024, 1025, 2048, 2049];
+
+for (const { name, engine } of CASES) {
+  Deno.test(`${name} by ${engine} is the same in one, in a batch and as a stream`, () => {
+    const inputs = LENGTHS.map((length, i) => source.subarray(i, i + length));
+    const hashes = inputs.map((input) => expected(name, input));
+    const batch = hashBatch(name, inputs, { engine });
+    assertEquals(batch.length, inputs.length * HASH_BYTES[name]);
+    inputs.forEach((input, i) => {
+      const what = `${input.length} bytes`;
+      const one = hash(name, input, { engine });
+      assertEquals(one.toHex(), hashes[i], what);
+      assertEquals(Object.getPrototypeOf(one), Uint8Array.prototype, "a plain array");
+      assertEquals(hashHex(name, input, { engine }), hashes[i], what);
+      const at = i * HASH_BYTES[name];
+      assertEquals(batch.subarray(at, at + HASH_BYTES[name]).toHex(), hashes[i], `${what} in a batch`);
+      const hasher = createHasher(name, { engine });
+      for (let from = 0; from < input.length; from += 77) hasher.update(input.subarray(from, from + 77));
+      assertEquals(hasher.digest().toHex(), hashes[i], `${what} as a stream`);
+    });
+  });
+
+  Deno.test(`${name} by ${engine} takes any view and keeps none`, () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(900), 33, 300);
+    shared.set(source.subarray(0, 300));
+    for (const size of [40, 300]) {
+      const right = expected(name, source.subarray(0, size));
+      for (const view of [shared.subarray(0, size), Buffer.from(source.subarray(0, size))]) {
+        assertEquals(hashHex(name, view, { engine }), right);
+        assertEquals(hashBatch(name, [view], { engine }).toHex(), right);
+        const hasher = createHasher(name, { engine });
+        hasher.update(view);
+        assertEquals(hasher.digest().toHex(), right);
+      }
+      const hasher = createHasher(name, { engine });
+      const scratch = source.slice(0, size);
+      hasher.update(scratch);
+      scratch.fill(0);
+      hasher.update(new Uint8Array());
+      assertEquals(hasher.digest().toHex(), right, "the bytes may be reused");
+    }
+  });
+
+  Deno.test(`${name} by ${engine} gives hashes that later ones leave alone`, () => {
+    const first = hash(name, source.subarray(0, 50), { engine });
+    const batch = hashBatch(name, [source.subarray(0, 50)], { engine });
+    const right = expected(name, source.subarray(0, 50));
+    hash(name, source.subarray(0, 60), { engine });
+    hashBatch(name, [source, source], { engine });
+    assertEquals([first.toHex(), batch.toHex()], [right, right]);
+  });
+
+  Deno.test(`A hasher of ${name} by ${engine} ends with its hash`, () => {
+    const hasher = createHasher(name, { engine });
+    hasher.digest();
+    assertThrows(() => hasher.digest(), TypeError, "given its hash already");
+    assertThrows(() => hasher.update(new Uint8Array()), TypeError, "given its hash already");
+  });
+
+  Deno.test(`${name} by ${engine} has no hashes of no inputs`, () => {
+    assertEquals(hashBatch(name, [], { engine }), new Uint8Array());
+  });
+}
+
+Deno.test("Random batches of SHA-256 are right whichever engine takes which message", () => {
+  const length = fc.oneof(fc.nat(260), fc.integer({ min: 1000, max: 1050 }), fc.nat(3000));
+  const inputs = fc.array(fc.tuple(fc.nat(500), length), { maxLength: 40, size: "max" });
+  fc.assert(fc.property(inputs, (ranges) => {
+    const messages = ranges.map(([from, length]) => source.subarray(from, from + length));
+    const right = messages.map((message) => expected("sha256", message)).join("");
+    assertEquals(hashBatch("sha256", messages).toHex(), right);
+  }));
+});
+
+Deno.test("An engine that does not have a function is refused", () => {
+  for (const name of NAMES) {
+    for (const engine of ["wasm", "node"] as const) {
+      if (ENGINES[name].includes(engine)) continue;
+      const message = engine === "node" ? "node:crypto does not compute" : "no kernel that computes";
+      assertThrows(() => hash(name, source, { engine }), RangeError, message);
+      assertThrows(() => hashHex(name, source, { engine }), RangeError, message);
+      assertThrows(() => hashBatch(name, [], { engine }), RangeError, message);
+      assertThrows(() => createHasher(name, { engine }), RangeError, message);
+    }
+  }
+});
+
+Deno.test("A buffer to read into can be had for each function, whatever its size", () => {
+  for (const name of NAMES) {
+    for (const size of [0, 100, 300_000, 5_000_000]) {
+      using buffer = acquireBuffer(name, size);
+      assertEquals(buffer.bytes.length, size);
+      const used = Math.min(size, 5000);
+      buffer.bytes.set(source.subarray(0, used));
+      const right = expected(name, source.subarray(0, used));
+      assertEquals(hashHex(name, buffer.bytes.subarray(0, used)), right, `${name}, ${size} bytes`);
+    }
+  }
+  assertThrows(() => acquireBuffer("sha256", -1), RangeError, "whole number");
+  assertThrows(() => acquireBuffer("sha256", 1.5), RangeError, "whole number");
+});
+
+Deno.test("A file is read into a lent buffer and hashed there", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, source);
+    using file = await Deno.open(path);
+    using buffer = acquireBuffer("sha256tree", 1 << 20);
+    const size = file.readSync(buffer.bytes);
+    assert(size === source.length);
+    assertEquals(
+      hashHex("sha256tree", buffer.bytes.subarray(0, size)),
+      expected("sha256tree", source),
+    );
+    assertEquals(hashHex("sha256", buffer.bytes.subarray(0, size)), expected("sha256", source));
+  } finally {
+    await Deno.remove(path);
+  }
+});
