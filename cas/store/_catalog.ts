@@ -13,7 +13,7 @@ import type { Digest, DigestFunction } from "../digest.ts";
 import type { Totals } from "./_blob_index.ts";
 import { isEmptyAt } from "./_checks.ts";
 import type { IndexedBlob } from "./_index_queue.ts";
-import { recordBytes } from "./_record.ts";
+import { isListed, recordBytes } from "./_record.ts";
 import {
   type BlobLocation,
   FILE_SEGMENT,
@@ -53,6 +53,7 @@ export class Catalog {
   #bytes = 0;
   #files = 0;
   #fileBytes = 0;
+  #lists = 0;
   #recordBytes = 0;
   readonly #loaded = Promise.withResolvers<void>();
   #source: CatalogSource | undefined = () => undefined;
@@ -110,6 +111,11 @@ export class Catalog {
   decides(fn: DigestFunction, hash: Uint8Array): boolean {
     return this.#tables.get(fn)?.findRaw(hash) !== undefined ||
       (this.#gone.size > 0 && this.#gone.has(goneKey(fn, hash)));
+  }
+
+  /** Where it knows itself that a blob lies. */
+  held(fn: DigestFunction, hash: Uint8Array): BlobLocation | undefined {
+    return this.#tables.get(fn)?.findRaw(hash);
   }
 
   /** Takes what the source knows, unless it {@linkcode Catalog.decides} itself. No sum over all that is there changes. */
@@ -233,6 +239,11 @@ export class Catalog {
   /** Bytes of those. */
   get fileBytes(): number {
     return this.#assumed?.fileBytes ?? this.#fileBytes;
+  }
+
+  /** How many of the blobs that it holds itself are lists of chunks. */
+  get lists(): number {
+    return this.#lists;
   }
 
   /** Bytes of all records that are located somewhere. */
@@ -386,6 +397,7 @@ export class Catalog {
 
   #count(fn: DigestFunction, { segment, sizeBytes, storedBytes }: BlobLocation, sign: 1 | -1): void {
     this.#bytes += sign * sizeBytes;
+    if (isListed({ segment, sizeBytes })) this.#lists += sign;
     if (segment === FILE_SEGMENT) {
       this.#files += sign;
       this.#fileBytes += sign * sizeBytes;

@@ -20,7 +20,7 @@ import { catchUpSegment, isSealed } from "./_catch_up.ts";
 import type { Catalog } from "./_catalog.ts";
 import type { FileBlobs } from "./_file_blobs.ts";
 import { type IndexedBlob, IndexQueue } from "./_index_queue.ts";
-import { locationOf, MAX_RECORD_DATA, type Record, RecordKind } from "./_record.ts";
+import { isListed, locationOf, MAX_RECORD_DATA, type Record, RecordKind } from "./_record.ts";
 import { SEGMENT_HEADER_BYTES, segmentName } from "./_segment_header.ts";
 import type { LogPosition, SegmentInfo } from "./_segment_log.ts";
 import type { FileLayer } from "./file_layer.ts";
@@ -311,13 +311,23 @@ export class Loading {
   /** Notes a file that is there. */
   #keepFile(fn: DigestFunction, hash: Uint8Array, sizeBytes: number): void {
     const { catalog, index, usedS, rebuilds } = this.#options;
-    if (this.#filesKnown || catalog.decides(fn, hash)) return;
-    const known = rebuilds ? undefined : index.get(fn.value, hash);
-    // A record that proves itself is as good as a file.
-    if (known !== undefined && known.location.segment !== FILE_SEGMENT && this.#isThere(known.location)) {
+    if (this.#filesKnown) return;
+    const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes, storedBytes: sizeBytes };
+    // A list of chunks whose blob is a file as well is that of a file that was about to be removed, or one that lacked a
+    // chunk before the file came: the file is whole.
+    const gives = (other: BlobLocation) => isListed(other) && other.sizeBytes === sizeBytes;
+    const held = catalog.held(fn, hash);
+    if (held !== undefined) {
+      if (!gives(held)) return;
+      catalog.set(fn, hash, location, usedS);
+      index.put(fn.value, hash, location, usedS);
       return;
     }
-    const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes, storedBytes: sizeBytes };
+    if (catalog.decides(fn, hash)) return;
+    const known = rebuilds ? undefined : index.get(fn.value, hash);
+    // A record that proves itself is as good as a file.
+    const isRecord = known !== undefined && known.location.segment !== FILE_SEGMENT;
+    if (isRecord && this.#isThere(known.location) && !gives(known.location)) return;
     const isNew = known?.location.segment !== FILE_SEGMENT || known.location.sizeBytes !== sizeBytes;
     catalog.offer(fn, hash, { location, usedS: isNew ? usedS : this.#dated(known).usedS });
     if (!isNew) return;

@@ -23,7 +23,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import { type BlobLocation, RECORD_ALIGN } from "./membership_table.ts";
+import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN } from "./membership_table.ts";
 
 /** Bytes before the hash. */
 export const HEADER_BYTES = 40;
@@ -73,6 +73,11 @@ export interface Record {
 /** Where the blob of a record lies that begins at `offset` of a segment. */
 export function locationOf(record: Record, segment: number, offset: number): BlobLocation {
   return { segment, offset, sizeBytes: record.sizeBytes, storedBytes: record.data.length };
+}
+
+/** Whether what lies there is a list of chunks: a blob that is too large for a record, and yet no file. */
+export function isListed({ segment, sizeBytes }: Pick<BlobLocation, "segment" | "sizeBytes">): boolean {
+  return segment !== FILE_SEGMENT && sizeBytes > MAX_RECORD_DATA;
 }
 
 /** Length of a record on disk. */
