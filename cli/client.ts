@@ -84,7 +84,7 @@ export interface UploadResult extends TransferStat {
   readonly rootDigest: Digest;
 }
 
-const NOTHING: TransferStat = { blobs: 0, bytes: 0, skippedBlobs: 0, skippedBytes: 0 };
+const NOTHING: TransferStat = { blobs: 0, bytes: 0, sharedBytes: 0, skippedBlobs: 0, skippedBytes: 0 };
 
 /** Named by variables: what a literal names Deno reads before anything runs, and a cached run has no time for that. */
 const RPC_CLIENT = "@brokkr/proto/rpc/client" as string;

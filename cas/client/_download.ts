@@ -8,7 +8,7 @@ import { BrokkrError, Code, mapLimit } from "@brokkr/common";
 import { Compressor, RawByteStream, RawCas } from "@brokkr/proto";
 import type { CallOptions } from "@brokkr/proto/rpc";
 import type { ReadRange } from "../blob_store.ts";
-import { type Digest, formatDigest, missingBlobsError } from "../digest.ts";
+import { type Digest, formatDigest, type Hasher, missingBlobsError } from "../digest.ts";
 import { formatReadName } from "../resource_name.ts";
 import { divide, statusError, verify, wrongHash, wrongSize } from "./_batches.ts";
 import { plainOf } from "./_compression.ts";
@@ -18,13 +18,24 @@ import type { ClientContext, DownloadOptions } from "./types.ts";
 /** Receives blobs. */
 export type BlobSink = (digest: Digest, data: Uint8Array) => void | Promise<void>;
 
-/** Fetches every blob of `digests`, which are distinct. */
+/** Reads a large blob; `onShared` is told of bytes that did not have to be fetched. */
+export type ReadLarge = (
+  digest: Digest,
+  options: CallOptions,
+  onShared: (bytes: number) => void,
+) => AsyncIterable<Uint8Array>;
+
+/**
+ * Fetches every blob of `digests`, which are distinct, large ones by `readLarge`. Gives how many bytes did not have to be
+ * fetched.
+ */
 export async function fetchBlobs(
   context: ClientContext,
   digests: readonly Digest[],
   onBlob: BlobSink,
   options: DownloadOptions,
-): Promise<void> {
+  readLarge: ReadLarge,
+): Promise<number> {
   const { batches, large, totalBlobs, totalBytes } = divide(
     digests.map((digest) => ({ digest })),
     context.maxBatchBytes,
@@ -32,6 +43,7 @@ export async function fetchBlobs(
   const missing: Digest[] = [];
   let doneBlobs = 0;
   let doneBytes = 0;
+  let sharedBytes = 0;
   const sink = async (digest: Digest, data: Uint8Array) => {
     await onBlob(digest, data);
     done(digest);
@@ -39,13 +51,19 @@ export async function fetchBlobs(
   const done = (digest: Digest) => {
     doneBlobs++;
     doneBytes += digest.sizeBytes;
-    options.onProgress?.({ blobs: doneBlobs, bytes: doneBytes, totalBlobs, totalBytes });
+    options.onProgress?.({ blobs: doneBlobs, bytes: doneBytes, sharedBytes, totalBlobs, totalBytes });
   };
   const fetchLarge = async (digest: Digest) => {
     try {
-      const { onLarge } = options;
-      if (onLarge === undefined) return await sink(digest, await readWhole(context, digest, options));
-      await onLarge(digest, readBlob(context, digest, {}, options));
+      let shared = 0;
+      const chunks = readLarge(digest, options, (bytes) => shared = bytes);
+      if (options.onLarge === undefined) {
+        const data = await collect(digest, chunks);
+        sharedBytes += shared;
+        return await sink(digest, data);
+      }
+      await options.onLarge(digest, chunks);
+      sharedBytes += shared;
       done(digest);
     } catch (error) {
       if (error instanceof BrokkrError && error.code === Code.NOT_FOUND) missing.push(digest);
@@ -65,6 +83,18 @@ export async function fetchBlobs(
       missing,
     );
   }
+  return sharedBytes;
+}
+
+/** Fetches chunks, which are distinct and verified; the callback is given views into whole messages. */
+export async function fetchChunks(
+  context: ClientContext,
+  digests: readonly Digest[],
+  onChunk: BlobSink,
+  options: CallOptions,
+): Promise<void> {
+  if (digests.length === 0) return;
+  await fetchBlobs(context, digests, onChunk, options, (digest) => readBlob(context, digest, {}, options));
 }
 
 async function fetchBatch(
@@ -110,15 +140,11 @@ async function fetchBatch(
   }
 }
 
-/** A whole blob in memory, verified. */
-export async function readWhole(
-  context: ClientContext,
-  digest: Digest,
-  options: CallOptions,
-): Promise<Uint8Array> {
+/** A whole blob in memory, from a read that verifies it. */
+export async function collect(digest: Digest, chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const whole = new Uint8Array(digest.sizeBytes);
   let length = 0;
-  for await (const chunk of readBlob(context, digest, {}, options)) {
+  for await (const chunk of chunks) {
     whole.set(chunk, length);
     length += chunk.length;
   }
@@ -139,6 +165,20 @@ export async function* readBlob(
   const end = Math.min(digest.sizeBytes, start + (range.limit ?? Infinity));
   if (end <= start && start <= digest.sizeBytes) return;
   const hasher = start === 0 && end === digest.sizeBytes ? digest.fn.hasher() : undefined;
+  yield* readRest(context, digest, start, end, hasher, options);
+  const hash = hasher?.digestHex();
+  if (hash !== undefined && hash !== digest.hash) throw wrongHash(digest, hash);
+}
+
+/** Reads a blob from `start` to `end`, adding what comes to `hasher`. A broken stream goes on where it broke. */
+export async function* readRest(
+  context: ClientContext,
+  digest: Digest,
+  start: number,
+  end: number,
+  hasher: Hasher | undefined,
+  options: CallOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
   let offset = start;
   for (let attempt = 1; offset < end || start > digest.sizeBytes;) {
     const before = offset;
@@ -156,8 +196,6 @@ export async function* readBlob(
       await waitToRetry(context, attempt++, error, options.signal);
     }
   }
-  const hash = hasher?.digestHex();
-  if (hash !== undefined && hash !== digest.hash) throw wrongHash(digest, hash);
 }
 
 /** The bytes of a blob from `offset` to `end`, in one attempt. */

@@ -16,34 +16,52 @@ import type { ClientContext, TransferOptions, UploadBlob } from "./types.ts";
 /** Most bytes of a blob in one message of a stream. */
 const CHUNK_BYTES = 1 << 20;
 
-/** Sends every blob of `blobs`, which are distinct, whether the store has it or not. */
-export async function sendBlobs(
+/** Told that blobs and bytes are in the store, and how many of the bytes did not have to be sent. */
+export type OnSent = (blobs: number, bytes: number, sharedBytes: number) => void;
+
+/** Sends one blob that is too large for a batch; gives how many of its bytes did not have to be sent. */
+export type SendLarge = (
+  context: ClientContext,
+  blob: UploadBlob,
+  options: TransferOptions,
+  progress: OnSent,
+) => Promise<number>;
+
+/**
+ * Sends every blob of `blobs`, which are distinct, whether the store has it or not; large ones by `sendLarge`. Gives how
+ * many bytes did not have to be sent.
+ */
+export async function sendAll(
   context: ClientContext,
   blobs: readonly UploadBlob[],
   options: TransferOptions,
-): Promise<void> {
+  sendLarge: SendLarge,
+): Promise<number> {
   const { batches, large, totalBlobs, totalBytes } = divide(blobs, context.maxBatchBytes);
   let doneBlobs = 0;
   let doneBytes = 0;
-  const progress = (blobs: number, bytes: number) => {
+  let sharedBytes = 0;
+  const progress: OnSent = (blobs, bytes, shared) => {
     doneBlobs += blobs;
     doneBytes += bytes;
-    options.onProgress?.({ blobs: doneBlobs, bytes: doneBytes, totalBlobs, totalBytes });
+    sharedBytes += shared;
+    options.onProgress?.({ blobs: doneBlobs, bytes: doneBytes, sharedBytes, totalBlobs, totalBytes });
   };
   const tasks = [
     // Streams first: the longest work must not be left to a single lane at the end.
-    ...large.map((blob) => () => sendStream(context, blob, options, progress)),
+    ...large.map((blob) => () => sendLarge(context, blob, options, progress)),
     ...batches.map((batch) => () => sendBatch(context, batch, options, progress)),
   ];
-  await mapLimit(tasks, context.parallel, (task) => task());
+  const shared = await mapLimit(tasks, context.parallel, (task) => task());
+  return shared.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 async function sendBatch(
   context: ClientContext,
   batch: readonly UploadBlob[],
   options: TransferOptions,
-  progress: (blobs: number, bytes: number) => void,
-): Promise<void> {
+  progress: OnSent,
+): Promise<number> {
   const blobs = await Promise.all(
     batch.map(async (blob) => ({ digest: blob.digest, data: await wholeOf(blob) })),
   );
@@ -68,7 +86,7 @@ async function sendBatch(
       again.push(blob);
       if (failure === undefined || !mayPass(error)) failure = error;
     }
-    progress(left.length - again.length, bytes);
+    progress(left.length - again.length, bytes, 0);
     if (failure !== undefined) {
       const hinted = mayPass(failure) ? new BrokkrError(Code.UNAVAILABLE, failure.message) : failure;
       if (attempt >= context.attempts) throw failure;
@@ -76,6 +94,7 @@ async function sendBatch(
     }
     left = again;
   }
+  return 0;
 }
 
 async function packBatch(
@@ -113,19 +132,21 @@ async function wholeOf(blob: UploadBlob): Promise<Uint8Array> {
   return whole;
 }
 
-function otherSize(digest: Digest, sizeBytes: number): BrokkrError {
+/** INVALID_ARGUMENT for a blob whose source gave more or fewer bytes than its digest says. */
+export function otherSize(digest: Digest, sizeBytes: number): BrokkrError {
   return invalidArgument(
     "data",
     `Blob ${formatDigest(digest)} was read with ${sizeBytes} bytes; it changed after its digest was taken`,
   );
 }
 
-async function sendStream(
+/** Sends a blob whole, as a stream. */
+export async function sendStream(
   context: ClientContext,
   blob: UploadBlob,
   options: TransferOptions,
-  progress: (blobs: number, bytes: number) => void,
-): Promise<void> {
+  progress: OnSent,
+): Promise<number> {
   const { digest } = blob;
   let reported = 0;
   await retrying(context, options.signal, async () => {
@@ -137,7 +158,7 @@ async function sendStream(
     const source = new WriteSource(name, blob, codec, (bytes) => {
       sent += bytes;
       if (sent <= reported) return;
-      progress(0, sent - reported);
+      progress(0, sent - reported, 0);
       reported = sent;
     });
     let committedSize: number;
@@ -158,7 +179,8 @@ async function sendStream(
       );
     }
   });
-  progress(1, digest.sizeBytes - reported);
+  progress(1, digest.sizeBytes - reported, 0);
+  return 0;
 }
 
 class WriteSource {

@@ -4,14 +4,13 @@
  * @module
  */
 
-import { BrokkrError, Code, invalidArgument, mapLimit, systemClock } from "@brokkr/common";
+import { BrokkrError, Code, invalidArgument, systemClock } from "@brokkr/common";
 import {
   ActionCache,
   type ActionResult,
   Capabilities,
   Compressor,
   type Init,
-  packedHash,
   RawCas,
   type ServerCapabilities,
 } from "@brokkr/proto";
@@ -20,14 +19,18 @@ import type { ReadRange } from "../blob_store.ts";
 import { type Digest, type DigestFunction, digestKey, formatDigest } from "../digest.ts";
 import { checkInstanceName } from "../resource_name.ts";
 import { statusError, unique, verify } from "./_batches.ts";
+import { readChunked } from "./_chunked_download.ts";
+import { Chunking } from "./_chunking.ts";
 import { plainOf, WireCompression } from "./_compression.ts";
-import { type BlobSink, fetchBlobs, readBlob, readWhole } from "./_download.ts";
+import { type BlobSink, collect, fetchBlobs, readBlob } from "./_download.ts";
+import { askMissing } from "./_find_missing.ts";
 import { retrying } from "./_retry.ts";
-import { sendBlobs } from "./_upload.ts";
+import { sendBlobs } from "./_send.ts";
 import type {
   CasClientOptions,
   ClientContext,
   DownloadOptions,
+  ReadOptions,
   TransferOptions,
   TransferStat,
   UploadBlob,
@@ -35,8 +38,6 @@ import type {
 
 /** Most bytes of data in a batch call, as every server of REAPI takes. */
 const MAX_BATCH_BYTES = 4_000_000;
-/** Digests in one FindMissingBlobs call: some 1.6 MB of request. */
-const FIND_MISSING_DIGESTS = 20_000;
 
 /**
  * Moves blobs to and from a store: each once, small ones together, large ones as streams, several calls at once, and
@@ -53,7 +54,7 @@ export class CasClient {
    */
   constructor(options: CasClientOptions) {
     checkInstanceName(options.instance);
-    const { parallel = 8, maxBatchBytes = 2_000_000, attempts = 4 } = options;
+    const { parallel = 8, clock = systemClock, maxBatchBytes = 2_000_000, attempts = 4 } = options;
     if (!(maxBatchBytes >= 1024 && maxBatchBytes <= MAX_BATCH_BYTES)) {
       throw invalidArgument(
         "maxBatchBytes",
@@ -71,13 +72,15 @@ export class CasClient {
       instance: options.instance,
       fn: options.fn,
       random: options.random,
-      clock: options.clock ?? systemClock,
+      clock,
       parallel,
       attempts,
       maxBatchBytes,
       compression: options.compression === "auto"
         ? new WireCompression(() => this.capabilities())
         : undefined,
+      chunking: options.chunking === "off" ? undefined : new Chunking(() => this.capabilities(), clock),
+      chunks: options.chunks,
     };
     this.#emptyHash = options.fn.hash(new Uint8Array());
   }
@@ -103,23 +106,7 @@ export class CasClient {
     const asked = unique(digests.map((digest) => ({ digest })), this.fn).filter(({ digest }) =>
       !this.#isEmpty(digest)
     );
-    const parts: Digest[][] = [];
-    for (let at = 0; at < asked.length; at += FIND_MISSING_DIGESTS) {
-      parts.push(asked.slice(at, at + FIND_MISSING_DIGESTS).map(({ digest }) => digest));
-    }
-    const { channel, instance, fn, parallel } = this.#context;
-    const found = await mapLimit(parts, parallel, async (part) => {
-      const response = await channel.unary(RawCas.findMissingBlobs, {
-        instanceName: instance,
-        digestFunction: fn.value,
-        digests: part,
-      }, options);
-      if (response.count === 0) return [];
-      const hashes = new Set<string>();
-      for (let i = 0; i < response.count; i++) hashes.add(packedHash(response, i));
-      return part.filter((digest) => hashes.has(digest.hash));
-    });
-    return found.flat();
+    return await askMissing(this.#context, asked.map(({ digest }) => digest), options);
   }
 
   /**
@@ -153,7 +140,9 @@ export class CasClient {
   async get(digest: Digest, options: CallOptions = {}): Promise<Uint8Array> {
     if (this.#isEmpty(digest)) return new Uint8Array();
     const { channel, instance, fn, maxBatchBytes } = this.#context;
-    if (digest.sizeBytes > maxBatchBytes / 2) return await readWhole(this.#context, digest, options);
+    if (digest.sizeBytes > maxBatchBytes / 2) {
+      return await collect(digest, this.#readWhole(digest, options));
+    }
     using room = this.#context.compression?.takeRoom();
     const codec = room && await this.#context.compression?.forStreams();
     const request = {
@@ -193,10 +182,17 @@ export class CasClient {
     const all = unique(digests.map((digest) => ({ digest })), this.fn).map(({ digest }) => digest);
     const fetch = all.filter((digest) => !this.#isEmpty(digest));
     for (const digest of all) if (this.#isEmpty(digest)) await onBlob(digest, new Uint8Array());
-    await fetchBlobs(this.#context, fetch, onBlob, options);
+    const sharedBytes = await fetchBlobs(
+      this.#context,
+      fetch,
+      onBlob,
+      options,
+      (digest, call, onShared) => this.#readWhole(digest, { ...call, chunks: options.chunks }, onShared),
+    );
     return {
       blobs: fetch.length,
-      bytes: sum(fetch),
+      bytes: sum(fetch) - sharedBytes,
+      sharedBytes,
       skippedBlobs: all.length - fetch.length,
       skippedBytes: 0,
     };
@@ -208,8 +204,23 @@ export class CasClient {
    *
    * @throws {BrokkrError} NOT_FOUND, OUT_OF_RANGE, or DATA_LOSS, while iterating.
    */
-  read(digest: Digest, range: ReadRange = {}, options: CallOptions = {}): AsyncIterable<Uint8Array> {
+  read(digest: Digest, range: ReadRange = {}, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
+    const { offset = 0, limit = Infinity } = range;
+    if (offset === 0 && limit >= digest.sizeBytes) return this.#readWhole(digest, options);
     return readBlob(this.#context, digest, range, options);
+  }
+
+  /** Reads a whole blob, by chunks if it is large and some may be at hand. */
+  #readWhole(
+    digest: Digest,
+    { chunks = this.#context.chunks, ...options }: ReadOptions,
+    onShared?: (bytes: number) => void,
+  ): AsyncIterable<Uint8Array> {
+    const { chunking, maxBatchBytes } = this.#context;
+    if (chunking === undefined || chunks === undefined || digest.sizeBytes <= maxBatchBytes / 2) {
+      return readBlob(this.#context, digest, {}, options);
+    }
+    return readChunked(this.#context, { chunking, source: chunks, onShared }, digest, options);
   }
 
   /** The cached result of an action, or undefined. `inline` asks for standard output and error in it when small. */
@@ -256,11 +267,12 @@ export class CasClient {
     send: readonly UploadBlob[],
     options: TransferOptions,
   ): Promise<TransferStat> {
-    await sendBlobs(this.#context, send, options);
+    const sharedBytes = await sendBlobs(this.#context, send, options);
     const bytes = sum(send.map(({ digest }) => digest));
     return {
       blobs: send.length,
-      bytes,
+      bytes: bytes - sharedBytes,
+      sharedBytes,
       skippedBlobs: all.length - send.length,
       skippedBytes: sum(all.map(({ digest }) => digest)) - bytes,
     };

@@ -117,13 +117,25 @@ Deno.test("CasClient uploads what is missing, each blob once, and tells what it 
   const steps: TransferProgress[] = [];
   const stat = await client.upload(all, { onProgress: (step) => steps.push(step) });
   // The first blob is the empty one, which is always there.
-  assertEquals(stat, { blobs: 301, bytes: bytes - 700, skippedBlobs: 2, skippedBytes: 700 });
-  assertEquals(steps.at(-1), { blobs: 301, bytes: bytes - 700, totalBlobs: 301, totalBytes: bytes - 700 });
+  assertEquals(stat, { blobs: 301, bytes: bytes - 700, sharedBytes: 0, skippedBlobs: 2, skippedBytes: 700 });
+  assertEquals(steps.at(-1), {
+    blobs: 301,
+    bytes: bytes - 700,
+    sharedBytes: 0,
+    totalBlobs: 301,
+    totalBytes: bytes - 700,
+  });
   assert(steps.every((step, i) => i === 0 || step.bytes >= steps[i - 1].bytes));
   for (const { digest, data } of unique) {
     assertEquals((await server.store.get(scope, digest)).length, data.length);
   }
-  assertEquals(await client.upload(all), { blobs: 0, bytes: 0, skippedBlobs: 303, skippedBytes: bytes });
+  assertEquals(await client.upload(all), {
+    blobs: 0,
+    bytes: 0,
+    sharedBytes: 0,
+    skippedBlobs: 303,
+    skippedBytes: bytes,
+  });
   assertEquals((await client.uploadKnownMissing(small.slice(0, 3))).blobs, 2);
 });
 
@@ -144,7 +156,7 @@ Deno.test("CasClient gets back what was uploaded, by every way", async () => {
     seen.set(digest.hash, data.slice());
   });
   const bytes = blobs.reduce((sum, { data }) => sum + data.length, 0);
-  assertEquals(stat, { blobs: 59, bytes, skippedBlobs: 1, skippedBytes: 0 });
+  assertEquals(stat, { blobs: 59, bytes, sharedBytes: 0, skippedBlobs: 1, skippedBytes: 0 });
   for (const { digest } of blobs) assertEquals(digestOf(SHA256, seen.get(digest.hash) ?? noise(1)), digest);
   const streamedBytes: number[] = [];
   await client.getMany(digests, () => {}, {

@@ -87,6 +87,8 @@ async function startServer(
         random: seededRandom(1),
         clock: hasty,
         compression: "auto",
+        // What goes by chunks is told elsewhere.
+        chunking: "off",
         ...options,
       }),
     async [Symbol.asyncDispose]() {

@@ -11,9 +11,12 @@ export * from "../digest_batch.ts";
 export * from "../resource_name.ts";
 export * from "../tree/mod.ts";
 export { CasClient } from "./cas_client.ts";
+export { ChunkIndex, type ChunkIndexOptions } from "./chunk_index.ts";
+export type { ChunkSource, CutChunks } from "./chunk_source.ts";
 export type {
   CasClientOptions,
   DownloadOptions,
+  ReadOptions,
   TransferOptions,
   TransferProgress,
   TransferStat,

@@ -7,7 +7,9 @@
 import type { Clock, Random } from "@brokkr/common";
 import type { CallOptions, Channel } from "@brokkr/proto/rpc";
 import type { Digest, DigestFunction } from "../digest.ts";
+import type { Chunking } from "./_chunking.ts";
 import type { WireCompression } from "./_compression.ts";
+import type { ChunkSource } from "./chunk_source.ts";
 
 /** A blob to upload: its bytes, or a way to read them, which may be called more than once. */
 export interface UploadBlob {
@@ -19,10 +21,12 @@ export interface UploadBlob {
 
 /** What a transfer moved and what it could leave. */
 export interface TransferStat {
-  /** Blobs moved. */
+  /** Blobs moved, whole or in part. */
   readonly blobs: number;
-  /** Their bytes. */
+  /** Bytes of them that were moved. */
   readonly bytes: number;
+  /** Bytes of them that did not have to move, since the receiver had them already as parts of other blobs. */
+  readonly sharedBytes: number;
   /** Blobs that did not have to move. */
   readonly skippedBlobs: number;
   /** Their bytes. */
@@ -33,11 +37,13 @@ export interface TransferStat {
 export interface TransferProgress {
   /** Blobs moved. */
   readonly blobs: number;
-  /** Bytes moved. */
+  /** Bytes of blobs that are where they should be, moved or shared. */
   readonly bytes: number;
+  /** Those of them that did not have to move, since the receiver had them already as parts of other blobs. */
+  readonly sharedBytes: number;
   /** Blobs to move in all. */
   readonly totalBlobs: number;
-  /** Bytes to move in all. */
+  /** Their bytes in all. */
   readonly totalBytes: number;
 }
 
@@ -47,8 +53,16 @@ export interface TransferOptions extends CallOptions {
   readonly onProgress?: (progress: TransferProgress) => void;
 }
 
+/** Options of the read of one blob. */
+export interface ReadOptions extends CallOptions {
+  /** Where chunks are looked for before they are fetched; the client's by default. */
+  readonly chunks?: ChunkSource;
+}
+
 /** Options of a download of several blobs. */
 export interface DownloadOptions extends TransferOptions {
+  /** Where chunks of large blobs are looked for before they are fetched; the client's by default. */
+  readonly chunks?: ChunkSource;
   /**
    * Takes blobs too large for a batch as verified streams: it must read to the end, where a wrong digest shows. Without
    * it they are put together in memory.
@@ -79,6 +93,13 @@ export interface CasClientOptions {
    * `off`, the default, moves them as they are, which is faster over loopback and fast networks.
    */
   readonly compression?: "auto" | "off";
+  /**
+   * `auto`, the default, sends of large blobs only those chunks that the store lacks, and fetches only those that
+   * {@linkcode CasClientOptions.chunks} lacks, where the server offers it; `off` moves blobs whole.
+   */
+  readonly chunking?: "auto" | "off";
+  /** Where chunks of large blobs are looked for before they are fetched; nowhere by default. */
+  readonly chunks?: ChunkSource;
 }
 
 /** What the client's parts share. */
@@ -92,4 +113,6 @@ export interface ClientContext {
   readonly attempts: number;
   readonly maxBatchBytes: number;
   readonly compression: WireCompression | undefined;
+  readonly chunking: Chunking | undefined;
+  readonly chunks: ChunkSource | undefined;
 }
