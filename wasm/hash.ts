@@ -7,8 +7,8 @@
 
 import * as nodeCrypto from "node:crypto";
 import type { KernelBuffer } from "./_arena.ts";
+import { blake3, Blake3Hasher } from "./blake3.ts";
 import { HASH_BYTES, type Hasher, type HashName } from "./names.ts";
-import { referenceBlake3 } from "./reference.ts";
 import { sha256Kernel, Sha256Stream, Sha256TreeStream } from "./sha256.ts";
 
 /**
@@ -75,7 +75,7 @@ function takesKernel(name: HashName, engine: Engine, sizeBytes: number): boolean
 export function hash(name: HashName, bytes: Uint8Array, options?: HashOptions): Uint8Array {
   if (takesKernel(name, options?.engine ?? "auto", bytes.length)) return sha256Kernel().hash(bytes);
   if (name === "sha256tree") return sha256Kernel().tree(bytes);
-  if (name === "blake3") return referenceBlake3(bytes);
+  if (name === "blake3") return blake3().hash(bytes);
   return Uint8Array.fromHex(nodeCrypto.hash(name, bytes, "hex"));
 }
 
@@ -86,6 +86,7 @@ export function hash(name: HashName, bytes: Uint8Array, options?: HashOptions): 
  */
 export function hashHex(name: HashName, bytes: Uint8Array, options?: HashOptions): string {
   if (takesKernel(name, options?.engine ?? "auto", bytes.length)) return sha256Kernel().hashHex(bytes);
+  if (name === "blake3") return blake3().hashHex(bytes);
   return isNodeName(name) ? nodeCrypto.hash(name, bytes, "hex") : hash(name, bytes).toHex();
 }
 
@@ -107,6 +108,7 @@ export function hashHex(name: HashName, bytes: Uint8Array, options?: HashOptions
 export function hashBatch(name: HashName, inputs: readonly Uint8Array[], options?: HashOptions): Uint8Array {
   const engine = options?.engine ?? "auto";
   checkEngine(name, engine);
+  if (name === "blake3") return blake3().hashBatch(inputs);
   const bytes = HASH_BYTES[name];
   const all = new Uint8Array(inputs.length * bytes);
   if (name === "sha256" && engine !== "node") {
@@ -168,7 +170,7 @@ export function createHasher(name: HashName, options?: HashOptions): Hasher {
   const engine = options?.engine ?? "auto";
   checkEngine(name, engine);
   if (name === "sha256tree") return once(new Sha256TreeStream());
-  if (name === "blake3") return once(new WholeHasher("blake3"));
+  if (name === "blake3") return once(new Blake3Hasher());
   if (name === "sha256" && engine === "wasm") return once(new Sha256Stream());
   if (name === "sha256" && engine === "auto") return once(new LazyHasher());
   return once(nodeHasher(name));
@@ -224,30 +226,6 @@ class LazyHasher implements Hasher {
   }
 }
 
-/** Keeps the stream and hashes it as a whole. */
-class WholeHasher implements Hasher {
-  readonly #name: HashName;
-  readonly #parts: Uint8Array<ArrayBuffer>[] = [];
-
-  constructor(name: HashName) {
-    this.#name = name;
-  }
-
-  update(bytes: Uint8Array): void {
-    this.#parts.push(new Uint8Array(bytes));
-  }
-
-  digest(): Uint8Array {
-    const whole = new Uint8Array(this.#parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of this.#parts) {
-      whole.set(part, at);
-      at += part.length;
-    }
-    return hash(this.#name, whole);
-  }
-}
-
 /**
  * A buffer to read into before hashing with `name`. It lies in the memory of the function's kernel where that saves a copy:
  * {@linkcode hash} and {@linkcode hashBatch} hash it, and any part of it, where it lies. Few can be lent at a time and they
@@ -269,6 +247,10 @@ export function acquireBuffer(name: HashName, sizeBytes: number): KernelBuffer {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
     throw new RangeError(`A buffer of ${sizeBytes} bytes was asked for; the size must be a whole number`);
   }
-  const lent = name === "sha256" || name === "sha256tree" ? sha256Kernel().acquire(sizeBytes) : undefined;
-  return lent ?? { bytes: new Uint8Array(sizeBytes), [Symbol.dispose]: () => {} };
+  return lend(name, sizeBytes) ?? { bytes: new Uint8Array(sizeBytes), [Symbol.dispose]: () => {} };
+}
+
+function lend(name: HashName, sizeBytes: number): KernelBuffer | undefined {
+  if (name === "blake3") return blake3().acquire(sizeBytes);
+  return name === "sha256" || name === "sha256tree" ? sha256Kernel().acquire(sizeBytes) : undefined;
 }

@@ -69,7 +69,8 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(padded.buffer);
 }
 
-function blake3Leaf(bytes: Uint8Array, index: number, root: number): Uint32Array {
+/** The chaining value of the chunk of number `index`. */
+export function blake3Leaf(bytes: Uint8Array, index: number, root: number): Uint32Array {
   let cv: Uint32Array = BLAKE3_IV;
   const blocks = Math.max(1, Math.ceil(bytes.length / 64));
   for (let i = 0; i < blocks; i++) {
