@@ -8,8 +8,8 @@
 export const FASTCDC_LAYOUT = {
   /** u64[256]: the gear table. At address 0, so that a look-up's address is eight times the byte and nothing else. */
   gear: 0,
-  /** u64[256]: the gear table shifted left by one. */
-  gearShifted: 2048,
+  /** u16[64]: eight times each byte that is being looked at. */
+  scaled: 2048,
   /** The chunk that is being cut, see {@linkcode FASTCDC_STATE}. */
   state: 4096,
   /** u32[]: the lengths of the chunks that ended in the window; there is room for chunks of 64 bytes. */
@@ -17,9 +17,11 @@ export const FASTCDC_LAYOUT = {
   /** Static data: the gear table of seed 0. */
   data: 32768,
   /** The bytes to scan; one byte that was left over from the last window may lie right before them. */
-  window: 65536,
-  /** Bytes of the window. */
+  window: 65536 - 64,
+  /** Bytes of the window. After it are 64 bytes that are read in vain. */
   windowBytes: 131072,
+  /** Pages of 64 KiB. */
+  pages: 3,
 } as const;
 
 /** Indices of the 32-bit words of the state. */

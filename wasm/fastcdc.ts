@@ -22,7 +22,7 @@ interface Exports {
 
 /** The kernel of this thread. Chunkers take turns: each brings its state and takes it away again. */
 class Kernel {
-  readonly #exports = instantiateKernel<Exports>("fastcdc", "scalar");
+  readonly #exports = instantiateKernel<Exports>("fastcdc", "simd");
   readonly #bytes = new Uint8Array(this.#exports.memory.buffer);
   readonly #words = new Uint32Array(this.#exports.memory.buffer);
   #seed: number | undefined;
