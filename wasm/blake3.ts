@@ -292,6 +292,15 @@ export class Blake3Hasher {
     return hash;
   }
 
+  /**
+   * The same in hex.
+   *
+   * @throws {TypeError} when the digest was taken before.
+   */
+  digestHex(): string {
+    return this.digest().toHex();
+  }
+
   /** Chunks of the largest subtree that may follow and leaves a byte of `available` for later. */
   #nextSize(available: number): number {
     let chunks = SUBTREE_CHUNKS;
