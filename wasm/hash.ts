@@ -169,60 +169,118 @@ function writeHex(hex: string, to: Uint8Array, at: number): void {
 export function createHasher(name: HashName, options?: HashOptions): Hasher {
   const engine = options?.engine ?? "auto";
   checkEngine(name, engine);
-  if (name === "sha256tree") return once(new Sha256TreeStream());
-  if (name === "blake3") return once(new Blake3Hasher());
-  if (name === "sha256" && engine === "wasm") return once(new Sha256Stream());
-  if (name === "sha256" && engine === "auto") return once(new LazyHasher());
-  return once(nodeHasher(name));
+  return new CheckedHasher(streamOf(name, engine));
 }
 
-function nodeHasher(name: NodeName): Hasher {
-  const inner = nodeCrypto.createHash(name);
-  return { update: (bytes) => void inner.update(bytes), digest: () => new Uint8Array(inner.digest()) };
+/** What a hasher asks of an engine. */
+interface Stream {
+  update(bytes: Uint8Array): void;
+  digest(): Uint8Array;
+  /** Where that is cheaper than to encode the bytes. */
+  digestHex?(): string;
+}
+
+function streamOf(name: HashName, engine: Engine): Stream {
+  if (name === "sha256tree") return new Sha256TreeStream();
+  if (name === "blake3") return new Blake3Hasher();
+  if (name === "sha256" && engine === "wasm") return new Sha256Stream();
+  return name === "sha256" && engine === "auto" ? new LazyStream() : new NodeStream(name);
 }
 
 /** Refuses what comes after the end, which engines answer each in a way of its own. */
-function once(inner: Hasher): Hasher {
-  let ended = false;
-  const check = () => {
-    if (ended) throw new TypeError("The hasher has given its hash already; create another one");
-  };
-  return {
-    update(bytes) {
-      check();
-      inner.update(bytes);
-    },
-    digest() {
-      check();
-      ended = true;
-      return inner.digest();
-    },
-  };
-}
+class CheckedHasher implements Hasher {
+  #stream: Stream | undefined;
 
-/** Many streams are a single small message, for which node:crypto's hashers cost more than its hashing. */
-class LazyHasher implements Hasher {
-  #held: Uint8Array | undefined;
-  #length = 0;
-  #inner: Hasher | undefined;
+  constructor(stream: Stream) {
+    this.#stream = stream;
+  }
+
+  #open(): Stream {
+    if (this.#stream === undefined) {
+      throw new TypeError("The hasher has given its hash already; create another one");
+    }
+    return this.#stream;
+  }
 
   update(bytes: Uint8Array): void {
-    if (this.#inner === undefined && this.#length + bytes.length <= ONE_LIMIT) {
-      this.#held ??= new Uint8Array(ONE_LIMIT);
-      this.#held.set(bytes, this.#length);
-      this.#length += bytes.length;
-      return;
-    }
-    if (this.#inner === undefined) {
-      this.#inner = nodeHasher("sha256");
-      if (this.#held !== undefined) this.#inner.update(this.#held.subarray(0, this.#length));
-    }
+    this.#open().update(bytes);
+  }
+
+  digest(): Uint8Array {
+    const stream = this.#open();
+    this.#stream = undefined;
+    return stream.digest();
+  }
+
+  digestHex(): string {
+    const stream = this.#open();
+    this.#stream = undefined;
+    return stream.digestHex?.() ?? stream.digest().toHex();
+  }
+}
+
+class NodeStream implements Stream {
+  readonly #inner: nodeCrypto.Hash;
+
+  constructor(name: NodeName) {
+    this.#inner = nodeCrypto.createHash(name);
+  }
+
+  update(bytes: Uint8Array): void {
     this.#inner.update(bytes);
   }
 
   digest(): Uint8Array {
-    if (this.#inner !== undefined) return this.#inner.digest();
-    return hash("sha256", this.#held?.subarray(0, this.#length) ?? new Uint8Array());
+    // Hex and back is faster than the buffer that comes otherwise.
+    return Uint8Array.fromHex(this.#inner.digest("hex"));
+  }
+
+  digestHex(): string {
+    return this.#inner.digest("hex");
+  }
+}
+
+/** What a {@linkcode LazyStream} holds bytes in, unless another has it: to allocate costs more than to hash so few. */
+let spare: Uint8Array | undefined = new Uint8Array(ONE_LIMIT);
+
+/** Many streams are a single small message, for which node:crypto's hashers cost more than its hashing. */
+class LazyStream implements Stream {
+  #held: Uint8Array | undefined;
+  #length = 0;
+  #inner: Stream | undefined;
+
+  update(bytes: Uint8Array): void {
+    if (this.#inner === undefined) {
+      if (this.#length + bytes.length <= ONE_LIMIT) return this.#hold(bytes);
+      this.#inner = new NodeStream("sha256");
+      if (this.#length > 0) this.#inner.update(this.#release());
+    }
+    this.#inner.update(bytes);
+  }
+
+  #hold(bytes: Uint8Array): void {
+    if (this.#held === undefined) {
+      this.#held = spare ?? new Uint8Array(ONE_LIMIT);
+      spare = undefined;
+    }
+    this.#held.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** What was held, until somebody else holds something. */
+  #release(): Uint8Array {
+    const held = this.#held ?? new Uint8Array();
+    this.#held = undefined;
+    if (held.length > 0) spare = held;
+    return held.subarray(0, this.#length);
+  }
+
+  digest(): Uint8Array {
+    return this.#inner?.digest() ?? hash("sha256", this.#release());
+  }
+
+  digestHex(): string {
+    return this.#inner?.digestHex?.() ?? hashHex("sha256", this.#release());
   }
 }
 

@@ -56,6 +56,9 @@ for (const { name, engine } of CASES) {
       const hasher = createHasher(name, { engine });
       for (let from = 0; from < input.length; from += 77) hasher.update(input.subarray(from, from + 77));
       assertEquals(hasher.digest().toHex(), hashes[i], `${what} as a stream`);
+      const again = createHasher(name, { engine });
+      again.update(input);
+      assertEquals(again.digestHex(), hashes[i], `${what} as a stream, in hex`);
     });
   });
 
@@ -93,6 +96,7 @@ for (const { name, engine } of CASES) {
     const hasher = createHasher(name, { engine });
     hasher.digest();
     assertThrows(() => hasher.digest(), TypeError, "given its hash already");
+    assertThrows(() => hasher.digestHex(), TypeError, "given its hash already");
     assertThrows(() => hasher.update(new Uint8Array()), TypeError, "given its hash already");
   });
 
@@ -109,6 +113,18 @@ Deno.test("Random batches of SHA-256 are right whichever engine takes which mess
     const right = messages.map((message) => expected("sha256", message)).join("");
     assertEquals(hashBatch("sha256", messages).toHex(), right);
   }));
+});
+
+Deno.test("Small streams that take turns do not disturb each other", () => {
+  const hashers = Array.from({ length: 5 }, () => createHasher("sha256"));
+  for (let at = 0; at < 300; at += 10) {
+    hashers.forEach((hasher, i) => {
+      if (at < (i + 1) * 50) hasher.update(source.subarray(at, at + 10));
+    });
+  }
+  hashers.forEach((hasher, i) => {
+    assertEquals(hasher.digestHex(), expected("sha256", source.subarray(0, (i + 1) * 50)));
+  });
 });
 
 Deno.test("An engine that does not have a function is refused", () => {

@@ -18,4 +18,6 @@ export interface Hasher {
   update(bytes: Uint8Array): void;
   /** The hash; ends the hasher. */
   digest(): Uint8Array;
+  /** The hash in lower-case hex; ends the hasher. */
+  digestHex(): string;
 }
