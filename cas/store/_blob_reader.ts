@@ -120,12 +120,13 @@ export class BlobReader {
     yield (await this.readSmall(digest, location)).subarray(start, end);
   }
 
-  /** Pieces of a blob that is a file. */
+  /** Pieces of a blob that is a file. All of them are compared with the digest when `verified` says so. */
   async *readLarge(
     digest: Digest,
     start: number,
     end: number,
     signal?: AbortSignal,
+    verified = this.#always,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { budget, failure } = this.#options;
     using room = await ReadRoom.take(budget, end - start, signal);
@@ -134,7 +135,7 @@ export class BlobReader {
       if (await file.size() !== digest.sizeBytes) throw await this.#judge(digest);
       const pieces = readPieces(file, start, end, room, signal);
       const whole = start === 0 && end === digest.sizeBytes;
-      const verify = whole && (this.#always || !this.#verified.has(digestKey(digest)));
+      const verify = whole && (verified || !this.#verified.has(digestKey(digest)));
       yield* verify ? this.#verify(digest, pieces) : pieces;
     } catch (error) {
       if (hasCode(error, "EIO")) throw await this.#judge(digest);

@@ -5,10 +5,11 @@
  * @module
  */
 
-import { BrokkrError, Code, type Scope, throwIfAborted, unavailable } from "@brokkr/common";
+import { BrokkrError, Code, type Scope, scopeOf, throwIfAborted, unavailable } from "@brokkr/common";
 import type {
   BlobStoreStat,
   BlobWriter,
+  ChunkList,
   DigestBatch,
   MissingOptions,
   ReadRange,
@@ -20,19 +21,31 @@ import {
   digestFunctionByValue,
   digestKey,
   formatDigest,
+  type HashHex,
 } from "../digest.ts";
-import { checkBatch, checkHash, checkSize, emptyHash, isEmptyBlob, resolveRange } from "./_checks.ts";
+import {
+  checkBatch,
+  checkHash,
+  checkSize,
+  emptyHash,
+  isEmptyBlob,
+  noSuchBlob,
+  resolveRange,
+} from "./_checks.ts";
 import { menderOf } from "./_bit_rot.ts";
 import { BlobReader } from "./_blob_reader.ts";
+import { missingInSlices } from "../_slices.ts";
 import { DiskUploads } from "./_disk_uploads.ts";
+import { ListedBlobs } from "./_listed_blobs.ts";
 import type { Mender } from "./_mender.ts";
-import { locationOf, MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
+import { isListed, locationOf, MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
 import { Room } from "./_room.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
 import { WriterDesk } from "./_writer_desk.ts";
 import { missingPart } from "./_presence.ts";
 import { Scrubber } from "./_scrubber.ts";
+import { Splicer } from "./_splicer.ts";
 import { storeError } from "./_store_error.ts";
 import { sweepFiles } from "./_sweep.ts";
 import type { SettledOptions } from "./disk_store_options.ts";
@@ -75,6 +88,8 @@ export class DiskCore implements KeptBlobStore {
   readonly #state: Recovered;
   readonly #log: SegmentLog;
   readonly #reader: BlobReader;
+  readonly #lists: ListedBlobs;
+  readonly #splicer: Splicer;
   readonly #mender: Mender;
   readonly #scrubber: Scrubber;
   readonly #time: StoreTime;
@@ -173,6 +188,13 @@ export class DiskCore implements KeptBlobStore {
       mender: this.#mender,
       failure: (what, error) => this.#failure(what, error),
     });
+    this.#lists = new ListedBlobs({
+      state,
+      reader: this.#reader,
+      settleAll: (batch) => this.#settleAll(batch),
+      onBroken: (digest) => this.#noteGone(digest, "evicted"),
+    });
+    this.#splicer = this.#makeSplicer();
     const parts = { ...options, dir, state, segments: this.#log, gone: this.#gone, time: this.#time };
     const reclaimer = new Reclaimer({
       ...parts,
@@ -218,7 +240,7 @@ export class DiskCore implements KeptBlobStore {
     const { catalog } = this.#state;
     const look = () => {
       const touch = options.peek === true ? undefined : this.#touch(this.#options.promiseMs);
-      return catalog.missing(batch, touch);
+      return this.#lists.missing(batch, touch);
     };
     return catalog.isLoading ? this.#settleAll(batch).then(look) : look();
   }
@@ -231,17 +253,25 @@ export class DiskCore implements KeptBlobStore {
     this.#checkOpen();
     const { catalog, loading } = this.#state;
     if (hash === emptyHash(fn).hex) return 0;
-    if (!catalog.isLoading) return catalog.find(fn, hash)?.sizeBytes;
-    return loading.settle(fn, hash).then(() => catalog.find(fn, hash)?.sizeBytes);
+    const look = () => {
+      const location = catalog.find(fn, hash);
+      if (location === undefined || !isListed(location)) return location?.sizeBytes;
+      const digest = { fn, hash: hash as HashHex, sizeBytes: location.sizeBytes };
+      return this.#lists.find(digest).then((found) => found?.location.sizeBytes);
+    };
+    return catalog.isLoading ? loading.settle(fn, hash).then(look) : look();
   }
 
   async get(_scope: Scope, digest: Digest): Promise<Uint8Array> {
     this.#checkOpen();
     if (isEmptyBlob(digest)) return new Uint8Array(0);
     if (this.#state.catalog.isLoading) await this.#settle(digest);
-    const location = this.#reader.locate(digest, this.#touch());
-    if (location.segment !== FILE_SEGMENT) return await this.#reader.readSmall(digest, location);
+    if (digest.sizeBytes <= MAX_RECORD_DATA) {
+      const location = this.#reader.locate(digest, this.#touch());
+      if (location.segment !== FILE_SEGMENT) return await this.#reader.readSmall(digest, location);
+    }
     if (digest.sizeBytes > MAX_GET_BYTES) {
+      if (await this.#lists.find(digest, this.#touch()) === undefined) throw noSuchBlob(digest);
       throw new BrokkrError(
         Code.INVALID_ARGUMENT,
         `Blob ${formatDigest(digest)} is too large to be read in one piece; read it as a stream`,
@@ -249,7 +279,7 @@ export class DiskCore implements KeptBlobStore {
     }
     const whole = new Uint8Array(digest.sizeBytes);
     let at = 0;
-    for await (const piece of this.#reader.readLarge(digest, 0, digest.sizeBytes)) {
+    for await (const piece of this.#readLarge(digest, undefined)) {
       whole.set(piece, at);
       at += piece.length;
     }
@@ -269,6 +299,7 @@ export class DiskCore implements KeptBlobStore {
       return;
     }
     if (this.#state.catalog.isLoading) await this.#settle(digest);
+    if (digest.sizeBytes > MAX_RECORD_DATA) return yield* this.#readLarge(digest, range, signal);
     const location = this.#reader.locate(digest, this.#touch());
     const { start, end } = resolveRange(digest, range);
     if (start === end) return;
@@ -279,12 +310,45 @@ export class DiskCore implements KeptBlobStore {
     }
   }
 
+  /** Pieces of a blob that is a file or a list of chunks. */
+  async *#readLarge(
+    digest: Digest,
+    range: ReadRange | undefined,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let taken = false;;) {
+      const found = await this.#lists.find(digest, this.#touch());
+      if (found === undefined) throw noSuchBlob(digest);
+      const { start, end } = resolveRange(digest, range);
+      if (start === end) return;
+      const { list } = found;
+      const pieces = list === undefined
+        ? this.#reader.readLarge(digest, start, end, signal)
+        : this.#lists.read(digest, list, start, end, () => this.#touch(), signal);
+      try {
+        for await (const piece of pieces) {
+          taken = true;
+          yield piece;
+        }
+        return;
+      } catch (error) {
+        // Its file was cut into chunks after it was found and before it was opened.
+        const isGone = error instanceof BrokkrError && error.code === Code.NOT_FOUND;
+        const now = this.#state.catalog.locate(digest);
+        if (taken || !isGone || list !== undefined || now === undefined || !isListed(now)) throw error;
+      }
+    }
+  }
+
   async put(_scope: Scope, digest: Digest, data: Uint8Array): Promise<void> {
     this.#checkOpen();
     checkSize(digest, data.length);
     if (this.#state.catalog.isLoading) await this.#state.loading.settlePut(digest);
-    if (this.#state.catalog.locate(digest, this.#touch()) !== undefined) return;
-    if (data.length <= MAX_RECORD_DATA) return await this.#putSmall(digest, data);
+    if (data.length <= MAX_RECORD_DATA) {
+      if (this.#state.catalog.locate(digest, this.#touch()) !== undefined) return;
+      return await this.#putSmall(digest, data);
+    }
+    if (await this.#lists.find(digest, this.#touch()) !== undefined) return;
     await using writer = await this.#desk.open(digest);
     await writer.write(data);
     await writer.commit();
@@ -301,9 +365,11 @@ export class DiskCore implements KeptBlobStore {
     if (this.#state.catalog.isLoading) await this.#settleAll(batch);
     if (durationMs === 0) return this.#state.catalog.unpin(batch);
     // A promise is cheap and limited by the evictor; what is pinned for longer must fit beforehand.
-    if (durationMs > this.#options.promiseMs) await this.#evictor.checkPins(batch);
+    const batches = [batch];
+    for await (const chunks of this.#lists.chunksOf(batch)) batches.push(chunks);
+    if (durationMs > this.#options.promiseMs) await this.#evictor.checkPins(batches);
     this.#checkOpen();
-    this.#state.catalog.pin(batch, this.#touch(durationMs));
+    for (const one of batches) this.#state.catalog.pin(one, this.#touch(durationMs));
   }
 
   async delete(_scope: Scope, digest: Digest): Promise<boolean> {
@@ -311,7 +377,7 @@ export class DiskCore implements KeptBlobStore {
     if (isEmptyBlob(digest)) return false;
     return await this.#alone(digest, async () => {
       if (this.#state.catalog.isLoading) await this.#settle(digest);
-      const location = this.#state.catalog.locate(digest);
+      const location = (await this.#lists.find(digest))?.location;
       if (location === undefined) return false;
       if (location.segment !== FILE_SEGMENT) {
         await this.#bury(digest);
@@ -325,9 +391,27 @@ export class DiskCore implements KeptBlobStore {
       } catch (error) {
         throw this.#failure(`remove blob ${formatDigest(digest)}`, error);
       }
+      // The log may hold a list of chunks for it from before it was a file.
+      await this.#bury(digest);
       this.#noteGone(digest, "deleted");
       return true;
     });
+  }
+
+  async splice(
+    _scope: Scope,
+    digest: Digest,
+    list: ChunkList,
+    signal?: AbortSignal,
+  ): Promise<"kept" | "known"> {
+    this.#checkOpen();
+    if (this.#state.catalog.isLoading) await this.#state.loading.settlePut(digest);
+    return await this.#splicer.splice(digest, list, signal);
+  }
+
+  async split(_scope: Scope, digest: Digest, signal?: AbortSignal): Promise<ChunkList | undefined> {
+    this.#checkOpen();
+    return await this.#splicer.split(digest, signal);
   }
 
   /** Blobs held. */
@@ -552,7 +636,7 @@ export class DiskCore implements KeptBlobStore {
     await this.#alone(digest, async () => {
       const { blobs, catalog, index, loading } = this.#state;
       if (catalog.isLoading) await loading.settlePut(digest);
-      if (catalog.locate(digest, this.#touch()) !== undefined) return await this.#desk.discard(path);
+      if (await this.#lists.find(digest, this.#touch()) !== undefined) return await this.#desk.discard(path);
       await blobs.keep(path, digest.fn, digest.hash);
       const { sizeBytes } = digest;
       const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes, storedBytes: sizeBytes };
@@ -560,6 +644,25 @@ export class DiskCore implements KeptBlobStore {
       const usedS = this.#time.now();
       catalog.set(digest.fn, hash, location, usedS);
       index.put(digest.fn.value, hash, location, usedS);
+    });
+  }
+
+  #makeSplicer(): Splicer {
+    const scope = scopeOf("");
+    return new Splicer({
+      ...this.#options,
+      state: this.#state,
+      segments: this.#log,
+      lists: this.#lists,
+      promise: () => this.#touch(this.#options.promiseMs),
+      missing: async (chunks) => await missingInSlices(this, scope, chunks),
+      read: (digest, signal) => this.read(scope, digest, undefined, signal),
+      readVerified: (digest, signal) => this.#reader.readLarge(digest, 0, digest.sizeBytes, signal, true),
+      put: (digest, data) => this.put(scope, digest, data),
+      writer: (digest, signal) => this.#desk.open(digest, signal),
+      alone: (digest, run) => this.#alone(digest, run),
+      reserve: (digest, bytes) => this.#desk.reserve(digest, bytes),
+      release: (bytes) => this.#desk.release(bytes),
     });
   }
 

@@ -201,22 +201,25 @@ export class Evictor {
   }
 
   /**
-   * Checks that `batch` can be pinned for longer than promises last.
+   * Checks that all of `batches` can be pinned for longer than promises last.
    *
    * @throws {BrokkrError} RESOURCE_EXHAUSTED when pins would take more than their share of the store.
    */
-  async checkPins(batch: DigestBatch): Promise<void> {
+  async checkPins(batches: readonly DigestBatch[]): Promise<void> {
     const { state: { catalog }, loaded } = this.#options;
     await loaded;
     await this.#goal();
     const moment = this.#clearing.moment();
     let bytes = await this.#pinnedBytes(moment.nowMs);
-    const { fn, hashes } = batch;
-    for (let i = 0; i < batch.length; i++) {
-      const entry = catalog.entry(fn, hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes));
-      // A pin that is only renewed has been counted.
-      if (entry === undefined || pinKind(entry.pinnedUntilMs, moment) === "hand") continue;
-      bytes += cost(fn, entry);
+    const slices = new Slices();
+    for (const { fn, hashes, length } of batches) {
+      for (let i = 0; i < length; i++) {
+        const entry = catalog.entry(fn, hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes));
+        // A pin that is only renewed has been counted.
+        if (entry === undefined || pinKind(entry.pinnedUntilMs, moment) === "hand") continue;
+        bytes += cost(fn, entry);
+      }
+      if (slices.spent) await slices.next();
     }
     const shareBytes = Math.floor(this.#limitBytes * PROMISED_SHARE);
     if (bytes <= shareBytes) {

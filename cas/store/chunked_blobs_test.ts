@@ -7,6 +7,7 @@ import { type Digest, DIGEST_FUNCTIONS, type DigestFunction, digestOf, SHA256 } 
 import { batchOf, digestAt } from "../digest_batch.ts";
 import { MAX_CHUNKS } from "./_chunk_list.ts";
 import { CHUNK_MAX_BYTES } from "./_cut.ts";
+import { openDiskBlobStore } from "./disk_store.ts";
 import { MemoryBlobStore } from "./memory_store.ts";
 
 const SCOPE = scopeOf("");
@@ -17,6 +18,7 @@ const KINDS: readonly { readonly name: string; open(dir: string): Promise<BlobSt
     name: "MemoryBlobStore",
     open: () => Promise.resolve(new MemoryBlobStore(80 * MIB, { maxBlobBytes: 64 * MIB })),
   },
+  { name: "DiskBlobStore", open: (dir) => openDiskBlobStore(dir, { maxBlobBytes: 64 * MIB }) },
 ];
 
 function noise(length: number, seed: number): Uint8Array {

@@ -17,6 +17,7 @@ import type { Scope, TimerHandle } from "@brokkr/common";
 import type {
   BlobStoreStat,
   BlobWriter,
+  ChunkList,
   DigestBatch,
   MissingOptions,
   ReadRange,
@@ -169,6 +170,14 @@ class DiskBlobStore implements KeptBlobStore {
 
   pin(scope: Scope, batch: DigestBatch, durationMs: number): Promise<void> {
     return this.#core?.pin(scope, batch, durationMs) ?? Promise.reject(this.#unavailable());
+  }
+
+  splice(scope: Scope, digest: Digest, list: ChunkList, signal?: AbortSignal): Promise<"kept" | "known"> {
+    return this.#core?.splice(scope, digest, list, signal) ?? Promise.reject(this.#unavailable());
+  }
+
+  split(scope: Scope, digest: Digest, signal?: AbortSignal): Promise<ChunkList | undefined> {
+    return this.#core?.split(scope, digest, signal) ?? Promise.reject(this.#unavailable());
   }
 
   delete(scope: Scope, digest: Digest): Promise<boolean> {
