@@ -60,8 +60,12 @@ export function checkNotOver(digest: Digest, length: number): void {
 
 /** Throws INVALID_ARGUMENT unless `hash` is the one that `digest` says. */
 export function checkHash(digest: Digest, hash: string): void {
-  if (hash === digest.hash) return;
-  throw invalidArgument(
+  if (hash !== digest.hash) throw hashError(digest, hash);
+}
+
+/** INVALID_ARGUMENT for data that has another hash than `digest` says. */
+export function hashError(digest: Digest, hash: string): BrokkrError {
+  return invalidArgument(
     "data",
     `Data sent as blob ${formatDigest(digest)} has ${digest.fn.name} hash ${hash}`,
   );

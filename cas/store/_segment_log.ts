@@ -10,9 +10,11 @@
  */
 
 import { BrokkrError, ByteBudget, type Clock, Code, type Logger } from "@brokkr/common";
+import type { Digest } from "../digest.ts";
 import type { FileLayer, StoreFile } from "./file_layer.ts";
 import { readFully, writeAll } from "./file_layer.ts";
-import { encodeRecord, type Record, recordBytes } from "./_record.ts";
+import { Group } from "./_group.ts";
+import { type Record, recordBytes } from "./_record.ts";
 import { HandleCache } from "./_handles.ts";
 import { storeError } from "./_store_error.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "./_segment_header.ts";
@@ -63,28 +65,6 @@ export interface SegmentLogOptions {
   readonly onGroup?: (records: number, bytes: number, syncMs: number) => void;
   /** Segments found on disk, in order of their numbers. */
   readonly segments: readonly SegmentInfo[];
-}
-
-interface Entry {
-  readonly record: Record;
-  readonly at: number;
-  readonly length: number;
-}
-
-class Group {
-  /** Asks for a new segment instead of holding records. */
-  readonly turns: boolean;
-  readonly buffer: Uint8Array;
-  used = 0;
-  readonly entries: Entry[] = [];
-  readonly done = Promise.withResolvers<void>();
-
-  constructor(buffer: Uint8Array, turns = false) {
-    this.buffer = buffer;
-    this.turns = turns;
-    // Each writer awaits it; a group whose writers all gave up must not end the process.
-    this.done.promise.catch(() => {});
-  }
 }
 
 /** The segment that is appended to. */
@@ -168,10 +148,17 @@ export class SegmentLog {
   /**
    * Appends what `make` returns when there is room for `dataBytes` of data in memory; resolves when it is durable.
    * `make` is called in the turn in which its data is copied; undefined means that nothing is to be appended any more.
+   * With a digest the copy is compared with that before it is written.
    *
-   * @throws {BrokkrError} RESOURCE_EXHAUSTED when the disk is full; UNAVAILABLE when it fails.
+   * @throws {BrokkrError} RESOURCE_EXHAUSTED when the disk is full; UNAVAILABLE when it fails; INVALID_ARGUMENT when the
+   * data has another digest.
    */
-  async append(hashBytes: number, dataBytes: number, make: () => Record | undefined): Promise<void> {
+  async append(
+    hashBytes: number,
+    dataBytes: number,
+    make: () => Record | undefined,
+    digest?: Digest,
+  ): Promise<void> {
     const length = recordBytes(hashBytes, dataBytes);
     using _share = await this.#pending.acquire(length);
     if (this.#closed) throw new BrokkrError(Code.UNAVAILABLE, "The store is closed");
@@ -182,11 +169,14 @@ export class SegmentLog {
       group = new Group(this.#buffer(length));
       this.#groups.push(group);
     }
-    encodeRecord(group.buffer, group.used, record, this.#options.salt);
-    group.entries.push({ record, at: group.used, length });
-    group.used += length;
+    const pending = group.add(record, this.#options.salt, digest);
     this.#running ??= this.#run();
-    await group.done.promise;
+    try {
+      await group.done.promise;
+    } catch (error) {
+      throw pending.error ?? error;
+    }
+    if (pending.error !== undefined) throw pending.error;
   }
 
   /** The segments there are, oldest first; the last of them may still grow. */
@@ -279,6 +269,8 @@ export class SegmentLog {
   }
 
   async #commit(group: Group): Promise<void> {
+    group.seal();
+    if (group.used === 0) return;
     const active = await this.#segmentFor(group.used);
     await this.#seal(active);
     const { info, file } = active;

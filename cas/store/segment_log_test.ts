@@ -1,7 +1,10 @@
-import { assertEquals } from "@std/assert";
-import { noLog, systemClock } from "@brokkr/common";
+import { assert, assertEquals } from "@std/assert";
+import * as fc from "fast-check";
+import { Code, noLog, systemClock } from "@brokkr/common";
+import { DIGEST_FUNCTIONS, digestOf } from "../digest.ts";
 import { type FileLayer, type StoreFile, systemFiles } from "./file_layer.ts";
-import { type Record, RecordKind, SALT_BYTES } from "./_record.ts";
+import { Group } from "./_group.ts";
+import { decodeRecord, type Record, recordBytes, RecordKind, SALT_BYTES } from "./_record.ts";
 import { SegmentLog } from "./_segment_log.ts";
 import { nextTurn } from "./_turn.ts";
 
@@ -61,4 +64,75 @@ Deno.test("SegmentLog commits a record that is appended just as its last group e
     await second;
     await log.close();
   }
+});
+
+Deno.test("A group holds what is what its digest says, in order, and tells each of the others why it is not kept", () => {
+  const salt = new Uint8Array(SALT_BYTES).fill(7);
+  const blobs = fc.array(
+    fc.record({
+      size: fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: 200_000 })),
+      fn: fc.nat({ max: DIGEST_FUNCTIONS.length - 2 }), // but SHA256TREE, which is like SHA256
+      lies: fc.boolean(),
+      checked: fc.boolean(),
+    }),
+    { maxLength: 20 },
+  );
+  fc.assert(
+    fc.property(blobs, (given) => {
+      const group = new Group(new Uint8Array(5 << 20));
+      const added = given.map(({ size, fn, lies, checked }, i) => {
+        const data = new Uint8Array(size).fill(i + 1);
+        const digest = digestOf(DIGEST_FUNCTIONS[fn], data);
+        const hash = Uint8Array.fromHex(digest.hash);
+        const sent = lies ? new Uint8Array(size + 1) : data.slice();
+        const record = { kind: RecordKind.BLOB, fnValue: digest.fn.value, hash, sizeBytes: size, data: sent };
+        const pending = group.add(record, salt, checked ? digest : undefined);
+        sent.fill(99); // too late: it was copied
+        return { pending, digest, good: !lies || !checked, length: recordBytes(hash.length, sent.length) };
+      });
+      group.seal();
+      const kept = added.filter(({ good }) => good);
+      assertEquals(group.entries.length, kept.length);
+      assertEquals(group.used, kept.reduce((sum, { length }) => sum + length, 0));
+      let at = 0;
+      for (const { digest, length } of kept) {
+        const read = decodeRecord(group.buffer.subarray(0, group.used), at, salt);
+        assert(typeof read === "object");
+        assertEquals([read.hash.toHex(), read.fnValue], [digest.hash, digest.fn.value]);
+        at += length;
+      }
+      for (const { pending, good } of added) {
+        assertEquals(pending.error?.code, good ? undefined : Code.INVALID_ARGUMENT);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("A group of nothing but lies is not written", async () => {
+  const gate = Promise.withResolvers<void>();
+  gate.resolve();
+  let committed = 0;
+  const log = new SegmentLog({
+    files: instantFiles(gate),
+    dir: "",
+    salt: new Uint8Array(SALT_BYTES),
+    segmentBytes: 1 << 20,
+    groupBytes: 1 << 16,
+    pendingBytes: 1 << 20,
+    clock: systemClock,
+    log: noLog,
+    onCommitted: (records) => committed += records.length,
+    segments: [],
+  });
+  const [fn] = DIGEST_FUNCTIONS;
+  const digest = digestOf(fn, new Uint8Array(10));
+  const ends = await Promise.allSettled(
+    [1, 2, 3].map((seed) => log.append(HASH_BYTES, 10, () => record(seed), digest)),
+  );
+  assertEquals(ends.map(({ status }) => status), ["rejected", "rejected", "rejected"]);
+  assertEquals([committed, log.segmentCount], [0, 0]);
+  await log.append(HASH_BYTES, 10, () => ({ ...record(0), data: new Uint8Array(10) }), digest);
+  assertEquals([committed, log.segmentCount], [1, 1]);
+  await log.close();
 });
