@@ -6,7 +6,8 @@
 
 import { FastCdcChunker } from "./fastcdc.ts";
 import type { FastCdcParams } from "./fastcdc_params.ts";
-import { createHasher, hash, type HashName } from "./mod.ts";
+import { createHasher, hash } from "./hash.ts";
+import type { HashName } from "./names.ts";
 
 /** A chunk of a source. */
 export interface HashedChunk {
