@@ -89,6 +89,7 @@ async function loaded(flags: ConnectionFlags, env: Readonly<Record<string, strin
       timeoutMs: client.timeoutMs,
       tls,
       compression: client.compression,
+      chunking: client.chunking,
       digest: client.digest,
     },
   };

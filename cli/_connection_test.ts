@@ -49,6 +49,7 @@ Deno.test("resolveConnection reads what the configuration says of TLS", async ()
       timeoutMs: 7000,
       tls: { ca: "authority", cert: undefined, key: undefined },
       compression: "off",
+      chunking: "auto",
       digest: "sha256",
     });
     await Deno.writeTextFile(file, '[client]\nendpoint = "grpcs://h:1"\ntls_ca = "gone.pem"\n');

@@ -27,6 +27,7 @@ import {
   throwIfAborted,
 } from "@brokkr/common";
 import type { ActionResult } from "@brokkr/proto";
+import { Seeds } from "./_seeds.ts";
 
 /** A file that an action made. */
 export interface OutputFile {
@@ -106,6 +107,8 @@ export interface DownloadResult {
   readonly files: number;
   /** Their bytes. */
   readonly bytes: number;
+  /** Bytes that did not have to be fetched, since files that were replaced had them. */
+  readonly sharedBytes: number;
 }
 
 interface Target {
@@ -190,7 +193,10 @@ export async function downloadInto(
   const staging = joinLocal(destination, `.brokkr-${randomHex(random, 6)}.tmp`);
   await Deno.mkdir(staging, { mode: 0o700 });
   try {
-    const result = await fill(staging, plan, cas, options);
+    const seeds = new Seeds((digest) =>
+      targetsOf(plan, digest).map(({ path }) => joinLocal(destination, path))
+    );
+    const result = await fill(staging, plan, cas, seeds, options);
     throwIfAborted(options.signal);
     await install(staging, destination, "");
     return result;
@@ -214,6 +220,7 @@ async function fill(
   staging: string,
   plan: Plan,
   cas: CasClient,
+  seeds: Seeds,
   options: DownloadOptions,
 ): Promise<DownloadResult> {
   const made = new Set<string>([""]);
@@ -245,13 +252,14 @@ async function fill(
     const mode = first.executable ? 0o777 : 0o666;
     return Deno.open(joinLocal(staging, first.path), { write: true, createNew: true, mode });
   };
-  await cas.getMany(plan.digests, async (digest, data) => {
+  const { sharedBytes } = await cas.getMany(plan.digests, async (digest, data) => {
     using file = await create(digest);
     await writeAll(file, data);
     await done(digest);
   }, {
     signal: options.signal,
     onProgress: options.onProgress,
+    chunks: seeds,
     onLarge: async (digest, chunks) => {
       using file = await create(digest);
       for await (const chunk of chunks) await writeAll(file, chunk);
@@ -259,7 +267,7 @@ async function fill(
     },
   });
   await mapLimit(plan.symlinks, 8, ({ path, target }) => Deno.symlink(target, joinLocal(staging, path)));
-  return { files, bytes };
+  return { files, bytes, sharedBytes };
 }
 
 function targetsOf(plan: Plan, digest: Digest): readonly Target[] {

@@ -20,6 +20,7 @@ import { systemRandom } from "@brokkr/common";
 import { requireFunction } from "./_digest_function.ts";
 import { buildInputs, type Input } from "./_inputs.ts";
 import { readSource } from "./_local_tree.ts";
+import { Seeds } from "./_seeds.ts";
 import { downloadInto, type DownloadResult, fetchDirectories } from "./_outputs.ts";
 
 /** Options of a transfer. */
@@ -28,6 +29,12 @@ export interface CacheOptions {
   readonly signal?: AbortSignal;
   /** Told how far it is. */
   readonly onProgress?: (progress: TransferProgress) => void;
+}
+
+/** Options of {@linkcode Cache.read}. */
+export interface CacheReadOptions extends CacheOptions {
+  /** A file of this machine which may hold an older version of the blob: what they share is not fetched. */
+  readonly replaces?: string;
 }
 
 /** What {@linkcode Cache.put} came to. */
@@ -124,10 +131,12 @@ export class Cache {
    */
   async *read(
     digest: Digest | string,
-    options: CacheOptions = {},
+    options: CacheReadOptions = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const named = this.#digest(digest);
-    yield* (await this.#open(named.fn)).read(named, {}, { signal: options.signal });
+    const { signal, replaces } = options;
+    const chunks = replaces === undefined ? undefined : new Seeds(() => [replaces]);
+    yield* (await this.#open(named.fn)).read(named, {}, { signal, chunks });
   }
 
   /**

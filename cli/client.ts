@@ -6,6 +6,7 @@
 
 import {
   CasClient,
+  type CasClientOptions,
   checkInstanceName,
   type Digest,
   type DigestFunction,
@@ -76,7 +77,12 @@ export interface GridOptions {
   readonly digest?: string;
   /** Whether blobs travel zstd-compressed, as {@linkcode CasClientOptions.compression} has it; `off` by default. */
   readonly compression?: "off" | "auto";
+  /** Whether large blobs travel by chunks, as {@linkcode CasClientOptions.chunking} has it; `auto` by default. */
+  readonly chunking?: "off" | "auto";
 }
+
+/** How blobs travel. */
+type Transfer = Pick<CasClientOptions, "compression" | "chunking">;
 
 /** What {@linkcode Client.upload} came to. */
 export interface UploadResult extends TransferStat {
@@ -118,7 +124,7 @@ export class Client implements AsyncDisposable {
   readonly #instance: string;
   readonly #connect: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> };
   readonly #tracer: Tracer | undefined;
-  readonly #compression: "off" | "auto";
+  readonly #transfer: Transfer;
   #opened: Promise<Opened> | undefined;
   #closed = false;
 
@@ -128,12 +134,12 @@ export class Client implements AsyncDisposable {
     instance: string,
     options: ConnectOptions & { readonly clientMetadataBytes: Uint8Array<ArrayBuffer> },
     tracer?: Tracer,
-    compression: "off" | "auto" = "off",
+    transfer: Transfer = {},
     fn: DigestFunction = SHA256,
   ) {
     this.endpoint = endpoint;
     this.#fn = fn;
-    this.#compression = compression;
+    this.#transfer = transfer;
     this.#instance = instance;
     this.#connect = options;
     this.#tracer = tracer;
@@ -162,7 +168,7 @@ export class Client implements AsyncDisposable {
       fn,
       random: systemRandom,
       clock: awakeClock,
-      compression: this.#compression,
+      ...this.#transfer,
     });
   }
 
@@ -587,7 +593,7 @@ export function connectGrid(endpoint: string, options: GridOptions = {}): Client
       })),
     },
     options.tracer,
-    options.compression,
+    { compression: options.compression, chunking: options.chunking },
     options.digest === undefined ? SHA256 : digestFunctionNamed(options.digest),
   );
 }

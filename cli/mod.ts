@@ -25,7 +25,14 @@
  * @module
  */
 
-export { Cache, type CacheEntry, type CacheOptions, type CacheStat, type PutResult } from "./cache.ts";
+export {
+  Cache,
+  type CacheEntry,
+  type CacheOptions,
+  type CacheReadOptions,
+  type CacheStat,
+  type PutResult,
+} from "./cache.ts";
 export { Client, connectGrid, type GridOptions, type UploadResult } from "./client.ts";
 export type { PinOptions, StoreClient } from "./_store_client.ts";
 export type { ArchiveExport, ExportOptions } from "./_archive_export.ts";

@@ -45,6 +45,8 @@ export interface ClientConfig {
   readonly tlsKey: string;
   /** Whether blobs travel compressed. */
   readonly compression: "off" | "auto";
+  /** Whether large blobs travel by chunks. */
+  readonly chunking: "off" | "auto";
   /** Function of all digests made by commands. */
   readonly digest: "sha256" | "blake3" | "sha384" | "sha512" | "sha1" | "md5" | "sha256tree";
 }
@@ -131,6 +133,8 @@ export interface WorkerConfig extends WorkerSandboxConfig {
   readonly tlsKey: string;
   /** Whether blobs travel compressed. */
   readonly compression: "off" | "auto";
+  /** Whether large blobs travel by chunks. */
+  readonly chunking: "off" | "auto";
   /** How long running actions may take to finish at shutdown, in milliseconds. */
   readonly shutdownGraceMs: number;
 }
@@ -178,6 +182,13 @@ const compression = key(
 /** Those that the store can compute: its own list lies above this member. */
 const DIGESTS = ["sha256", "blake3", "sha384", "sha512", "sha1", "md5", "sha256tree"] as const;
 
+const chunking = key(
+  "chunking",
+  oneOf("auto", "off"),
+  "auto",
+  "auto: of large blobs only the chunks travel that the other side lacks, where the grid offers it. off: they travel whole.",
+);
+
 const client: SectionSpec<ClientConfig> = {
   endpoint: key("endpoint", endpoint(), DEFAULT_ENDPOINT, "Where the grid is. grpcs:// means TLS."),
   instance: key(
@@ -196,6 +207,7 @@ const client: SectionSpec<ClientConfig> = {
   tlsCert: key("tls_cert", path(PEM), "", "Certificate that names this client, where the grid asks for one."),
   tlsKey: key("tls_key", path(PEM), "", "Key of that certificate."),
   compression,
+  chunking,
   digest: key(
     "digest",
     oneOf(...DIGESTS),
@@ -404,6 +416,7 @@ const worker: SectionSpec<WorkerConfig> = {
   tlsCert: key("tls_cert", path(PEM), "", "Certificate that names this worker."),
   tlsKey: key("tls_key", path(PEM), "", "Key of that certificate."),
   compression,
+  chunking,
   ...sandboxKeys,
   shutdownGraceMs: key(
     "shutdown_grace",

@@ -46,6 +46,7 @@ async function optionsOf(
     control: worker.control,
     ...(tls === undefined ? {} : { tls }),
     compression: worker.compression,
+    chunking: worker.chunking,
     dataDir: worker.dataDir,
     ...(worker.id === "" ? {} : { id: worker.id }),
     ...(worker.slots === 0 ? {} : { slots: worker.slots }),

@@ -24,10 +24,11 @@ import {
   type TraceContext,
   type Tracer,
 } from "@brokkr/common";
-import { CasClient, type DigestFunction } from "@brokkr/cas/client";
+import { CasClient, type CasClientOptions, type DigestFunction } from "@brokkr/cas/client";
 import { type ClientTlsOptions, connect } from "@brokkr/proto/rpc/client";
 import type { Channel } from "@brokkr/proto/rpc";
 import { ActionExecutor } from "./action_executor.ts";
+import { CachedChunks } from "./_cached_chunks.ts";
 import { BlobCache } from "./blob_cache.ts";
 import { BeneathCollector } from "./collector.ts";
 import { InputFetcher } from "./input_fetcher.ts";
@@ -48,6 +49,8 @@ export interface WorkerOptions {
   readonly tls?: ClientTlsOptions;
   /** Whether blobs travel zstd-compressed: `auto` where the store offers it; `off`, the default, never. */
   readonly compression?: "off" | "auto";
+  /** Whether of large blobs only the chunks travel that are lacking: `auto`, the default, where the store offers it. */
+  readonly chunking?: "off" | "auto";
   /** Directory of its own: cache, action directories, its name. */
   readonly dataDir: string;
   /** Name, unique in the grid; by default made once and kept in the data directory. */
@@ -249,7 +252,14 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
       materializer,
       runner: actions,
       collector: new BeneathCollector(budget),
-      store: storesOf(casChannel, clock, random, options.compression),
+      store: storesOf({
+        channel: casChannel,
+        clock,
+        random,
+        compression: options.compression,
+        chunking: options.chunking,
+        chunks: new CachedChunks(cache),
+      }),
       outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
       clock,
       tracer: options.tracer ?? idTracer(random),
@@ -299,10 +309,7 @@ function openChannel(endpoint: string, options: WorkerOptions, clock: Clock, ran
 
 /** Clients by instance and function, made when first asked for. Instance names are control's; their number is bounded. */
 function storesOf(
-  channel: Channel,
-  clock: Clock,
-  random: Random,
-  compression?: "off" | "auto",
+  shared: Omit<CasClientOptions, "instance" | "fn">,
 ): (instance: string, fn: DigestFunction, trace: TraceContext) => ActionStore {
   const maxClients = 1000;
   const clients = new Map<string, CasClient>();
@@ -311,7 +318,7 @@ function storesOf(
     let client = clients.get(key);
     if (client === undefined) {
       if (clients.size >= maxClients) clients.clear();
-      clients.set(key, client = new CasClient({ channel, instance, fn, clock, random, compression }));
+      clients.set(key, client = new CasClient({ ...shared, instance, fn }));
     }
     return casStore(client, trace);
   };

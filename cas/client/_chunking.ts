@@ -17,7 +17,7 @@ interface Offer {
 }
 
 /** What all chunked transfers of a client keep in memory at once, in bytes. */
-const ROOM_BYTES = 48 << 20;
+const ROOM_BYTES = 32 << 20;
 /** How long an answer counts: a grid may learn, or change how it cuts, while a worker lives on. */
 const OFFER_MS = 10 * 60_000;
 /** Most bytes of a list of chunks: it has to fit a message, of which servers take 4 MiB. */

@@ -96,10 +96,11 @@ async function putCommand(paths: string[], flags: CacheFlags): Promise<void> {
     return done;
   }).finally(() => progress.clear());
   if (flags.json) return await writeJson(results);
-  for (const { path, digest, kind, bytes, skippedBytes } of results) {
+  for (const { path, digest, kind, bytes, sharedBytes, skippedBytes } of results) {
     await writeOut(`${digest}  ${path}\n`);
     if (Deno.stderr.isTerminal()) {
-      await writeErr(`  ${kind}, ${humanSize(bytes)} uploaded, ${humanSize(skippedBytes)} were there\n`);
+      const there = humanSize(sharedBytes + skippedBytes);
+      await writeErr(`  ${kind}, ${humanSize(bytes)} uploaded, ${there} were there\n`);
     }
   }
 }
@@ -108,12 +109,13 @@ async function getCommand(digest: string, destination: string | undefined, flags
   await withClient(flags, async (client) => {
     if (flags.tree) {
       if (destination === undefined) throw usageError("--tree needs a directory to write to");
-      const { files, bytes } = await client.cache.getTree(digest, destination);
-      return await writeErr(`${files} files, ${humanSize(bytes)}\n`);
+      const { files, bytes, sharedBytes } = await client.cache.getTree(digest, destination);
+      const shared = sharedBytes === 0 ? "" : `, ${humanSize(sharedBytes)} of it from files that were there`;
+      return await writeErr(`${files} files, ${humanSize(bytes)}${shared}\n`);
     }
     if (destination === undefined) {
       for await (const chunk of client.cache.read(digest)) await writeOut(chunk);
-    } else await writeWhole(destination, client.cache.read(digest));
+    } else await writeWhole(destination, client.cache.read(digest, { replaces: destination }));
   });
 }
 
