@@ -185,7 +185,8 @@ Deno.test("A thousand peers that stand still cost the budget and what a call tak
     });
     await t.step(`and is back to normal after they went`, async () => {
       const goalMib = 1.1 * idleMib;
-      const nowMib = await restingMib(pid, goalMib, 60);
+      // Collections are the rarer the longer they take, and on a busy machine they take long.
+      const nowMib = await restingMib(pid, goalMib, 240);
       assert(nowMib <= goalMib, `${nowMib} MiB are resident, ${idleMib} MiB were before`);
     });
   }
