@@ -25,8 +25,8 @@ export interface HashedChunk {
 const STEP_BYTES = 64 << 10;
 /** A chunk above this is hashed in parts of this, so that the event loop gets its turn between them. */
 const PART_BYTES = 1 << 20;
-/** Work for longer than this, and everybody else gets a turn. The longest indivisible step takes about 2 ms on a slow machine. */
-const SLICE_MS = 2;
+/** Work for longer than this, and everybody else gets a turn. The longest indivisible step takes about a millisecond. */
+const SLICE_MS = 3;
 
 /** Gives the event loop its turn when the last one is a while ago. */
 class Slices {
