@@ -8,11 +8,11 @@ import { BrokkrError, type ByteBudget, Code, unavailable } from "@brokkr/common"
 import { type Digest, digestKey, formatDigest } from "../digest.ts";
 import { noSuchBlob } from "./_checks.ts";
 import { readPieces, ReadRoom } from "./_file_reader.ts";
-import { type Fault, faultOf, type Look, lookAtRecord } from "./_look.ts";
+import { type Depth, type Fault, faultOf, type Look, lookAtRecord, type Sight } from "./_look.ts";
 import { ByteLru } from "./_lru.ts";
 import type { Mender } from "./_mender.ts";
 import type { Recovered } from "./_recover.ts";
-import type { Record } from "./_record.ts";
+import { MAX_RECORD_DATA, type Record, RecordCodec } from "./_record.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import { hasCode, type StoreFile } from "./file_layer.ts";
 import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN, type Touch } from "./membership_table.ts";
@@ -73,7 +73,7 @@ export class BlobReader {
       const cached = this.#cache.get(key);
       if (cached !== undefined && (!this.#always || digest.fn.hash(cached) === digest.hash)) return cached;
       try {
-        const { data } = await this.readRecord(digest, at);
+        const { data } = await this.#readRecord(digest, at, this.#always ? "hash" : "blob");
         if (data.length <= CACHED_BYTES) this.#cache.set(key, data);
         return data;
       } catch (error) {
@@ -85,21 +85,33 @@ export class BlobReader {
     }
   }
 
-  /** The record at a place, which is dropped when it is not what it should be and still counts. */
-  async readRecord(digest: Digest, location: BlobLocation): Promise<Record> {
-    let look = await this.#look(digest, location);
-    if (look.fault !== undefined && samePlace(this.locate(digest), location)) {
-      // A disk may fail once: nothing is given up that was not read twice.
-      look = await this.#look(digest, location);
-    }
-    if (look.fault !== undefined) throw this.#damage(digest, location, look.fault);
-    return look.record;
+  /** The frame in which a blob is kept, where it is kept in one. What cannot be told now is left to who reads the blob. */
+  async readFrame(digest: Digest, location: BlobLocation): Promise<Uint8Array | undefined> {
+    const { segment, sizeBytes, storedBytes } = location;
+    if (segment === FILE_SEGMENT || sizeBytes > MAX_RECORD_DATA || storedBytes >= sizeBytes) return undefined;
+    const look = await this.#look(digest, location, this.#always ? "hash" : "record");
+    return look.record?.codec === RecordCodec.ZSTD ? look.record.data : undefined;
   }
 
-  async #look(digest: Digest, location: BlobLocation): Promise<Look> {
+  /** The record at a place, which is dropped when it is not what it should be and still counts. */
+  async readRecord(digest: Digest, location: BlobLocation): Promise<Record> {
+    return (await this.#readRecord(digest, location, this.#always ? "hash" : "record")).record;
+  }
+
+  async #readRecord(digest: Digest, location: BlobLocation, depth: Depth): Promise<Sight> {
+    let look = await this.#look(digest, location, depth);
+    if (look.fault !== undefined && samePlace(this.locate(digest), location)) {
+      // A disk may fail once: nothing is given up that was not read twice.
+      look = await this.#look(digest, location, depth);
+    }
+    if (look.fault !== undefined) throw this.#damage(digest, location, look.fault);
+    return look;
+  }
+
+  async #look(digest: Digest, location: BlobLocation, depth: Depth): Promise<Look> {
     const { state, segments, failure } = this.#options;
     try {
-      return await lookAtRecord(segments, state.salt, digest, location, this.#always);
+      return await lookAtRecord(segments, state.salt, digest, location, depth);
     } catch (error) {
       throw failure(`read blob ${formatDigest(digest)}`, error);
     }

@@ -34,11 +34,12 @@ import {
 } from "./_checks.ts";
 import { menderOf } from "./_bit_rot.ts";
 import { BlobReader } from "./_blob_reader.ts";
+import { packChecked } from "./_codec.ts";
 import { missingInSlices } from "../_slices.ts";
 import { DiskUploads } from "./_disk_uploads.ts";
 import { ListedBlobs } from "./_listed_blobs.ts";
 import type { Mender } from "./_mender.ts";
-import { isListed, locationOf, MAX_RECORD_DATA, recordBytes, RecordKind } from "./_record.ts";
+import { isListed, locationOf, MAX_RECORD_DATA, recordBytes, RecordCodec, RecordKind } from "./_record.ts";
 import { Room } from "./_room.ts";
 import { markClean, recover, type Recovered } from "./_recover.ts";
 import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts";
@@ -284,6 +285,14 @@ export class DiskCore implements KeptBlobStore {
       at += piece.length;
     }
     return whole;
+  }
+
+  async frame(_scope: Scope, digest: Digest): Promise<Uint8Array | undefined> {
+    this.#checkOpen();
+    if (isEmptyBlob(digest)) return undefined;
+    if (this.#state.catalog.isLoading) await this.#settle(digest);
+    const location = this.#state.catalog.locate(digest, this.#touch());
+    return location === undefined ? undefined : await this.#reader.readFrame(digest, location);
   }
 
   async *read(
@@ -561,11 +570,13 @@ export class DiskCore implements KeptBlobStore {
       const reserved = recordBytes(fn.hashBytes, sizeBytes);
       await this.#desk.reserve(digest, reserved);
       try {
-        await this.#log.append(fn.hashBytes, data.length, () => {
-          checkHash(digest, fn.hash(data));
+        const frame = this.#options.compression === "zstd" ? await packChecked(digest, data) : undefined;
+        const [codec, kept] = frame === undefined ? [RecordCodec.PLAIN, data] : [RecordCodec.ZSTD, frame];
+        await this.#log.append(fn.hashBytes, kept.length, () => {
           const hash = Uint8Array.fromHex(digest.hash);
-          return { kind: RecordKind.BLOB, fnValue: fn.value, hash, sizeBytes, data };
-        });
+          return { kind: RecordKind.BLOB, fnValue: fn.value, hash, sizeBytes, codec, data: kept };
+          // What was compressed is a copy that was compared; the log compares the other, where it is copied to.
+        }, frame === undefined ? digest : undefined);
       } finally {
         this.#desk.release(reserved);
       }

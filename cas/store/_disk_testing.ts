@@ -22,10 +22,19 @@ export interface Blob {
   readonly data: Uint8Array;
 }
 
-/** A blob of `size` bytes that differs for each seed. */
+/** Bytes of noise, of which blobs are made. */
+const TILE = new Uint8Array(8 << 10);
+for (let i = 0, state = 7; i < TILE.length; i++) {
+  state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+  TILE[i] = state >>> 24;
+}
+
+/** A blob of `size` bytes that differs for each seed. It is noise, so that it takes its size on the disk. */
 export function blob(size: number, seed: number): Blob {
-  const data = new Uint8Array(size).fill(seed);
+  const data = new Uint8Array(size);
+  for (let at = 0; at < size; at += TILE.length) data.set(TILE.subarray(0, size - at), at);
   data[0] = seed >> 8;
+  data[1] = seed;
   return { data, digest: digestOf(SHA256, data) };
 }
 

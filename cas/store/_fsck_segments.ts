@@ -4,10 +4,9 @@
  * @module
  */
 
-import { Slices } from "@brokkr/common";
 import { digestFunctionByValue, type HashHex } from "../digest.ts";
 import type { FsckContext } from "./_fsck_report.ts";
-import { hashInSlices } from "./_look.ts";
+import { contentFault } from "./_look.ts";
 import { encodeRecord, MAX_RECORD_DATA, type Record, recordBytes, RecordKind } from "./_record.ts";
 import {
   encodeSegmentHeader,
@@ -211,14 +210,9 @@ export class SegmentCheck {
       this.#loose.delete(key);
       return;
     }
-    const actual = record.data.length <= 64 << 10
-      ? fn.hash(record.data)
-      : await hashInSlices(fn.hasher(), record.data, new Slices(signal));
     const digest = `${hash}/${record.sizeBytes}`;
-    if (actual !== hash || record.sizeBytes !== record.data.length) {
-      const problem = actual === hash
-        ? `it says that its blob has ${record.sizeBytes} bytes`
-        : `its data has hash ${actual}`;
+    const problem = await contentFault(record, fn, hash, signal);
+    if (problem !== undefined) {
       this.#damaged(segment, {
         from: offset,
         to: offset + length,

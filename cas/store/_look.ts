@@ -5,7 +5,9 @@
  */
 
 import { Slices, throwIfAborted } from "@brokkr/common";
-import type { Digest, Hasher } from "../digest.ts";
+import type { Digest, DigestFunction, Hasher } from "../digest.ts";
+import { decodeChunkList } from "./_chunk_list.ts";
+import { unpackRecord } from "./_codec.ts";
 import { decodeRecord, type Record, recordBytes, RecordCodec, RecordKind } from "./_record.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import { systemCode } from "./_store_error.ts";
@@ -31,11 +33,18 @@ export interface Fault {
   readonly bytes?: Uint8Array;
 }
 
+/** How far a look goes: to the record and its checksum, to the blob that it holds, or to what that hashes to. */
+export type Depth = "record" | "blob" | "hash";
+
+/** A record that is right, and what it holds as it was before it was compressed, unless only the record was looked at. */
+export interface Sight {
+  readonly record: Record;
+  readonly data: Uint8Array;
+  readonly fault?: undefined;
+}
+
 /** What a look at a record found: it, or what is wrong. */
-export type Look = { readonly record: Record; readonly fault?: undefined } | {
-  readonly record?: undefined;
-  readonly fault: Fault;
-};
+export type Look = Sight | { readonly record?: undefined; readonly fault: Fault };
 
 /** A fault of bytes that are there. */
 function wrong(problem: string, bytes?: Uint8Array, plausible = false): Fault {
@@ -65,6 +74,44 @@ export function recordFault(record: Record | "more" | "bad", digest: Digest): st
   return undefined;
 }
 
+/**
+ * What a record holds, as it was before it was compressed.
+ *
+ * @throws {Error} when it cannot be decompressed; the message ends a sentence about its data.
+ */
+export function plainData({ codec, data, sizeBytes }: Record): Uint8Array {
+  return codec === RecordCodec.ZSTD ? unpackRecord(data, sizeBytes) : data;
+}
+
+/** As {@linkcode plainData}, with words for what is wrong instead of an error. */
+export function tryPlainData(record: Record): Uint8Array | string {
+  try {
+    return plainData(record);
+  } catch (error) {
+    return `its compressed data ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** What is wrong with the blob of a record whose checksum is right; undefined when nothing is. */
+export async function contentFault(
+  record: Record,
+  fn: DigestFunction,
+  hash: string,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  if (record.codec === RecordCodec.CHUNKS) {
+    const list = decodeChunkList(record.data, { fn, sizeBytes: record.sizeBytes });
+    return typeof list === "string" ? list : undefined;
+  }
+  const data = tryPlainData(record);
+  if (typeof data === "string") return data;
+  const actual = data.length <= HASH_STEP_BYTES
+    ? fn.hash(data)
+    : await hashInSlices(fn.hasher(), data, new Slices(signal));
+  if (actual !== hash) return `its data has hash ${actual}`;
+  return data.length === record.sizeBytes ? undefined : `it says that its blob has ${record.sizeBytes} bytes`;
+}
+
 /** The hash of bytes in memory, giving way in between when they are many. */
 export async function hashInSlices(hasher: Hasher, data: Uint8Array, slices: Slices): Promise<string> {
   for (let at = 0; at < data.length; at += HASH_STEP_BYTES) {
@@ -75,7 +122,7 @@ export async function hashInSlices(hasher: Hasher, data: Uint8Array, slices: Sli
 }
 
 /**
- * Reads the record of a blob and looks whether it is right; with `hashes` also whether its data has the hash.
+ * Reads the record of a blob and looks whether it is right, as deep as is asked for.
  *
  * @throws What the system says, where that is no word on the blob.
  */
@@ -84,7 +131,7 @@ export async function lookAtRecord(
   salt: Uint8Array,
   digest: Digest,
   location: BlobLocation,
-  hashes: boolean,
+  depth: Depth,
 ): Promise<Look> {
   let bytes: Uint8Array;
   try {
@@ -100,11 +147,19 @@ export async function lookAtRecord(
   if (typeof record === "string" || problem !== undefined) {
     return { fault: wrong(problem ?? "", bytes, typeof record !== "string") };
   }
-  if (hashes) {
-    const hash = await hashInSlices(digest.fn.hasher(), record.data, new Slices());
+  if (depth === "record") return { record, data: record.data };
+  if (record.codec === RecordCodec.CHUNKS) {
+    // Each chunk is looked at where it lies.
+    const list = decodeChunkList(record.data, digest);
+    return typeof list === "string" ? { fault: wrong(list, bytes, true) } : { record, data: record.data };
+  }
+  const data = tryPlainData(record);
+  if (typeof data === "string") return { fault: wrong(data, bytes, true) };
+  if (depth === "hash") {
+    const hash = await hashInSlices(digest.fn.hasher(), data, new Slices());
     if (hash !== digest.hash) return { fault: wrong(`its data has hash ${hash}`, bytes, true) };
   }
-  return { record };
+  return { record, data };
 }
 
 /** How a file is looked at. */

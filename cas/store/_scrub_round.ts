@@ -25,7 +25,7 @@ import {
   type HashHex,
 } from "../digest.ts";
 import type { DamagedBlob } from "../store_keeper.ts";
-import { type Fault, hashInSlices, lookAtFile, lookAtRecord, recordFault } from "./_look.ts";
+import { contentFault, type Fault, lookAtFile, lookAtRecord, recordFault } from "./_look.ts";
 import type { Mender, Outcome } from "./_mender.ts";
 import type { Pace } from "./_pace.ts";
 import { type Record, RecordKind } from "./_record.ts";
@@ -174,15 +174,10 @@ export class ScrubRound {
     if (location === undefined || location.segment !== segment || location.offset !== offset) return false;
     const digest = { fn, hash: record.hash.toHex() as HashHex, sizeBytes: location.sizeBytes };
     const right = recordFault(record, digest) === undefined &&
-      await this.#hash(fn, record.data) === digest.hash;
+      await contentFault(record, fn, digest.hash, this.#options.signal) === undefined;
     if (right) await this.#good();
     else await this.#judgeRecord(digest, location, 1);
     return true;
-  }
-
-  async #hash(fn: DigestFunction, data: Uint8Array): Promise<string> {
-    if (data.length <= 64 << 10) return fn.hash(data);
-    return await hashInSlices(fn.hasher(), data, new Slices(this.#options.signal));
   }
 
   /** Looks one by one at the blobs of a segment that the walk through it did not meet. */
@@ -243,7 +238,7 @@ export class ScrubRound {
     const { segments, state, mender } = this.#options;
     let fault: Fault | undefined;
     for (let i = 0; i < times; i++) {
-      ({ fault } = await lookAtRecord(segments, state.salt, digest, location, true));
+      ({ fault } = await lookAtRecord(segments, state.salt, digest, location, "hash"));
       if (fault === undefined) return await this.#good();
     }
     if (fault === undefined || (spares && this.#spare(digest, fault))) return;

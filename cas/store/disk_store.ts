@@ -160,6 +160,10 @@ class DiskBlobStore implements KeptBlobStore {
     return this.#core?.read(scope, digest, range, signal) ?? failing(this.#unavailable());
   }
 
+  frame(scope: Scope, digest: Digest): Promise<Uint8Array | undefined> {
+    return this.#core?.frame(scope, digest) ?? Promise.reject(this.#unavailable());
+  }
+
   put(scope: Scope, digest: Digest, data: Uint8Array): Promise<void> {
     return this.#core?.put(scope, digest, data) ?? Promise.reject(this.#unavailable());
   }

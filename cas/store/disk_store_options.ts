@@ -58,6 +58,11 @@ export interface DiskBlobStoreOptions {
   /** Memory for the contents of small blobs read lately; 64 MiB by default. */
   readonly cacheBytes?: number;
   /**
+   * How blobs up to 1 MiB are kept: `zstd`, the default, compressed where that saves an eighth or more, or `off`, as they
+   * are. Both kinds are read whatever it says.
+   */
+  readonly compression?: "zstd" | "off";
+  /**
    * Which reads are compared with the digest before their end is handed out. `first`, the default: the first whole read
    * of each large blob since the store was opened, while small ones are compared with the checksum of their record, every
    * time. `always`: every whole read, and small blobs with their digest. A range of a large blob cannot be compared with
@@ -101,6 +106,7 @@ export function settleOptions(options: DiskBlobStoreOptions): SettledOptions {
     segmentBytes: options.segmentBytes ??
       Math.max(64 << 10, Math.min(256 << 20, (options.maxBytes ?? Infinity) / 40)),
     cacheBytes: options.cacheBytes ?? 64 << 20,
+    compression: options.compression ?? "zstd",
     verifyReads: options.verifyReads ?? "first",
     scrubBytesPerSecond: options.scrubBytesPerSecond ?? 0,
     repairFrom: options.repairFrom,
