@@ -236,7 +236,7 @@ class Control implements ControlHandle {
           budget,
           environments: visible,
         }),
-        ...capabilitiesRoutes(casCapabilities({ maxBlobBytes })),
+        ...capabilitiesRoutes(casCapabilities({ maxBlobBytes, store: blobs })),
         ...this.#gridRoutes({ blobs, metadata, cache, cacheAdmin, environments, drains, reasons, budget }),
       ],
       listen: [options.listen],
