@@ -6,7 +6,8 @@
 
 import { FastCdcChunker } from "./fastcdc.ts";
 import type { FastCdcParams } from "./fastcdc_params.ts";
-import { createHasher, hash } from "./hash.ts";
+import { hash } from "./hash.ts";
+import { createHasher } from "./hasher.ts";
 import type { HashName } from "./names.ts";
 
 /** A chunk of a source. */

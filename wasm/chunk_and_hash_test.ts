@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import * as fc from "fast-check";
 import { chunkAndHash } from "./chunk_and_hash.ts";
 import { chunkLengths } from "./fastcdc.ts";
-import { createHasher, hashHex } from "./hash.ts";
+import { hashHex } from "./hash.ts";
+import { createHasher } from "./hasher.ts";
 import type { HashName } from "./names.ts";
 
 /** Bytes that look random and are the same everywhere (xorshift32). */

@@ -7,10 +7,10 @@
 
 import * as nodeCrypto from "node:crypto";
 import { createBLAKE3, createSHA256 } from "hash-wasm";
-import { createHasher, type Engine, hashBatch, hashHex, type HashName } from "./mod.ts";
+import { createHasher, type Engine, hashBatch, hashBatchHex, hashHex, type HashName } from "./mod.ts";
 
-/** How messages are hashed: each alone, many in one call, or as streams in pieces of 64 KiB. */
-export type Way = "one" | "batch" | "stream";
+/** How messages are hashed: each alone, many in one call to bytes or to hex, or as streams in pieces of 64 KiB. */
+export type Way = "one" | "batch" | "batchHex" | "stream";
 
 /** Nanoseconds for a message by one way of hashing, and by what it is held against. */
 export interface HashFigure {
@@ -32,7 +32,7 @@ export interface HashBenchOptions {
   /** 64 bytes to 1 MiB by default. */
   readonly sizes?: readonly number[];
   readonly ways?: readonly Way[];
-  /** How often all are measured in turns; 40 by default. */
+  /** How often all are measured in turns; 90 by default. */
   readonly rounds?: number;
   /** `auto` by default. */
   readonly engine?: Engine;
@@ -58,6 +58,7 @@ type Turn = () => void;
 
 function ours(name: HashName, way: Way, messages: readonly Uint8Array[], engine: Engine): Turn {
   if (way === "batch") return () => void hashBatch(name, messages, { engine });
+  if (way === "batchHex") return () => void hashBatchHex(name, messages, { engine });
   if (way === "one") {
     return () => {
       for (const message of messages) hashHex(name, message, { engine });
@@ -122,7 +123,10 @@ async function measure(
   for (let i = 0; i < warmUp; i++) for (const turn of turns) turn?.();
   const best = turns.map((turn) => turn === undefined ? undefined : Infinity);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, turn] of turns.entries()) {
+    for (let k = 0; k < turns.length; k++) {
+      // Who follows whom matters, so each is first in turn.
+      const i = (k + round) % turns.length;
+      const turn = turns[i];
       if (turn !== undefined) best[i] = Math.min(best[i] ?? Infinity, nsOf(turn, count));
     }
   }
@@ -132,13 +136,16 @@ async function measure(
 
 /** Measures all that the options name, one after the other. */
 export async function benchHashes(options: HashBenchOptions = {}): Promise<readonly HashFigure[]> {
-  const { names = ["sha256", "blake3", "sha256tree"], sizes = SIZES, ways = ["batch", "one", "stream"] } =
-    options;
+  const {
+    names = ["sha256", "blake3", "sha256tree"],
+    sizes = SIZES,
+    ways = ["batch", "batchHex", "one", "stream"],
+  } = options;
   const figures: HashFigure[] = [];
   for (const name of names) {
     for (const way of ways) {
       for (const size of sizes) {
-        figures.push(await measure(name, way, size, options.rounds ?? 40, options.engine ?? "auto"));
+        figures.push(await measure(name, way, size, options.rounds ?? 90, options.engine ?? "auto"));
       }
     }
   }

@@ -9,6 +9,7 @@ import {
   hash,
   HASH_BYTES,
   hashBatch,
+  hashBatchHex,
   hashHex,
   type HashName,
 } from "./mod.ts";
@@ -37,7 +38,28 @@ function expected(name: HashName, bytes: Uint8Array): string {
 }
 
 /** Around the sizes at which another engine is chosen, blocks and leaves. */
-const LENGTHS = [0, 1, 55, 56, 63, 64, 65, 182, 183, 184, 246, 247, 248, 1023, 1024, 1025, 2048, 2049];
+const LENGTHS = [
+  0,
+  1,
+  55,
+  56,
+  63,
+  64,
+  65,
+  119,
+  120,
+  183,
+  184,
+  247,
+  248,
+  631,
+  632,
+  1023,
+  1024,
+  1025,
+  2048,
+  2049,
+];
 
 for (const { name, engine } of CASES) {
   Deno.test(`${name} by ${engine} is the same in one, in a batch and as a stream`, () => {
@@ -45,6 +67,7 @@ for (const { name, engine } of CASES) {
     const hashes = inputs.map((input) => expected(name, input));
     const batch = hashBatch(name, inputs, { engine });
     assertEquals(batch.length, inputs.length * HASH_BYTES[name]);
+    assertEquals(hashBatchHex(name, inputs, { engine }), hashes);
     inputs.forEach((input, i) => {
       const what = `${input.length} bytes`;
       const one = hash(name, input, { engine });
@@ -102,6 +125,7 @@ for (const { name, engine } of CASES) {
 
   Deno.test(`${name} by ${engine} has no hashes of no inputs`, () => {
     assertEquals(hashBatch(name, [], { engine }), new Uint8Array());
+    assertEquals(hashBatchHex(name, [], { engine }), []);
   });
 }
 
@@ -112,6 +136,7 @@ Deno.test("Random batches of SHA-256 are right whichever engine takes which mess
     const messages = ranges.map(([from, length]) => source.subarray(from, from + length));
     const right = messages.map((message) => expected("sha256", message)).join("");
     assertEquals(hashBatch("sha256", messages).toHex(), right);
+    assertEquals(hashBatchHex("sha256", messages).join(""), right);
   }));
 });
 

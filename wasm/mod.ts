@@ -17,13 +17,7 @@ export {
   MOST_MAX_BYTES,
   RECOMMENDED_AVG_BYTES,
 } from "./fastcdc_params.ts";
-export {
-  acquireBuffer,
-  createHasher,
-  type Engine,
-  hash,
-  hashBatch,
-  hashHex,
-  type HashOptions,
-} from "./hash.ts";
+export type { Engine, HashOptions } from "./_engines.ts";
+export { acquireBuffer, hash, hashBatch, hashBatchHex, hashHex } from "./hash.ts";
+export { createHasher } from "./hasher.ts";
 export { HASH_BYTES, type Hasher, type HashName } from "./names.ts";

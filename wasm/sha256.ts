@@ -49,6 +49,8 @@ export class Sha256Kernel {
   readonly #arena: Arena;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array<ArrayBuffer>;
+  /** The first digest. */
+  readonly #first: Uint8Array<ArrayBuffer>;
   /** The input of each job. */
   readonly #indices = new Uint32Array(MAX_JOBS);
 
@@ -59,6 +61,7 @@ export class Sha256Kernel {
     // it never grows, which would detach the buffer.
     this.#bytes = new Uint8Array(this.#exports.memory.buffer as ArrayBuffer);
     this.#words = new Uint32Array(this.#bytes.buffer);
+    this.#first = this.#bytes.subarray(DIGESTS, DIGESTS + HASH_BYTES);
   }
 
   /** A buffer that is hashed where it lies; `undefined` if there is none of that size left. */
@@ -66,8 +69,8 @@ export class Sha256Kernel {
     return this.#arena.acquire(sizeBytes);
   }
 
-  #digest(at: number): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(at, at + HASH_BYTES);
+  #digest(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#first);
   }
 
   /** Where the kernel reads `bytes`, which are not longer than the staging area unless they lie in a lent buffer. */
@@ -101,13 +104,13 @@ export class Sha256Kernel {
   /** SHA-256 of a message. */
   hash(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     this.#run(bytes);
-    return this.#digest(DIGESTS);
+    return this.#digest();
   }
 
   /** The same in hex. */
   hashHex(bytes: Uint8Array): string {
     this.#run(bytes);
-    return this.#bytes.subarray(DIGESTS, DIGESTS + HASH_BYTES).toHex();
+    return this.#first.toHex();
   }
 
   /**
@@ -167,20 +170,20 @@ export class Sha256Kernel {
       return stream.digest();
     }
     this.#exports.tree(this.#place(bytes), bytes.length, DIGESTS);
-    return this.#digest(DIGESTS);
+    return this.#digest();
   }
 
   /** Writes the digest of a subtree of at most {@linkcode SEGMENT_BYTES} to `to`. */
   subtree(bytes: Uint8Array, to: Uint8Array): void {
     this.#exports.tree(this.#place(bytes), bytes.length, DIGESTS);
-    to.set(this.#bytes.subarray(DIGESTS, DIGESTS + HASH_BYTES));
+    to.set(this.#first);
   }
 
   /** Writes the digest of the parent of two subtrees, whose digests are side by side, to the first one's place. */
   parent(children: Uint8Array): void {
     this.#bytes.set(children, DIGESTS);
     this.#exports.parents(DIGESTS, 1, DIGESTS);
-    children.set(this.#bytes.subarray(DIGESTS, DIGESTS + HASH_BYTES));
+    children.set(this.#first);
   }
 
   /** Begins a stream: its state is kept in `state`, 32 bytes, between the calls. */
@@ -201,7 +204,7 @@ export class Sha256Kernel {
   finish(state: Uint8Array, rest: Uint8Array, total: number): Uint8Array<ArrayBuffer> {
     this.#bytes.set(state, STATE);
     this.#exports.finish(this.#place(rest), rest.length, total, DIGESTS);
-    return this.#digest(DIGESTS);
+    return this.#digest();
   }
 }
 
