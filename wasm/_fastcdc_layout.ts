@@ -18,10 +18,10 @@ export const FASTCDC_LAYOUT = {
   data: 32768,
   /** The bytes to scan; one byte that was left over from the last window may lie right before them. */
   window: 65536 - 64,
-  /** Bytes of the window. After it are 64 bytes that are read in vain. */
-  windowBytes: 131072,
+  /** Bytes of the window: what fits the first-level cache. After it are 64 bytes that are read in vain. */
+  windowBytes: 32768,
   /** Pages of 64 KiB. */
-  pages: 3,
+  pages: 2,
 } as const;
 
 /** Indices of the 32-bit words of the state. */
