@@ -27,7 +27,7 @@ import { sha256Kernel } from "./sha256.ts";
  * small batches get small limits.
  */
 const SHA256_LIMITS = [
-  { messages: 16, bytes: 631 },
+  { messages: 16, bytes: 695 },
   { messages: 4, bytes: 247 },
   { messages: 1, bytes: SHA256_LIMIT },
 ] as const;

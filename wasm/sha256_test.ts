@@ -110,6 +110,10 @@ Deno.test("Batches whose lanes end at different times are right", () => {
     "a lane that never gets a second one": Array.from({ length: 64 }, (_, i) => i === 1 ? 200_000 : 64),
     "nothing but empty ones": Array.from({ length: 17 }, () => 0),
     "one block, two with padding": Array.from({ length: 21 }, (_, i) => 55 + i % 2),
+    "fours that need as many blocks": Array.from({ length: 24 }, (_, i) => 64 + i % 4 * 13),
+    "fours of a block, but for one": [64, 64, 64, 64, 64, 65, 64, 64, 64, 64, 64, 64],
+    "fours of a block or none": [64, 0, 64, 64, 0, 0, 0, 0, 64, 64, 64, 64],
+    "fours that differ in their padding only": [55, 55, 56, 55, 55, 55, 55, 55],
     "none": [],
   };
   for (let count = 1; count <= 9; count++) {

@@ -33,9 +33,11 @@ const AT = {
   /** The last one or two blocks of the message in each lane: 4 times 128 bytes. */
   tails: 1536,
   /** Round constants plus schedule of the block of padding that ends a leaf, each four times: 64 vectors. */
-  padding: 2048,
-  /** The tables as they come with the module: 128 words. */
-  data: 3584,
+  leafPadding: 2048,
+  /** The same for a message of one block. */
+  blockPadding: 3072,
+  /** The tables as they come with the module: 192 words. */
+  data: 49152,
 } as const;
 
 /** Bytes of a leaf of SHA256TREE. */
@@ -172,34 +174,39 @@ export function blocks1(p: usize, n: u32): void {
 }`;
 }
 
-/** The two tables of constants are data of the module, and are spread over the lanes when it is instantiated. */
-function start(): string {
-  const constants = sha256Constants();
+/** Round constants plus schedule of the block of padding that ends a message of `bytes`, a multiple of 64. */
+function paddingTable(bytes: number): Uint32Array {
   const w = new Uint32Array(64);
   w[0] = 0x80000000;
-  w[15] = LEAF_BYTES * 8;
+  w[15] = bytes * 8;
   const rotate = (x: number, n: number) => (x >>> n) | (x << (32 - n));
   for (let i = 16; i < 64; i++) {
     const s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ (w[i - 15] >>> 3);
     const s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ (w[i - 2] >>> 10);
     w[i] = w[i - 16] + s0 + w[i - 7] + s1;
   }
-  const padding = constants.map((k, i) => k + w[i]);
+  return sha256Constants().map((k, i) => k + w[i]);
+}
+
+/** The tables are data of the module, and are spread over the lanes when it is instantiated. */
+function start(): string {
+  const tables = [...sha256Constants(), ...paddingTable(LEAF_BYTES), ...paddingTable(64)];
   return `
-const TABLES = memory.data<u32>([${[...constants, ...padding].join(", ")}], 16);
+const TABLES = memory.data<u32>([${tables.join(", ")}], 16);
 for (let i: usize = 0; i < 64; i++) {
   v128.store(${AT.constants} + (i << 4), v128.load32_splat(TABLES + (i << 2)));
-  v128.store(${AT.padding} + (i << 4), v128.load32_splat(TABLES + (i << 2), 256));
+  v128.store(${AT.leafPadding} + (i << 4), v128.load32_splat(TABLES + (i << 2), 256));
+  v128.store(${AT.blockPadding} + (i << 4), v128.load32_splat(TABLES + (i << 2), 512));
 }`;
 }
 
-/** Compresses a block of padding behind the leaf in each lane; its schedule is always the same and needs no work. */
+/** Compresses a block of padding behind messages of one size in the lanes, whose schedule needs no work as it is known. */
 function padding4(): string {
   return `
-function padding4(): void {
+function padding4(table: usize): void {
   let ${NAMES.map((x, i) => `${x} = v128.load(${AT.lanes}, ${16 * i})`).join(", ")};
   let bc = v128.xor(b, c), t: v128, ab: v128;
-  for (let k: usize = ${AT.padding}; k < ${AT.padding + 1024}; k += 256) {
+  for (let k = table; k < table + 1024; k += 256) {
     ${sixteen((i) => round4(i, `v128.load(k, ${i * 16})`))}
   }
   ${each((x, i) => `v128.store(${AT.lanes}, i32x4.add(${x}, v128.load(${AT.lanes}, ${16 * i})), ${16 * i});`)}
@@ -325,9 +332,32 @@ function refill(l: number): string {
 function batch(): string {
   const lanes = (f: (l: number) => string) => LANES.map(f).join("\n");
   return `
+/** Does those at the front that come in fours of as many blocks, which need no lanes of their own; how many they are. */
+function equals(jobs: usize, n: u32, to: usize): u32 {
+  let done: u32 = 0;
+  for (; done + 4 <= n; done += 4) {
+    const at = jobs + (done << 3);
+    ${lanes((l) => `const p${l}: usize = load<u32>(at, ${8 * l}), size${l} = load<u32>(at, ${8 * l + 4});`)}
+    const blocks = size0 >> 6, total = (size0 + 8) >> 6;
+    if (${
+    [1, 2, 3].map((l) => `(size${l} >> 6) != blocks || ((size${l} + 8) >> 6) != total`).join(" || ")
+  }) break;
+    resetLanes();
+    blocks4(p0, p1, p2, p3, blocks);
+    if ((size0 | size1 | size2 | size3) == 64) {
+      padding4(${AT.blockPadding});
+    } else {
+      ${lanes((l) => `tail(${AT.tails + 128 * l}, p${l}, size${l}, size${l});`)}
+      blocks4(${LANES.map((l) => AT.tails + 128 * l).join(", ")}, total - blocks + 1);
+    }
+    emitLanes(to + (done << 5));
+  }
+  return done;
+}
 export function batch(jobs: usize, n: u32, to: usize): void {
-  const end = jobs + (n << 3);
-  let next = jobs, active: u32 = 0, size: u32 = 0;
+  const end = jobs + (n << 3), done = equals(jobs, n, to);
+  to += done << 5;
+  let next = jobs + (done << 3), active: u32 = 0, size: u32 = 0;
   ${
     lanes((l) =>
       `let p${l}: usize = 0, left${l}: u32 = 0, ends${l}: u32 = 0, to${l}: usize = 0, busy${l} = false;`
@@ -363,7 +393,7 @@ function leaves(p: usize, size: u32, to: usize): u32 {
   while (size >= ${4 * LEAF_BYTES}) {
     resetLanes();
     blocks4(p, p + ${LEAF_BYTES}, p + ${2 * LEAF_BYTES}, p + ${3 * LEAF_BYTES}, ${LEAF_BYTES / 64});
-    padding4();
+    padding4(${AT.leafPadding});
     emitLanes(to);
     p += ${4 * LEAF_BYTES}; size -= ${4 * LEAF_BYTES}; to += 128; count += 4;
   }
