@@ -107,6 +107,7 @@ export class CrashLife {
       }),
       segmentBytes: evicts ? 150_000 : pick([60_000, 400_000, 4 << 20], this.#random),
       cacheBytes: pick([1, 100_000], this.#random),
+      compression: pick(["zstd", "off"], this.#random),
       headroomBytes: 0,
       ...(this.#model.evicts ? { maxBytes: 3 << 20 } : {}),
     };

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { seededRandom } from "@brokkr/common";
+import { digestOf, SHA256 } from "../digest.ts";
 import { Machine, Stopped } from "./_crash_machine.ts";
 import { CrashLife } from "./_crash_simulation.ts";
 import { Violation } from "./_crash_model.ts";
@@ -56,7 +57,15 @@ Deno.test("a life is the same for the same seed", async () => {
 });
 
 const DIR = "/data/cas";
-const BLOBS: readonly Blob[] = [blob(1000, 1), blob(100, 2), blob(MIB + 500, 3), blob(50_000, 4), blob(7, 5)];
+const TEXT = new TextEncoder().encode("anvil and hammer ".repeat(4000));
+const BLOBS: readonly Blob[] = [
+  blob(1000, 1),
+  blob(100, 2),
+  blob(MIB + 500, 3),
+  blob(50_000, 4),
+  blob(7, 5),
+  { data: TEXT, digest: digestOf(SHA256, TEXT) },
+];
 
 /** One short working day of a store, always the same; which blobs were acknowledged, and which deleted. */
 async function day(machine: Machine, known: { readonly stored: Set<Blob>; readonly deleted: Set<Blob> }) {

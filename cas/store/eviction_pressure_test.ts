@@ -3,6 +3,7 @@ import { Code, ManualClock } from "@brokkr/common";
 import {
   assertHolds,
   type Blob,
+  blob,
   crashCopy,
   MIB,
   missing,
@@ -20,7 +21,7 @@ import type { DiskBlobStoreOptions } from "./disk_store_options.ts";
 import { systemFiles } from "./file_layer.ts";
 
 function noise(size: number, seed: number): Blob {
-  const data = new Uint8Array(size).fill(seed % 251);
+  const { data } = blob(size, seed);
   new DataView(data.buffer).setUint32(0, seed);
   return { data, digest: digestOf(SHA256, data) };
 }
