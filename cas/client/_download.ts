@@ -10,7 +10,7 @@ import type { CallOptions } from "@brokkr/proto/rpc";
 import type { ReadRange } from "../blob_store.ts";
 import { type Digest, formatDigest, type Hasher, missingBlobsError } from "../digest.ts";
 import { formatReadName } from "../resource_name.ts";
-import { divide, statusError, verify, wrongHash, wrongSize } from "./_batches.ts";
+import { divide, statusError, VerifiedSink, wrongHash, wrongSize } from "./_batches.ts";
 import { plainOf } from "./_compression.ts";
 import { isTransient, waitToRetry } from "./_retry.ts";
 import type { ClientContext, DownloadOptions } from "./types.ts";
@@ -116,6 +116,7 @@ async function fetchBatch(
     }, options);
     const byHash = new Map(response.responses.map((each) => [each.digest?.hash, each]));
     const again: Digest[] = [];
+    const verified = new VerifiedSink(sink);
     let failure: BrokkrError | undefined;
     for (const digest of left) {
       const entry = byHash.get(digest.hash);
@@ -123,15 +124,14 @@ async function fetchBatch(
         ? new BrokkrError(Code.UNAVAILABLE, `The server's answer leaves out blob ${formatDigest(digest)}`)
         : statusError(entry.status, digest);
       if (error === undefined && entry !== undefined) {
-        const data = await plainOf(codec, digest, entry);
-        verify(digest, data);
-        await sink(digest, data);
+        await verified.add(digest, await plainOf(codec, digest, entry));
       } else if (error?.code === Code.NOT_FOUND) missing.push(digest);
       else if (isTransient(error) || error?.code === Code.RESOURCE_EXHAUSTED) {
         again.push(digest);
         failure = error;
       } else throw error;
     }
+    await verified.flush();
     if (failure !== undefined) {
       if (attempt >= context.attempts) throw failure;
       await waitToRetry(context, attempt, new BrokkrError(Code.UNAVAILABLE, failure.message), options.signal);
