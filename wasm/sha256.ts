@@ -6,6 +6,7 @@
 
 import { Arena, type KernelBuffer } from "./_arena.ts";
 import { instantiateKernel } from "./_load.ts";
+import { ARENA, LAYOUT, MAX_JOBS, STAGING_BYTES } from "./_sha256_layout.ts";
 
 interface Exports {
   readonly memory: WebAssembly.Memory;
@@ -24,20 +25,6 @@ interface Exports {
 
 const HASH_BYTES = 32;
 const BLOCK_BYTES = 64;
-/** The scalar state, as `wasm/gen/sha256.ts` places it. */
-const STATE = 1408;
-const JOBS = 4096;
-const MAX_JOBS = 1024;
-/** Digests of a batch, or of the leaves of a segment. */
-const DIGESTS = JOBS + MAX_JOBS * 8;
-/** Where bytes are copied to. */
-const STAGING = 65536;
-/** As much as stays in the second-level cache while it is hashed. */
-const STAGING_BYTES = 256 * 1024;
-const ARENA = STAGING + STAGING_BYTES;
-const SLOTS = 4;
-/** Bytes of a buffer that {@linkcode Sha256Kernel.acquire} gives at most. */
-const SLOT_BYTES = 1024 * 1024;
 /** More subtrees than a stream of 2^53 bytes has on its stack. */
 const MAX_STACK = 40;
 /** Bytes of the subtrees that a stream of SHA256TREE is made of: a power of two of leaves. */
@@ -56,12 +43,12 @@ export class Sha256Kernel {
 
   constructor() {
     this.#exports = instantiateKernel<Exports>("sha256", "simd");
-    this.#arena = new Arena(this.#exports.memory, ARENA, SLOTS, SLOT_BYTES);
+    this.#arena = new Arena(this.#exports.memory, LAYOUT.arena, ARENA.slots, ARENA.slotBytes);
     // SAFETY: the memory is not shared, so its buffer is an ArrayBuffer; and it has its greatest size from the start, so
     // it never grows, which would detach the buffer.
     this.#bytes = new Uint8Array(this.#exports.memory.buffer as ArrayBuffer);
     this.#words = new Uint32Array(this.#bytes.buffer);
-    this.#first = this.#bytes.subarray(DIGESTS, DIGESTS + HASH_BYTES);
+    this.#first = this.#bytes.subarray(LAYOUT.digests, LAYOUT.digests + HASH_BYTES);
   }
 
   /** A buffer that is hashed where it lies; `undefined` if there is none of that size left. */
@@ -76,19 +63,19 @@ export class Sha256Kernel {
   /** Where the kernel reads `bytes`, which are not longer than the staging area unless they lie in a lent buffer. */
   #place(bytes: Uint8Array): number {
     if (this.#arena.holds(bytes)) return bytes.byteOffset;
-    this.#bytes.set(bytes, STAGING);
-    return STAGING;
+    this.#bytes.set(bytes, LAYOUT.staging);
+    return LAYOUT.staging;
   }
 
-  /** Leaves the digest of a message at {@linkcode DIGESTS}. */
+  /** Leaves the digest of a message at `LAYOUT.digests`. */
   #run(bytes: Uint8Array): void {
     if (bytes.length <= STAGING_BYTES || this.#arena.holds(bytes)) {
-      this.#exports.whole(this.#place(bytes), bytes.length, DIGESTS);
+      this.#exports.whole(this.#place(bytes), bytes.length, LAYOUT.digests);
       return;
     }
     this.#exports.begin();
     const rest = this.#blocks(bytes);
-    this.#exports.finish(this.#place(rest), rest.length, bytes.length, DIGESTS);
+    this.#exports.finish(this.#place(rest), rest.length, bytes.length, LAYOUT.digests);
   }
 
   /** Compresses all full blocks into the scalar state; what remains is shorter than a block. */
@@ -120,7 +107,7 @@ export class Sha256Kernel {
   batch(inputs: readonly Uint8Array[], to: Uint8Array, limit: number): number[] {
     const skipped: number[] = [];
     const most = Math.min(limit, STAGING_BYTES);
-    let at = STAGING;
+    let at = LAYOUT.staging;
     let jobs = 0;
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i];
@@ -129,11 +116,11 @@ export class Sha256Kernel {
         skipped.push(i);
         continue;
       }
-      if (jobs === MAX_JOBS || at + size > STAGING + STAGING_BYTES) {
+      if (jobs === MAX_JOBS || at + size > LAYOUT.staging + STAGING_BYTES) {
         this.#flush(jobs, to);
-        [jobs, at] = [0, STAGING];
+        [jobs, at] = [0, LAYOUT.staging];
       }
-      const job = JOBS / 4 + jobs * 2;
+      const job = LAYOUT.jobs / 4 + jobs * 2;
       if (this.#arena.holds(input)) {
         this.#words[job] = input.byteOffset;
       } else {
@@ -149,14 +136,17 @@ export class Sha256Kernel {
   }
 
   #flush(jobs: number, to: Uint8Array): void {
-    this.#exports.batch(JOBS, jobs, DIGESTS);
+    this.#exports.batch(LAYOUT.jobs, jobs, LAYOUT.digests);
     // A run of inputs, none of which was skipped, is one copy.
     for (let from = 0; from < jobs;) {
       const index = this.#indices[from];
       let end = from + 1;
       if (this.#indices[jobs - 1] - index === jobs - 1 - from) end = jobs;
       else while (end < jobs && this.#indices[end] === index + end - from) end++;
-      const digests = this.#bytes.subarray(DIGESTS + from * HASH_BYTES, DIGESTS + end * HASH_BYTES);
+      const digests = this.#bytes.subarray(
+        LAYOUT.digests + from * HASH_BYTES,
+        LAYOUT.digests + end * HASH_BYTES,
+      );
       to.set(digests, index * HASH_BYTES);
       from = end;
     }
@@ -169,41 +159,41 @@ export class Sha256Kernel {
       stream.update(bytes);
       return stream.digest();
     }
-    this.#exports.tree(this.#place(bytes), bytes.length, DIGESTS);
+    this.#exports.tree(this.#place(bytes), bytes.length, LAYOUT.digests);
     return this.#digest();
   }
 
   /** Writes the digest of a subtree of at most {@linkcode SEGMENT_BYTES} to `to`. */
   subtree(bytes: Uint8Array, to: Uint8Array): void {
-    this.#exports.tree(this.#place(bytes), bytes.length, DIGESTS);
+    this.#exports.tree(this.#place(bytes), bytes.length, LAYOUT.digests);
     to.set(this.#first);
   }
 
   /** Writes the digest of the parent of two subtrees, whose digests are side by side, to the first one's place. */
   parent(children: Uint8Array): void {
-    this.#bytes.set(children, DIGESTS);
-    this.#exports.parents(DIGESTS, 1, DIGESTS);
+    this.#bytes.set(children, LAYOUT.digests);
+    this.#exports.parents(LAYOUT.digests, 1, LAYOUT.digests);
     children.set(this.#first);
   }
 
   /** Begins a stream: its state is kept in `state`, 32 bytes, between the calls. */
   begin(state: Uint8Array): void {
     this.#exports.begin();
-    state.set(this.#bytes.subarray(STATE, STATE + HASH_BYTES));
+    state.set(this.#bytes.subarray(LAYOUT.state, LAYOUT.state + HASH_BYTES));
   }
 
   /** Goes on with a stream by all full blocks of `bytes`, and returns the rest. */
   resume(state: Uint8Array, bytes: Uint8Array): Uint8Array {
-    this.#bytes.set(state, STATE);
+    this.#bytes.set(state, LAYOUT.state);
     const rest = this.#blocks(bytes);
-    state.set(this.#bytes.subarray(STATE, STATE + HASH_BYTES));
+    state.set(this.#bytes.subarray(LAYOUT.state, LAYOUT.state + HASH_BYTES));
     return rest;
   }
 
   /** Ends a stream of `total` bytes with those that were no full block. */
   finish(state: Uint8Array, rest: Uint8Array, total: number): Uint8Array<ArrayBuffer> {
-    this.#bytes.set(state, STATE);
-    this.#exports.finish(this.#place(rest), rest.length, total, DIGESTS);
+    this.#bytes.set(state, LAYOUT.state);
+    this.#exports.finish(this.#place(rest), rest.length, total, LAYOUT.digests);
     return this.#digest();
   }
 }
