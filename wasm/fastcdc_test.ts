@@ -249,3 +249,23 @@ Deno.test("bytes may be a view into anything", () => {
   assertEquals([...chunkLengths({ avgBytes: 1024 }, shared)], expected);
   assertEquals([...chunkLengths({ avgBytes: 1024 }, Buffer.from(bytes))], expected);
 });
+
+Deno.test("threads that cut shared bytes with seeds of their own find what one alone finds", async () => {
+  const bytes = new Uint8Array(new SharedArrayBuffer(300_001));
+  bytes.set(noise(bytes.length));
+  const url = new URL("./_fastcdc_test_worker.ts", import.meta.url);
+  await Promise.all([1, 2].map(async (seed) => {
+    const params = { avgBytes: 4096, seed };
+    const worker = new Worker(url, { type: "module" });
+    try {
+      const answer = await new Promise<unknown>((resolve, reject) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.onerror = ({ message }) => reject(new Error(message));
+        worker.postMessage({ params, bytes });
+      });
+      assertEquals(answer, referenceLengths(params, bytes).join(" "), `seed ${seed}`);
+    } finally {
+      worker.terminate();
+    }
+  }));
+});
