@@ -9,7 +9,8 @@ import { BrokkrError, Code, type Random, scopeOf, sleep } from "@brokkr/common";
 import type { BlobStore, BlobWriter, UploadId, UploadWriter } from "../blob_store.ts";
 import { SHA256 } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
-import { type CrashModel, type ModelBlob, Violation } from "./_crash_model.ts";
+import { type CrashModel, listOf, type ModelBlob, Violation } from "./_crash_model.ts";
+import { sameChunks } from "./_chunk_list.ts";
 import type { Machine } from "./_crash_machine.ts";
 
 const SCOPE = scopeOf("");
@@ -92,6 +93,63 @@ async function writeInPieces(
     if (to === blob.data.length) await writer.commit();
   } finally {
     if (to === blob.data.length) await writer.abort();
+  }
+}
+
+/** Uploads what of a blob's parts it feels like, and makes the blob of them. */
+async function splice(clients: Clients, blob: ModelBlob): Promise<void> {
+  const { store, random, model, machine } = clients;
+  if (blob.parts.length === 0) return await put(clients, blob);
+  const all = random.next() < 0.8;
+  const some = blob.parts.filter(() => all || random.next() < 0.7);
+  await Promise.all(some.map((part) => put(clients, part)));
+  const before = blob.parts.map(({ changes }) => changes);
+  const end = blob.beginPut();
+  try {
+    const outcome = await store.splice?.(SCOPE, blob.digest, listOf(blob));
+    end(true);
+    clients.count(`spliced, ${outcome}`);
+    machine.note(`spliced ${model.name(blob)}`);
+  } catch (error) {
+    end(false);
+    if (error instanceof BrokkrError && error.code === Code.NOT_FOUND) {
+      const lost = blob.parts.some((part, i) =>
+        part.state !== "present" || part.changes !== before[i] || part.puts + part.deletes > 0
+      );
+      if (!lost && !model.evicts && !model.mayLose) {
+        throw new Violation(`No part of ${model.name(blob)} is missing`);
+      }
+      return clients.count("spliced, lacks a part");
+    }
+    expectFailure(clients, `Splicing ${model.name(blob)}`, error);
+  }
+}
+
+/** Asks how a blob is cut. */
+async function split(clients: Clients, blob: ModelBlob): Promise<void> {
+  const { store, model, machine } = clients;
+  if (blob.parts.length === 0) return await readBlob(clients, blob);
+  const could = blob.state !== "absent";
+  const before = blob.changes;
+  const ends = blob.parts.map((part) => part.beginPut());
+  try {
+    const list = await store.split?.(SCOPE, blob.digest);
+    for (const end of ends) end(list !== undefined);
+    if (list === undefined) return clients.count("not split");
+    if (!could && blob.changes === before) {
+      throw new Violation(`${model.name(blob)} was split without being there`);
+    }
+    if (!sameChunks(list.chunks, listOf(blob).chunks)) {
+      throw new Violation(`${model.name(blob)} was cut elsewhere`);
+    }
+    clients.count("split");
+    machine.note(`split ${model.name(blob)}`);
+  } catch (error) {
+    for (const end of ends) end(false);
+    if (error instanceof Violation) throw error;
+    const given = error instanceof BrokkrError && error.code === Code.DATA_LOSS && isInjectedRead(error);
+    if (!given || !clients.mayFail) return expectFailure(clients, `Splitting ${model.name(blob)}`, error);
+    blob.state = "open";
   }
 }
 
@@ -213,6 +271,8 @@ export async function readBlob(clients: Clients, blob: ModelBlob): Promise<void>
     ) {
       // The disk would not give it back, so it counts as missing from now on.
       blob.state = "open";
+      for (const whole of blob.wholes) whole.unsettle();
+      for (const part of blob.parts) part.unsettle();
       return clients.count("given up");
     }
     expectFailure(clients, `Reading ${model.name(blob)}`, error);
@@ -283,6 +343,8 @@ const ACTS: readonly (readonly [weight: number, act: Act])[] = [
   [15, readBlob],
   [8, ask],
   [6, upload],
+  [12, splice],
+  [8, split],
   [3, putWrong],
   [3, abandon],
   [3, pin],

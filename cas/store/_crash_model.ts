@@ -5,9 +5,12 @@
  */
 
 import type { Random } from "@brokkr/common";
+import { chunkLengths } from "@brokkr/wasm";
 import { type Digest, digestOf, SHA256 } from "../digest.ts";
 import { batchOf } from "../digest_batch.ts";
-import type { DigestBatch } from "../blob_store.ts";
+import type { ChunkList, DigestBatch } from "../blob_store.ts";
+import { FAST_CDC_2020 } from "./_chunk_list.ts";
+import { CHUNK_AVG_BYTES, CHUNK_SEED } from "./_cut.ts";
 import { encodeRecord, MAX_RECORD_DATA, recordBytes, RecordKind, SALT_BYTES } from "./_record.ts";
 
 /** A promise was broken. */
@@ -31,6 +34,10 @@ export class ModelBlob {
   changes = 0;
   /** When somebody was told that it is there, by this process, in milliseconds of the machine's wall time. */
   promisedMs = -Infinity;
+  /** What it is cut into; none of what is too small for that. */
+  parts: readonly ModelBlob[] = [];
+  /** What is cut into this. The store may keep a part whenever it has such a blob, and without it lose the blob. */
+  readonly wholes: ModelBlob[] = [];
 
   /** Nothing is known of a blob but what it is. */
   constructor(
@@ -58,6 +65,13 @@ export class ModelBlob {
     };
   }
 
+  /** A part of it goes: it may be gone with it, or not. */
+  unsettle(): void {
+    this.#deletedAt = ++this.changes;
+    this.promisedMs = -Infinity;
+    if (this.state === "present") this.state = "open";
+  }
+
   #deletedAt = -1;
 
   /** A deletion begins; the function it returns ends it. */
@@ -67,12 +81,14 @@ export class ModelBlob {
     const before = this.state;
     this.state = "open";
     this.promisedMs = -Infinity;
+    for (const whole of this.wholes) whole.unsettle();
     const begun = this.changes;
     const alone = this.puts === 0 && this.deletes === 1;
     return (acknowledged) => {
       this.deletes--;
       const undisturbed = alone && this.changes === begun;
       this.#deletedAt = ++this.changes;
+      for (const whole of this.wholes) whole.unsettle();
       if (undisturbed && (acknowledged || before === "absent")) this.state = "absent";
     };
   }
@@ -96,6 +112,9 @@ const SIZES = [
 ];
 /** Sizes of many blobs: small, for simulations of long lives. */
 const SMALL_SIZES = [3, 300, 3000, 9000, 30_000, 90_000];
+
+/** The blob that has its beginning in common with the one before it; both are large. */
+const VERSION = SIZES.length - 1;
 
 let pool: readonly { readonly digest: Digest; readonly data: Uint8Array }[] | undefined;
 
@@ -133,15 +152,49 @@ function blobs(): typeof pool & object {
     const data = content(size, i + 1);
     // What a client sends may look like the store's own.
     if (size >= 4000 && i % 3 !== 0) forge(data, made[i % 2 + 1].digest);
+    // The next version of the one before.
+    if (i === VERSION) data.set(made[i - 1].data.subarray(0, 800_000));
     made.push({ data, digest: digestOf(SHA256, data) });
   }
   return pool = made;
 }
 
+/** The same blobs, and after them what the large ones are cut into. */
+function withParts(whole: readonly ModelBlob[]): ModelBlob[] {
+  const all = [...whole];
+  const known = new Map<string, ModelBlob>();
+  for (const blob of whole) {
+    if (blob.data.length <= MAX_RECORD_DATA) continue;
+    let at = 0;
+    blob.parts = Array.from(
+      chunkLengths({ avgBytes: CHUNK_AVG_BYTES, seed: CHUNK_SEED }, blob.data),
+      (length) => {
+        const data = blob.data.subarray(at, at += length);
+        const digest = digestOf(SHA256, data);
+        let part = known.get(digest.hash);
+        if (part === undefined) {
+          part = new ModelBlob(all.length, digest, data);
+          known.set(digest.hash, part);
+          all.push(part);
+        }
+        if (!part.wholes.includes(blob)) part.wholes.push(blob);
+        return part;
+      },
+    );
+  }
+  return all;
+}
+
+/** The list of what a blob is cut into. */
+export function listOf({ parts }: ModelBlob): ChunkList {
+  return { chunks: batchOf(SHA256, parts.map(({ digest }) => digest)), chunking: FAST_CDC_2020 };
+}
+
 /** What all callers of one store know. */
 export class CrashModel {
-  /** All blobs. */
+  /** All blobs, and what the large ones are cut into. */
   readonly blobs: readonly ModelBlob[];
+  readonly #whole: readonly ModelBlob[];
   /** Names all of them, in order. */
   readonly batch: DigestBatch;
   /** Whether what was not used for a while may be gone. */
@@ -152,17 +205,25 @@ export class CrashModel {
   /** Nothing is stored yet. */
   constructor(random: Random, options: { readonly evicts: boolean; readonly count?: number }) {
     // Each simulation has some of them, so that what it does to them comes together.
-    const order = blobs().map((one) => ({ one, at: random.next() })).sort((a, b) => a.at - b.at);
-    this.blobs = order.slice(0, options.count ?? 12).map(({ one }, i) =>
+    // Half of them have both large ones, which can be cut.
+    const large = random.next() < 0.5;
+    const order = blobs().map((one, i) => ({
+      one,
+      at: large && i >= VERSION - 1 && i <= VERSION ? 0 : random.next(),
+    }))
+      .sort((a, b) => a.at - b.at);
+    this.#whole = order.slice(0, options.count ?? 12).map(({ one }, i) =>
       new ModelBlob(i, one.digest, one.data)
     );
+    this.blobs = withParts(this.#whole);
     this.batch = batchOf(SHA256, this.blobs.map(({ digest }) => digest));
     this.evicts = options.evicts;
   }
 
   /** Any of the blobs. */
   any(random: Random): ModelBlob {
-    return this.blobs[Math.floor(random.next() * this.blobs.length)];
+    const some = random.next() < 0.1 ? this.blobs : this.#whole;
+    return some[Math.floor(random.next() * some.length)];
   }
 
   /** Learns from an answer about all blobs, given at `nowMs`; with `promises`, of one that keeps them a while. */
@@ -175,7 +236,7 @@ export class CrashModel {
     const absent = new Set(missing);
     for (const blob of blobs) {
       const there = !absent.has(blob.index);
-      if (there && blob.state === "absent") {
+      if (there && blob.state === "absent" && blob.wholes.length === 0) {
         throw new Violation(`${this.name(blob)} was deleted or never put, but is said to be there`);
       }
       if (!there && blob.state === "present") this.gone(blob, nowMs);

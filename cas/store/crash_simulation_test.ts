@@ -42,7 +42,19 @@ for (const evicts of [false, true]) {
       }
       if (SEEDS < 20) return;
       // A simulation in which these never happen shows nothing.
-      for (const what of ["put", "read", "deleted", "uploaded", "killed", "cut, mixed", "stopped"]) {
+      for (
+        const what of [
+          "put",
+          "read",
+          "deleted",
+          "uploaded",
+          "spliced, kept",
+          "split",
+          "killed",
+          "cut, mixed",
+          "stopped",
+        ]
+      ) {
         assert((counts[what] ?? 0) > 0, `Nothing of this happened: ${what}; ${JSON.stringify(counts)}`);
       }
     },
