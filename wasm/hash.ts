@@ -32,15 +32,33 @@ const SHA256_LIMITS = [
   { messages: 1, bytes: SHA256_LIMIT },
 ] as const;
 
+/**
+ * Messages that node:crypto gets before the kernel of SHA-256 is loaded: that takes as long as it saves on as many, and a
+ * command that hashes a few should not wait for it.
+ */
+const LOADED_AFTER = 2000;
+let seen = 0;
+
+/** Whether so many have been hashed that the kernel pays, now that there are `messages` more which it would do faster. */
+function kernelPays(messages: number): boolean {
+  if (seen < LOADED_AFTER) seen += messages;
+  return seen >= LOADED_AFTER;
+}
+
 /** Hashes that are encoded together. */
 const HEX_GROUP = 8;
+
+/** Whether the kernel hashes a single message of SHA-256. */
+function takesKernel(engine: Engine, bytes: Uint8Array): boolean {
+  return engine === "wasm" || engine === "auto" && bytes.length <= SHA256_LIMIT && kernelPays(1);
+}
 
 /** Those that are not a message of SHA-256 for node:crypto, which is the case that must not cost more than its call. */
 function otherHex(name: HashName, bytes: Uint8Array, engine: Engine): string {
   checkEngine(name, engine);
   if (name === "blake3") return blake3().hashHex(bytes);
   if (name === "sha256tree") return sha256Kernel().tree(bytes).toHex();
-  if (name === "sha256" && engine !== "node") return sha256Kernel().hashHex(bytes);
+  if (name === "sha256" && takesKernel(engine, bytes)) return sha256Kernel().hashHex(bytes);
   return nodeHash(name, bytes, "hex");
 }
 
@@ -62,9 +80,7 @@ export function hash(name: HashName, bytes: Uint8Array, options?: HashOptions): 
   checkEngine(name, engine);
   if (name === "blake3") return blake3().hash(bytes);
   if (name === "sha256tree") return sha256Kernel().tree(bytes);
-  if (name === "sha256" && (engine === "wasm" || engine === "auto" && bytes.length <= SHA256_LIMIT)) {
-    return sha256Kernel().hash(bytes);
-  }
+  if (name === "sha256" && takesKernel(engine, bytes)) return sha256Kernel().hash(bytes);
   return Uint8Array.fromHex(nodeHash(name, bytes, "hex"));
 }
 
@@ -167,11 +183,12 @@ function hexes(all: Uint8Array, count: number): string[] {
 
 /** The largest limit for which there are enough messages below it; `undefined` if none is for the kernel. */
 function batchLimit(inputs: readonly Uint8Array[]): number | undefined {
-  return SHA256_LIMITS.find(({ messages, bytes }) => {
+  const limit = SHA256_LIMITS.find(({ messages, bytes }) => {
     let count = 0;
     for (let i = 0; i < inputs.length && count < messages; i++) if (inputs[i].length <= bytes) count++;
     return count >= messages;
   })?.bytes;
+  return limit === undefined || kernelPays(inputs.length) ? limit : undefined;
 }
 
 /**

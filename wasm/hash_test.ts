@@ -140,6 +140,14 @@ Deno.test("Random batches of SHA-256 are right whichever engine takes which mess
   }));
 });
 
+Deno.test("Small messages have their hash before and after the kernel is loaded for them", () => {
+  const message = source.subarray(0, 60);
+  const right = expected("sha256", message);
+  for (let i = 0; i < 2100; i++) assert(hashHex("sha256", message) === right, `message ${i}`);
+  assertEquals(hash("sha256", message).toHex(), right);
+  assertEquals(hashBatch("sha256", [message]).toHex(), right);
+});
+
 Deno.test("Small streams that take turns do not disturb each other", () => {
   const hashers = Array.from({ length: 5 }, () => createHasher("sha256"));
   for (let at = 0; at < 300; at += 10) {

@@ -20,4 +20,7 @@ export {
 export type { Engine, HashOptions } from "./_engines.ts";
 export { acquireBuffer, hash, hashBatch, hashBatchHex, hashHex } from "./hash.ts";
 export { createHasher } from "./hasher.ts";
+export { stopHashThreads } from "./blake3_threads.ts";
+export { hashLarge, type LargeOptions } from "./large.ts";
+export { hashBatchInSlices, type SlicedBatchOptions } from "./sliced_batch.ts";
 export { HASH_BYTES, type Hasher, type HashName } from "./names.ts";
