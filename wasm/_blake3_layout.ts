@@ -66,16 +66,18 @@ export const OWN_PAGES: number = PAGES + (ARENA.slots * ARENA.slotBytes) / 65536
 /** Subtrees that wait for the second thread or are with it. */
 export const SLOTS = 16;
 
-/** Addresses in the memory that two threads share; the second thread's kernel has everything of {@linkcode LAYOUT} in it. */
+/** Addresses in the memory that two threads share; {@linkcode LAYOUT} is the second thread's own there. */
 export const SHARED_LAYOUT = {
   /** The bytes of the subtrees, one slot behind the other. */
   slots: PAGES * 65536,
   /** A word for each slot: who has it. */
   states: PAGES * 65536 + SLOTS * SUBTREE_BYTES,
-  /** A word that counts the times that something was put into a slot; the second thread sleeps on it. */
+  /** A word that counts the times that something was put into a slot; the second thread waits for it to change. */
   bell: PAGES * 65536 + SLOTS * SUBTREE_BYTES + 64,
-  /** A word: whether the second thread listens to messages rather than to the bell. */
+  /** A word: 1 while the second thread does not wait for the bell but for a message. */
   asleep: PAGES * 65536 + SLOTS * SUBTREE_BYTES + 128,
+  /** A word: 1 once the second thread is there. */
+  alive: PAGES * 65536 + SLOTS * SUBTREE_BYTES + 192,
   /** The number of the first chunk of each slot, a double each. */
   counters: PAGES * 65536 + SLOTS * SUBTREE_BYTES + 1024,
   /** The chaining value of each slot. */
@@ -84,3 +86,15 @@ export const SHARED_LAYOUT = {
 
 /** Pages of that memory. */
 export const SHARED_PAGES: number = PAGES + (SLOTS * SUBTREE_BYTES) / 65536 + 1;
+
+/** Who has a slot. */
+export const SLOT_STATE = {
+  /** The first thread, which may fill it. */
+  free: 0,
+  /** Whoever takes it. */
+  ready: 1,
+  /** The second thread. */
+  busy: 2,
+  /** The first thread, for which the value is there. */
+  done: 3,
+} as const;
