@@ -19,9 +19,7 @@ const DELIBERATE: Readonly<Record<string, string>> = {
 
 /** Rules about what the grid does not offer. */
 const NOT_OFFERED: Readonly<Record<string, string>> = {
-  "CAP-11": "FastCDC is not offered",
   "CAP-12": "RepMaxCDC is not offered",
-  "DIGEST-07": "SHA256 is the only function",
 };
 
 /** What a verdict should have been; undefined when it is that. */

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { blake3 } from "hash-wasm";
 import { createHash } from "node:crypto";
-import { Context, type Digest, digestMsg, digestOf, METHOD } from "../context.ts";
+import { Context, digestMsg, digestOf, METHOD } from "../context.ts";
 import {
   check,
   CLIENT_FAULTS,
@@ -24,13 +25,41 @@ const FUNCTION = SOURCE.reapi("FindMissingBlobsRequest.digest_function");
 const INSTANCE = SOURCE.reapi("ContentAddressableStorage (instance_name)");
 const SHA256 = 1;
 
-/** Functions that this client can compute, with their numbers. */
-const FUNCTIONS: readonly (readonly [number, string])[] = [
-  [1, "sha256"],
-  [2, "sha1"],
-  [3, "md5"],
-  [5, "sha384"],
-  [6, "sha512"],
+/** A digest function. */
+interface Hashing {
+  readonly value: number;
+  readonly name: string;
+  /** Digits of a hash. */
+  readonly digits: number;
+  /** What stands before a hash in names of blobs. */
+  readonly prefix: string;
+  /** The hash of a small blob; undefined where this client cannot compute it. */
+  readonly hash?: (bytes: Uint8Array) => string | Promise<string>;
+}
+
+function ofNode(value: number, name: string, digits: number): Hashing {
+  return {
+    value,
+    name,
+    digits,
+    prefix: "blobs",
+    hash: (bytes) => createHash(name).update(bytes).digest("hex"),
+  };
+}
+
+/** Every function that there is. */
+const FUNCTIONS: readonly Hashing[] = [
+  ofNode(1, "sha256", 64),
+  ofNode(2, "sha1", 40),
+  ofNode(3, "md5", 32),
+  { value: 4, name: "vso", digits: 66, prefix: "blobs" },
+  ofNode(5, "sha384", 96),
+  ofNode(6, "sha512", 128),
+  { value: 7, name: "murmur3", digits: 32, prefix: "blobs" },
+  // Up to 1 KiB it is SHA-256.
+  { ...ofNode(8, "sha256", 64), name: "sha256tree", prefix: "blobs/sha256tree" },
+  { value: 9, name: "blake3", digits: 64, prefix: "blobs/blake3", hash: (bytes) => blake3(bytes) },
+  { value: 10, name: "gitsha1", digits: 40, prefix: "blobs/gitsha1" },
 ];
 
 const KEYWORDS = [
@@ -42,10 +71,6 @@ const KEYWORDS = [
   "capabilities",
   "compressed-blobs",
 ];
-
-function digestBy(algorithm: string, bytes: Uint8Array): Digest {
-  return { hash: createHash(algorithm).update(bytes).digest("hex"), size: bytes.length };
-}
 
 const FUNCTION_RULES: readonly Rule[] = [
   must("DIGEST-01", "A digest function may be named in every request", FUNCTION, async (ctx) => {
@@ -78,10 +103,10 @@ const FUNCTION_RULES: readonly Rule[] = [
     "A digest function that is not advertised is INVALID_ARGUMENT",
     FUNCTION,
     async (ctx) => {
-      for (const [value, algorithm] of [...FUNCTIONS, [99, "sha256"] as const]) {
+      for (const { value, name, digits } of [...FUNCTIONS, { value: 99, name: "none", digits: 64 }]) {
         if (ctx.caps.digestFunctions.includes(value)) continue;
-        const reply = await ctx.findMissing([digestBy(algorithm, ctx.fresh())], value);
-        status(reply, "INVALID_ARGUMENT", `digest_function ${value}`);
+        const reply = await ctx.findMissing([{ hash: "ab".repeat(digits / 2), size: 5 }], value);
+        status(reply, "INVALID_ARGUMENT", `digest_function ${value} (${name})`);
       }
     },
   ),
@@ -90,8 +115,13 @@ const FUNCTION_RULES: readonly Rule[] = [
     "A hash whose length does not fit the function that is named is refused",
     FUNCTION,
     async (ctx) => {
-      const reply = await ctx.findMissing([digestBy("sha1", ctx.fresh())], SHA256);
-      refused(reply, "40 hex digits with digest_function SHA256");
+      for (const { value, name, digits } of FUNCTIONS) {
+        if (!ctx.caps.digestFunctions.includes(value)) continue;
+        for (const wrong of [digits - 2, digits + 2, digits === 40 ? 64 : 40]) {
+          const reply = await ctx.findMissing([{ hash: "ab".repeat(wrong / 2), size: 5 }], value);
+          refused(reply, `${wrong} hex digits with digest_function ${name}`);
+        }
+      }
     },
   ),
   must(
@@ -99,13 +129,19 @@ const FUNCTION_RULES: readonly Rule[] = [
     "Blobs are stored and read by every function that is advertised",
     FUNCTION,
     async (ctx) => {
-      for (const [value, algorithm] of FUNCTIONS) {
-        if (!ctx.caps.digestFunctions.includes(value)) continue;
-        const blob = ctx.fresh(1000);
-        const digest = digestBy(algorithm, blob);
-        const reply = await ctx.batchUpdate([{ digest, data: blob }], value);
-        equal(Context.updateAnswers(reply)[0]?.code, 0, `Status of BatchUpdateBlobs by ${algorithm}`);
-        equalBytes(await ctx.get(digest), blob, `ByteStream.Read by ${algorithm}`);
+      for (const { value, name, prefix, hash } of FUNCTIONS) {
+        if (hash === undefined || !ctx.caps.digestFunctions.includes(value)) continue;
+        const [a, b] = [ctx.fresh(1000), ctx.fresh(900)];
+        const [first, second] = [{ hash: await hash(a), size: 1000 }, { hash: await hash(b), size: 900 }];
+        const reply = await ctx.batchUpdate([{ digest: first, data: a }], value);
+        equal(Context.updateAnswers(reply)[0]?.code, 0, `Status of BatchUpdateBlobs by ${name}`);
+        equalBytes(await ctx.readBytes(ctx.readName(first, prefix)), a, `ByteStream.Read by ${name}`);
+        status(await ctx.write(ctx.uploadName(second, { prefix }), b), "OK", `ByteStream.Write by ${name}`);
+        const [answer] = Context.readAnswers(await ctx.batchRead([second], [], value));
+        equalBytes(answer.data, b, `BatchReadBlobs by ${name}`);
+        const absent = { hash: await hash(ctx.fresh(1000)), size: 1000 };
+        const lie = await ctx.batchUpdate([{ digest: absent, data: ctx.fresh(1000) }], value);
+        equal(Context.updateAnswers(lie)[0]?.code === 0, false, `Other data taken by ${name}`);
       }
     },
   ),
