@@ -18,6 +18,7 @@ import { STORE } from "./store.ts";
 import { STREAMS_AT_ONCE } from "./streams.ts";
 import { TRACING } from "./tracing.ts";
 import { TREE } from "./tree.ts";
+import { UPLOADS } from "./uploads.ts";
 import { VARIANTS } from "./variants.ts";
 
 const ALL: readonly Bench[] = [
@@ -27,6 +28,7 @@ const ALL: readonly Bench[] = [
   ...VARIANTS,
   ...STREAMS_AT_ONCE,
   ...TREE,
+  ...UPLOADS,
   ...GRID,
   ...SANDBOX,
   ...TRACING,
