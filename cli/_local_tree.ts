@@ -13,7 +13,17 @@ import {
   type HashHex,
   type TreeBuilder,
 } from "@brokkr/cas/client";
-import { BrokkrError, Code, invalidArgument, mapLimit } from "@brokkr/common";
+import { BrokkrError, Code, invalidArgument, mapLimit, Slices } from "@brokkr/common";
+import { DiskPace } from "./_disk_pace.ts";
+import { inputError, openInput, statEntry, statInput } from "./_input_files.ts";
+import {
+  type FoundFile,
+  GROUPED_BYTES,
+  groupsOf,
+  readSmall,
+  readSmallLater,
+  roomOf,
+} from "./_small_files.ts";
 
 /** A blob that can be uploaded: its bytes, or the file that holds them. */
 export interface BlobSource {
@@ -91,13 +101,6 @@ const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 /** Read and hashed at once: well below 5 ms. */
 const CHUNK_BYTES = 1024 * 1024;
 const FILES_AT_ONCE = 32;
-
-interface FoundFile {
-  readonly path: string;
-  readonly destination: string;
-  readonly executable: boolean;
-}
-
 /** Reads paths of this machine into a tree. */
 export class LocalTreeReader {
   readonly #fn: DigestFunction;
@@ -105,14 +108,24 @@ export class LocalTreeReader {
   readonly #blobs: BlobSet;
   readonly #found: FoundFile[] = [];
   readonly #signal: AbortSignal | undefined;
+  readonly #slices: Slices;
+  readonly #pace: DiskPace;
   #keptBytes = 0;
 
   /** Adds entries to `tree` and what they hold to `blobs`. */
-  constructor(fn: DigestFunction, tree: TreeBuilder, blobs: BlobSet, signal?: AbortSignal) {
+  constructor(
+    fn: DigestFunction,
+    tree: TreeBuilder,
+    blobs: BlobSet,
+    signal?: AbortSignal,
+    pace: DiskPace = new DiskPace(),
+  ) {
     this.#fn = fn;
     this.#tree = tree;
     this.#blobs = blobs;
     this.#signal = signal;
+    this.#slices = new Slices(signal);
+    this.#pace = pace;
   }
 
   /**
@@ -139,7 +152,8 @@ export class LocalTreeReader {
     for (const name of names) {
       const child = path.endsWith("/") ? path + name : `${path}/${name}`;
       const at = destination === "" ? name : `${destination}/${name}`;
-      const info = await statInput(child, false);
+      const info = this.#pace.slow ? await statInput(child, false) : this.#pace.timed(() => statEntry(child));
+      if (this.#slices.spent) await this.#slices.next();
       if (info.isSymlink) this.#tree.addSymlink(at, await readTarget(child));
       else if (info.isDirectory) await this.#addDirectory(child, at);
       else if (info.isFile) this.#addFile(child, at, info);
@@ -148,16 +162,60 @@ export class LocalTreeReader {
   }
 
   #addFile(path: string, destination: string, info: Deno.FileInfo): void {
-    this.#found.push({ path, destination, executable: ((info.mode ?? 0) & 0o100) !== 0 });
+    this.#found.push({
+      path,
+      destination,
+      sizeBytes: info.size,
+      executable: ((info.mode ?? 0) & 0o100) !== 0,
+    });
   }
 
   async #hashFound(): Promise<void> {
     const found = this.#found.splice(0);
-    const digests = await mapLimit(found, FILES_AT_ONCE, (file) => {
+    const digests = new Map<FoundFile, Digest>();
+    const alone = found.filter(({ sizeBytes }) => sizeBytes > GROUPED_BYTES);
+    const groups = groupsOf(found);
+    const buffer = new Uint8Array(Math.max(0, ...groups.map(roomOf)));
+    for (const group of groups) alone.push(...await this.#hashGroup(group, buffer, digests));
+    await mapLimit(alone, FILES_AT_ONCE, async (file) => {
       this.#signal?.throwIfAborted();
-      return this.#hashFile(file.path);
+      digests.set(file, await this.#hashFile(file.path));
     });
-    found.forEach((file, index) => this.#tree.addFile(file.destination, digests[index], file.executable));
+    for (const file of found) {
+      const digest = digests.get(file);
+      if (digest === undefined) throw new BrokkrError(Code.INTERNAL, `Input ${file.path} was not hashed`);
+      this.#tree.addFile(file.destination, digest, file.executable);
+    }
+  }
+
+  /** Reads small files into one buffer and hashes them together; gives those that have grown meanwhile. */
+  async #hashGroup(
+    group: readonly FoundFile[],
+    buffer: Uint8Array,
+    digests: Map<FoundFile, Digest>,
+  ): Promise<FoundFile[]> {
+    this.#signal?.throwIfAborted();
+    let end = 0;
+    // A byte more than a file has shows that it is all of it.
+    const rooms = group.map(({ sizeBytes }) => buffer.subarray(end, end += sizeBytes + 1));
+    const read: (Uint8Array | undefined)[] = [];
+    for (let i = 0; i < group.length && !this.#pace.slow; i++) {
+      read.push(this.#pace.timed(() => readSmall(group[i].path, rooms[i])));
+      if (this.#slices.spent) await this.#slices.next();
+    }
+    const rest = group.slice(read.length);
+    const started = read.length;
+    read.push(
+      ...await mapLimit(rest, FILES_AT_ONCE, ({ path }, i) => readSmallLater(path, rooms[started + i])),
+    );
+    const whole = group.map((file, i) => ({ file, data: read[i] })).filter(hasData);
+    const hashes = this.#fn.hashBatch(whole.map(({ data }) => data));
+    whole.forEach(({ file, data }, i) => {
+      const digest: Digest = { fn: this.#fn, hash: hashes[i] as HashHex, sizeBytes: data.length };
+      digests.set(file, digest);
+      this.#addSmall(file.path, digest, data);
+    });
+    return group.filter((_, i) => read[i] === undefined);
   }
 
   async #hashFile(path: string): Promise<Digest> {
@@ -184,38 +242,25 @@ export class LocalTreeReader {
 
   #smallFile(path: string, data: Uint8Array): Digest {
     const digest = digestOf(this.#fn, data);
-    if (data.length <= SMALL_BYTES && this.#keptBytes + data.length <= MAX_KEPT_BYTES) {
-      if (!this.#blobs.has(digest)) this.#keptBytes += data.length;
-      this.#blobs.add({ digest, data });
-    } else this.#blobs.add({ digest, path });
+    this.#addSmall(path, digest, data);
     return digest;
   }
-}
 
-function describe(path: string, error: unknown): BrokkrError {
-  if (error instanceof Deno.errors.NotFound) {
-    return new BrokkrError(Code.NOT_FOUND, `Input ${path} does not exist`, { cause: error });
-  }
-  const reason = error instanceof Error
-    ? error.message.replace(/: (stat|lstat|open) '.*$/, "")
-    : String(error);
-  return new BrokkrError(Code.INVALID_ARGUMENT, `Input ${path} cannot be read: ${reason}`, { cause: error });
-}
-
-async function statInput(path: string, follow: boolean): Promise<Deno.FileInfo> {
-  try {
-    return follow ? await Deno.stat(path) : await Deno.lstat(path);
-  } catch (error) {
-    throw describe(path, error);
+  /** Adds a blob whose bytes are in a buffer that will be used again. */
+  #addSmall(path: string, digest: Digest, data: Uint8Array): void {
+    if (this.#blobs.has(digest)) return;
+    if (data.length <= SMALL_BYTES && this.#keptBytes + data.length <= MAX_KEPT_BYTES) {
+      this.#keptBytes += data.length;
+      this.#blobs.add({ digest, data: data.slice() });
+    } else this.#blobs.add({ digest, path });
   }
 }
 
-async function openInput(path: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(path);
-  } catch (error) {
-    throw describe(path, error);
-  }
+function hasData(read: { readonly file: FoundFile; readonly data: Uint8Array | undefined }): read is {
+  readonly file: FoundFile;
+  readonly data: Uint8Array;
+} {
+  return read.data !== undefined;
 }
 
 function notAFile(path: string): BrokkrError {
@@ -260,7 +305,7 @@ async function readTarget(path: string): Promise<string> {
   try {
     return await Deno.readLink(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.InvalidData)) throw describe(path, error);
+    if (!(error instanceof Deno.errors.InvalidData)) throw inputError(path, error);
   }
   const { Beneath }: typeof import("@brokkr/sandbox") = await import(SANDBOX);
   const at = path.lastIndexOf("/") + 1;
