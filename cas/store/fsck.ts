@@ -20,6 +20,7 @@ import {
   type FsckFinding,
   type FsckProgress,
 } from "./_fsck_report.ts";
+import { checkLists } from "./_fsck_lists.ts";
 import { checkResults } from "./_fsck_results.ts";
 import { otherStore } from "./_first_record.ts";
 import { SegmentCheck } from "./_fsck_segments.ts";
@@ -128,6 +129,10 @@ async function checkStore(dir: string, options: FsckOptions, found: Findings, me
     ? undefined
     : BlobIndexReader.open(`${dir}/index`);
   try {
+    const salt = now?.id === undefined ? undefined : saltOf(now.id);
+    if (now !== undefined && salt !== undefined) {
+      await checkLists({ dir, files, salt, index: now, found, tells: false, signal });
+    }
     await checkResults(results, meta, now);
   } finally {
     await now?.[Symbol.asyncDispose]();
@@ -141,7 +146,7 @@ async function readStore(
   found: Findings,
   index: BlobIndexReader | undefined,
 ): Promise<BlobIndexReader | undefined> {
-  const { repair } = options;
+  const { repair, signal } = options;
   const files = systemFiles;
   const id = await readFormat(dir, found, repair, index);
   if (index !== undefined && index.id !== id) {
@@ -158,7 +163,7 @@ async function readStore(
     ...options,
     dir,
     files,
-    salt: Uint8Array.fromHex(id).subarray(0, SALT_BYTES),
+    salt: saltOf(id),
     clean: await files.size(`${dir}/${names.clean}`) !== undefined,
     found,
     quarantine,
@@ -169,8 +174,15 @@ async function readStore(
   await new FileCheck(context).read();
   await checkIndex(context, segments);
   await segments.settle();
+  if (context.index !== undefined) {
+    await checkLists({ dir, files, salt: context.salt, index: context.index, found, tells: true, signal });
+  }
   await checkRest(context);
   return context.index;
+}
+
+function saltOf(id: string): Uint8Array {
+  return Uint8Array.fromHex(id).subarray(0, SALT_BYTES);
 }
 
 function unusable(found: Findings, repair: boolean, problem: string): void {
@@ -268,7 +280,7 @@ async function otherThan(dir: string, id: string): Promise<string | undefined> {
     const segment = segmentIdOf(name);
     if (segment !== undefined) ids.push(segment);
   }
-  return await otherStore(systemFiles, dir, ids, Uint8Array.fromHex(id).subarray(0, SALT_BYTES));
+  return await otherStore(systemFiles, dir, ids, saltOf(id));
 }
 
 /** Makes the index anew, as the store does when there is none. */
