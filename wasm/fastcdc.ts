@@ -67,7 +67,11 @@ export class FastCdcChunker {
   /** The last byte, when it waits for the other of its pair. */
   #left: number | undefined;
 
-  /** @throws {RangeError} when a parameter is out of its range */
+  /**
+   * A chunker at the beginning of a source.
+   *
+   * @throws {RangeError} when a parameter is out of its range
+   */
   constructor(params: FastCdcParams) {
     this.params = checkFastCdcParams(params);
     const { avgBytes, minBytes, maxBytes } = this.params;
