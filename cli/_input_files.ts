@@ -7,6 +7,7 @@
 import { BrokkrError, Code } from "@brokkr/common";
 
 /** What went wrong with an input, as whoever named it should read it. */
+/** What went wrong with an input, as whoever named it should read it. */
 export function inputError(path: string, error: unknown): BrokkrError {
   if (error instanceof Deno.errors.NotFound) {
     return new BrokkrError(Code.NOT_FOUND, `Input ${path} does not exist`, { cause: error });
