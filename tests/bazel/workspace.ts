@@ -87,10 +87,11 @@ function bazelrc(version: string): string {
   ].join("\n");
 }
 
-/** Writes a workspace into a temporary directory and makes it ready for `client`. */
+/** Writes a workspace into a temporary directory and makes it ready for `client`, which is started with more flags. */
 export async function openWorkspace(
   client: BazelClient,
   files: Readonly<Record<string, string>>,
+  { startupFlags = [] }: { readonly startupFlags?: readonly string[] } = {},
 ): Promise<Workspace> {
   const base = await Deno.makeTempDir({ prefix: "brokkr-bazel-" });
   const path = `${base}/ws`;
@@ -106,7 +107,12 @@ export async function openWorkspace(
     if (name.endsWith(".sh")) await Deno.chmod(file, 0o755);
   }
   const start = (...args: string[]): BazelRun => {
-    const startup = [`--output_user_root=${base}/out`, "--max_idle_secs=60", "--host_jvm_args=-Xmx768m"];
+    const startup = [
+      `--output_user_root=${base}/out`,
+      "--max_idle_secs=60",
+      "--host_jvm_args=-Xmx768m",
+      ...startupFlags,
+    ];
     const child = new Deno.Command(client.path, {
       // Debian's system rc says where Debian keeps Bazel's parts.
       args: [...startup, "--nohome_rc", ...(client.version === "2.1.0" ? ["--nosystem_rc"] : []), ...args],
