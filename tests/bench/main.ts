@@ -11,6 +11,7 @@ import { BAZEL } from "./bazel.ts";
 import { BAZEL_THOUSAND } from "./bazel_thousand.ts";
 import { GRID } from "./grid.ts";
 import { type Bench, meetsAim, ratioOf, report, type Row } from "./harness.ts";
+import { KERNELS } from "./kernels.ts";
 import { RATES } from "./rates.ts";
 import { RPC } from "./rpc.ts";
 import { SANDBOX } from "./sandbox.ts";
@@ -22,6 +23,7 @@ import { UPLOADS } from "./uploads.ts";
 import { VARIANTS } from "./variants.ts";
 
 const ALL: readonly Bench[] = [
+  ...KERNELS,
   ...STORE,
   ...RPC,
   ...RATES,

@@ -208,10 +208,15 @@ async function archives(): Promise<Row[]> {
   try {
     for (let version = 0; version < VERSIONS; version++) await writeVersion(`${dir}/${version}`, version);
     return await table(
-      `${VERSIONS} versions of an archive of ${MEMBERS * MEMBER_BYTES / 1e6} MB, each a twentieth other than the last`,
+      `${VERSIONS} versions of an archive of ${
+        MEMBERS * MEMBER_BYTES / 1e6
+      } MB, each a twentieth other than the last`,
       "hashing and cutting on one thread; what is the same is neither sent nor stored",
       (fn) =>
-        Array.from({ length: VERSIONS }, (_, version) => async () => [await fileBlob(fn, `${dir}/${version}`)]),
+        Array.from(
+          { length: VERSIONS },
+          (_, version) => async () => [await fileBlob(fn, `${dir}/${version}`)],
+        ),
     );
   } finally {
     await Deno.remove(dir, { recursive: true });
