@@ -18,6 +18,7 @@ import {
 } from "./_engines.ts";
 import { HASH_BYTES, type HashName } from "./names.ts";
 import { sha256Kernel } from "./sha256.ts";
+import { sha256Tree } from "./sha256_streams.ts";
 
 /**
  * Up to which size in bytes SHA-256 is left to the kernel, by how many messages there are at once. Above, node:crypto is
@@ -45,6 +46,9 @@ function kernelPays(messages: number): boolean {
   return seen >= LOADED_AFTER;
 }
 
+/** Up to this size, SHA256TREE is SHA-256. */
+const LEAF_BYTES = 1024;
+
 /** Hashes that are encoded together. */
 const HEX_GROUP = 8;
 
@@ -57,7 +61,9 @@ function takesKernel(engine: Engine, bytes: Uint8Array): boolean {
 function otherHex(name: HashName, bytes: Uint8Array, engine: Engine): string {
   checkEngine(name, engine);
   if (name === "blake3") return blake3().hashHex(bytes);
-  if (name === "sha256tree") return sha256Kernel().tree(bytes).toHex();
+  if (name === "sha256tree") {
+    return bytes.length <= LEAF_BYTES ? hashHex("sha256", bytes, { engine }) : sha256Tree(bytes).toHex();
+  }
   if (name === "sha256" && takesKernel(engine, bytes)) return sha256Kernel().hashHex(bytes);
   return nodeHash(name, bytes, "hex");
 }
@@ -79,7 +85,9 @@ export function hash(name: HashName, bytes: Uint8Array, options?: HashOptions): 
   const engine = options?.engine ?? "auto";
   checkEngine(name, engine);
   if (name === "blake3") return blake3().hash(bytes);
-  if (name === "sha256tree") return sha256Kernel().tree(bytes);
+  if (name === "sha256tree") {
+    return bytes.length <= LEAF_BYTES ? hash("sha256", bytes, options) : sha256Tree(bytes);
+  }
   if (name === "sha256" && takesKernel(engine, bytes)) return sha256Kernel().hash(bytes);
   return Uint8Array.fromHex(nodeHash(name, bytes, "hex"));
 }
@@ -118,8 +126,15 @@ export function hashBatch(name: HashName, inputs: readonly Uint8Array[], options
   if (name === "blake3") return blake3().hashBatch(inputs);
   if (name === "sha256" && engine !== "node") return sha256Batch(inputs, engine);
   if (isNodeName(name)) return nodeBatch(name, inputs);
-  const all = new Uint8Array(inputs.length * HASH_BYTES[name]);
-  for (let i = 0; i < inputs.length; i++) all.set(hash(name, inputs[i]), i * HASH_BYTES[name]);
+  return treeBatch(inputs, engine);
+}
+
+function treeBatch(inputs: readonly Uint8Array[], engine: Engine): Uint8Array {
+  if (inputs.every((input) => input.length <= LEAF_BYTES)) return sha256Batch(inputs, engine);
+  const all = new Uint8Array(inputs.length * HASH_BYTES.sha256tree);
+  for (const i of sha256Kernel().treeBatch(inputs, all)) {
+    all.set(sha256Tree(inputs[i]), i * HASH_BYTES.sha256tree);
+  }
   return all;
 }
 

@@ -9,7 +9,7 @@ import { checkEngine, type Engine, type HashOptions, type NodeName, SHA256_LIMIT
 import { Blake3Hasher } from "./blake3.ts";
 import { hash, hashHex } from "./hash.ts";
 import type { Hasher, HashName } from "./names.ts";
-import { Sha256Stream, Sha256TreeStream } from "./sha256.ts";
+import { Sha256Stream, Sha256TreeStream } from "./sha256_streams.ts";
 
 /**
  * A hasher of a stream.

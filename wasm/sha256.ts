@@ -21,14 +21,21 @@ interface Exports {
   batch(jobs: number, count: number, to: number): void;
   tree(at: number, size: number, nodes: number): void;
   parents(at: number, count: number, to: number): void;
+  /** Makes nodes to one, which comes first. */
+  reduce(nodes: number, count: number): void;
 }
 
-const HASH_BYTES = 32;
-const BLOCK_BYTES = 64;
-/** More subtrees than a stream of 2^53 bytes has on its stack. */
-const MAX_STACK = 40;
+/** Bytes of a digest. */
+export const HASH_BYTES = 32;
+/** Bytes of a block of SHA-256. */
+export const BLOCK_BYTES = 64;
 /** Bytes of the subtrees that a stream of SHA256TREE is made of: a power of two of leaves. */
-const SEGMENT_BYTES = 64 * 1024;
+export const SEGMENT_BYTES = 64 * 1024;
+const LEAF_BYTES = 1024;
+
+function leavesOf(bytes: Uint8Array): number {
+  return Math.max(1, Math.ceil(bytes.length / LEAF_BYTES));
+}
 
 /** An instance of the kernel. Its calls are synchronous, so a thread needs one only. */
 export class Sha256Kernel {
@@ -152,18 +159,65 @@ export class Sha256Kernel {
     }
   }
 
-  /** SHA256TREE of a message. */
-  tree(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-    if (bytes.length > SEGMENT_BYTES) {
-      const stream = new Sha256TreeStream(this);
-      stream.update(bytes);
-      return stream.digest();
+  /**
+   * SHA256TREE of those messages that are not longer than {@linkcode SEGMENT_BYTES}, as {@linkcode batch} does SHA-256: the
+   * leaves of all are a batch, and then those of each are joined.
+   */
+  treeBatch(inputs: readonly Uint8Array[], to: Uint8Array): number[] {
+    const skipped: number[] = [];
+    let at = LAYOUT.staging;
+    let jobs = 0;
+    let first = 0;
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i];
+      if (input.length > SEGMENT_BYTES) {
+        skipped.push(i);
+        continue;
+      }
+      if (jobs + leavesOf(input) > MAX_JOBS || at + input.length > LAYOUT.staging + STAGING_BYTES) {
+        this.#join(jobs, inputs.slice(first, i), to.subarray(first * HASH_BYTES));
+        [jobs, at, first] = [0, LAYOUT.staging, i];
+      }
+      const held = this.#arena.holds(input);
+      if (!held) this.#bytes.set(input, at);
+      this.#addLeaves(jobs, held ? input.byteOffset : at, input.length);
+      jobs += leavesOf(input);
+      if (!held) at += input.length;
     }
+    this.#join(jobs, inputs.slice(first), to.subarray(first * HASH_BYTES));
+    return skipped;
+  }
+
+  #addLeaves(jobs: number, at: number, size: number): void {
+    let job = LAYOUT.jobs / 4 + jobs * 2;
+    let from = 0;
+    do {
+      this.#words[job++] = at + from;
+      this.#words[job++] = Math.min(LEAF_BYTES, size - from);
+      from += LEAF_BYTES;
+    } while (from < size);
+  }
+
+  /** Hashes the leaves that are there, and joins those of each input; inputs that are too long have none. */
+  #join(jobs: number, inputs: readonly Uint8Array[], to: Uint8Array): void {
+    this.#exports.batch(LAYOUT.jobs, jobs, LAYOUT.digests);
+    let at: number = LAYOUT.digests;
+    for (let i = 0; i < inputs.length; i++) {
+      if (inputs[i].length > SEGMENT_BYTES) continue;
+      const leaves = leavesOf(inputs[i]);
+      if (leaves > 1) this.#exports.reduce(at, leaves);
+      to.set(this.#bytes.subarray(at, at + HASH_BYTES), i * HASH_BYTES);
+      at += leaves * HASH_BYTES;
+    }
+  }
+
+  /** SHA256TREE of at most {@linkcode SEGMENT_BYTES}. */
+  shortTree(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     this.#exports.tree(this.#place(bytes), bytes.length, LAYOUT.digests);
     return this.#digest();
   }
 
-  /** Writes the digest of a subtree of at most {@linkcode SEGMENT_BYTES} to `to`. */
+  /** Writes SHA256TREE of at most {@linkcode SEGMENT_BYTES} to `to`. */
   subtree(bytes: Uint8Array, to: Uint8Array): void {
     this.#exports.tree(this.#place(bytes), bytes.length, LAYOUT.digests);
     to.set(this.#first);
@@ -203,117 +257,4 @@ let shared: Sha256Kernel | undefined;
 /** The kernel of this thread. */
 export function sha256Kernel(): Sha256Kernel {
   return shared ??= new Sha256Kernel();
-}
-
-/**
- * Bytes that are kept until there are `size` of them: a stream comes in pieces of any length, and what works on it wants
- * full ones.
- */
-class Pieces {
-  readonly #size: number;
-  #held: Uint8Array | undefined;
-  #length = 0;
-
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  /** Those that are not a full piece. */
-  get rest(): Uint8Array {
-    return this.#held === undefined ? new Uint8Array() : this.#held.subarray(0, this.#length);
-  }
-
-  /** Calls `take` with one or more full pieces at a time, without a copy where `bytes` have them. */
-  add(bytes: Uint8Array, take: (pieces: Uint8Array) => void): void {
-    let rest = bytes;
-    if (this.#length > 0) {
-      const missing = Math.min(this.#size - this.#length, bytes.length);
-      this.#hold(bytes.subarray(0, missing));
-      rest = bytes.subarray(missing);
-      if (this.#length < this.#size) return;
-      this.#length = 0;
-      if (this.#held !== undefined) take(this.#held);
-    }
-    const full = rest.length - rest.length % this.#size;
-    if (full > 0) take(rest.subarray(0, full));
-    if (full < rest.length) this.#hold(rest.subarray(full));
-  }
-
-  #hold(bytes: Uint8Array): void {
-    this.#held ??= new Uint8Array(this.#size);
-    this.#held.set(bytes, this.#length);
-    this.#length += bytes.length;
-  }
-}
-
-/** A stream of SHA-256 through the scalar kernel. */
-export class Sha256Stream {
-  readonly #kernel: Sha256Kernel;
-  readonly #state = new Uint8Array(HASH_BYTES);
-  readonly #pieces = new Pieces(BLOCK_BYTES);
-  #total = 0;
-
-  /** @param kernel the one that is used; that of this thread by default */
-  constructor(kernel: Sha256Kernel = sha256Kernel()) {
-    this.#kernel = kernel;
-    kernel.begin(this.#state);
-  }
-
-  /** Adds bytes. */
-  update(bytes: Uint8Array): void {
-    this.#total += bytes.length;
-    this.#pieces.add(bytes, (blocks) => this.#kernel.resume(this.#state, blocks));
-  }
-
-  /** The hash of all that was added. */
-  digest(): Uint8Array<ArrayBuffer> {
-    return this.#kernel.finish(this.#state, this.#pieces.rest, this.#total);
-  }
-}
-
-/**
- * A stream of SHA256TREE. Full segments become subtrees, and two subtrees of one size become one as soon as both are there,
- * so a stream of any length needs a segment and a digest for each bit of the number of segments.
- */
-export class Sha256TreeStream {
-  readonly #kernel: Sha256Kernel;
-  readonly #pieces = new Pieces(SEGMENT_BYTES);
-  readonly #stack = new Uint8Array(MAX_STACK * HASH_BYTES);
-  #height = 0;
-  #segments = 0;
-
-  /** @param kernel the one that is used; that of this thread by default */
-  constructor(kernel: Sha256Kernel = sha256Kernel()) {
-    this.#kernel = kernel;
-  }
-
-  /** Adds bytes. */
-  update(bytes: Uint8Array): void {
-    this.#pieces.add(bytes, (segments) => {
-      for (let from = 0; from < segments.length; from += SEGMENT_BYTES) {
-        this.#push(segments.subarray(from, from + SEGMENT_BYTES));
-        // As many pairs are complete now as the number of segments can be halved.
-        for (let n = ++this.#segments; n % 2 === 0; n /= 2) this.#join();
-      }
-    });
-  }
-
-  #push(bytes: Uint8Array): void {
-    this.#kernel.subtree(bytes, this.#stack.subarray(this.#height++ * HASH_BYTES));
-  }
-
-  #join(): void {
-    this.#height--;
-    this.#kernel.parent(
-      this.#stack.subarray((this.#height - 1) * HASH_BYTES, (this.#height + 1) * HASH_BYTES),
-    );
-  }
-
-  /** The hash of all that was added. */
-  digest(): Uint8Array<ArrayBuffer> {
-    const rest = this.#pieces.rest;
-    if (rest.length > 0 || this.#segments === 0) this.#push(rest);
-    while (this.#height > 1) this.#join();
-    return this.#stack.slice(0, HASH_BYTES);
-  }
 }

@@ -3,7 +3,8 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { referenceSha256Tree } from "./reference.ts";
-import { Sha256Kernel, Sha256Stream, Sha256TreeStream } from "./sha256.ts";
+import { Sha256Kernel } from "./sha256.ts";
+import { Sha256Stream, sha256Tree, Sha256TreeStream } from "./sha256_streams.ts";
 
 const kernel = new Sha256Kernel();
 const KIB = 1024;
@@ -195,7 +196,11 @@ const SEGMENT_LENGTHS = [
 Deno.test("SHA256TREE is what the reference computes, around leaves and segments", () => {
   for (const length of [...TREE_LENGTHS, ...SEGMENT_LENGTHS]) {
     const message = source.subarray(3, 3 + length);
-    assertEquals(kernel.tree(message).toHex(), referenceSha256Tree(message).toHex(), `${length} bytes`);
+    assertEquals(
+      sha256Tree(message, kernel).toHex(),
+      referenceSha256Tree(message).toHex(),
+      `${length} bytes`,
+    );
   }
 });
 
@@ -204,7 +209,7 @@ Deno.test("SHA256TREE of every number of leaves up to forty is what the referenc
     for (const last of [1, 700, 1024]) {
       const message = source.subarray(leaves, leaves + (leaves - 1) * 1024 + last);
       assertEquals(
-        kernel.tree(message).toHex(),
+        sha256Tree(message, kernel).toHex(),
         referenceSha256Tree(message).toHex(),
         `${message.length} bytes`,
       );
@@ -220,15 +225,56 @@ Deno.test("The published hashes of SHA256TREE come out", async () => {
   for (const line of text.split("\n")) {
     const vector = /^(\d+)\t([0-9a-f]{64})$/.exec(line);
     if (vector === null) continue;
-    assertEquals(kernel.tree(sequence(Number(vector[1]))).toHex(), vector[2], `${vector[1]} bytes`);
+    assertEquals(sha256Tree(sequence(Number(vector[1])), kernel).toHex(), vector[2], `${vector[1]} bytes`);
     checked++;
   }
   assert(checked >= 10, `only ${checked} vectors were found`);
 });
 
+Deno.test("A batch of SHA256TREE has the hashes of its messages, and leaves out the long ones", () => {
+  const lengths = [
+    ...TREE_LENGTHS,
+    ...SEGMENT_LENGTHS,
+    ...TREE_LENGTHS,
+    60_000,
+    61_440,
+    65_000,
+    65_536,
+    1,
+    65_537,
+  ];
+  const inputs = lengths.map((length, i) => source.subarray(i, i + length));
+  const to = new Uint8Array(inputs.length * 32).fill(0xee);
+  const skipped = kernel.treeBatch(inputs, to);
+  assertEquals(skipped, lengths.flatMap((length, i) => length > 64 * KIB ? [i] : []));
+  inputs.forEach((input, i) => {
+    const right = skipped.includes(i) ? "ee".repeat(32) : sha256Tree(input, kernel).toHex();
+    assertEquals(to.subarray(i * 32, i * 32 + 32).toHex(), right, `message ${i} of ${input.length} bytes`);
+  });
+  const many = Array.from({ length: 3000 }, (_, i) => source.subarray(i, i + i % 2100));
+  const all = new Uint8Array(many.length * 32);
+  assertEquals(kernel.treeBatch(many, all), []);
+  for (let i = 0; i < many.length; i += 7) {
+    assertEquals(all.subarray(i * 32, i * 32 + 32), sha256Tree(many[i], kernel), `message ${i}`);
+  }
+});
+
+Deno.test("A batch of SHA256TREE reads lent buffers in place", () => {
+  const own = new Sha256Kernel();
+  const lent = own.acquire(200_000);
+  assert(lent !== undefined);
+  lent.bytes.set(source.subarray(0, 200_000));
+  const parts = [lent.bytes.subarray(0, 1500), source.subarray(9, 3000), lent.bytes.subarray(1500, 60_000)];
+  const to = new Uint8Array(96);
+  assertEquals(own.treeBatch(parts, to), []);
+  parts.forEach((part, i) => {
+    assertEquals(to.subarray(i * 32, i * 32 + 32).toHex(), referenceSha256Tree(part).toHex(), `part ${i}`);
+  });
+});
+
 Deno.test("A stream of SHA256TREE has the hash of the whole, however it is cut", () => {
   const wholes = new Map([0, 1, 5000, 64 * KIB, 200_001, 1024 * KIB, 1500 * KIB + 1].map((length) => {
-    return [length, kernel.tree(source.subarray(0, length)).toHex()];
+    return [length, sha256Tree(source.subarray(0, length), kernel).toHex()];
   }));
   fc.assert(
     fc.property(
@@ -279,10 +325,10 @@ Deno.test("Views of any kind of memory are hashed alike", () => {
   offset.set(whole);
   for (const view of [shared, offset, Buffer.from(whole)]) {
     assertEquals(allWays(view), allWays(whole));
-    assertEquals(kernel.tree(view), kernel.tree(whole));
+    assertEquals(sha256Tree(view, kernel), sha256Tree(whole, kernel));
     const stream = new Sha256TreeStream(kernel);
     stream.update(view);
-    assertEquals(stream.digest(), kernel.tree(whole));
+    assertEquals(stream.digest(), sha256Tree(whole, kernel));
   }
 });
 
@@ -293,7 +339,7 @@ Deno.test("What lies in a lent buffer is hashed in place, and stays as it is", (
   const bytes = lent.bytes;
   bytes.set(source.subarray(0, bytes.length));
   assertEquals(own.hashHex(bytes), sha256(bytes));
-  assertEquals(own.tree(bytes), kernel.tree(source.subarray(0, bytes.length)));
+  assertEquals(sha256Tree(bytes, own), sha256Tree(source.subarray(0, bytes.length), kernel));
   // Parts that touch: padding one must not touch the next.
   const parts = Array.from(
     { length: 50 },
@@ -330,7 +376,7 @@ Deno.test("The memory has its size for good, so that no view of it is ever detac
   assert(lent !== undefined);
   const before = lent.bytes.buffer;
   const own = new Sha256Kernel();
-  for (let i = 0; i < 5; i++) own.tree(source);
+  for (let i = 0; i < 5; i++) sha256Tree(source, own);
   own.batch(Array.from({ length: 3000 }, () => source.subarray(0, 1000)), new Uint8Array(96_000), Infinity);
   assertEquals(lent.bytes.buffer, before);
   assertNotEquals(lent.bytes.byteLength, 0);

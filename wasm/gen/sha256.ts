@@ -173,8 +173,11 @@ function equals(jobs: usize, n: u32, to: usize): u32 {
   }) break;
     resetLanes();
     blocks4(p0, p1, p2, p3, blocks);
-    if ((size0 | size1 | size2 | size3) == 64) {
+    const sizes = size0 | size1 | size2 | size3;
+    if (sizes == 64) {
       padding4(${LAYOUT.blockPadding});
+    } else if (sizes == ${LEAF_BYTES}) {
+      padding4(${LAYOUT.leafPadding});
     } else {
       ${lanes((l) => `tail(${LAYOUT.tails + 128 * l}, p${l}, size${l}, size${l});`)}
       blocks4(${LANES.map((l) => LAYOUT.tails + 128 * l).join(", ")}, total - blocks + 1);
@@ -270,12 +273,9 @@ export function parents(p: usize, n: u32, to: usize): void {
 }
   emit(to);
 }
-/**
- * SHA256TREE of ${"`size`"} bytes, written to ${"`nodes`"}, which has room for a digest of each leaf. Pairs are joined level by
- * level and an odd last one goes up as it is: that is the tree whose left sides are full.
- */
-export function tree(p: usize, size: u32, nodes: usize): void {
-  let n = leaves(p, size, nodes);
+/** Makes ${"`n`"} nodes, side by side, to one, which comes first. Pairs are joined level by level and an odd last one goes up as
+ * it is: that is the tree whose left sides are full. */
+export function reduce(nodes: usize, n: u32): void {
   while (n > 1) {
     parents(nodes, n >> 1, nodes);
     if (n & 1) {
@@ -285,6 +285,10 @@ export function tree(p: usize, size: u32, nodes: usize): void {
     }
     n = (n + 1) >> 1;
   }
+}
+/** SHA256TREE of ${"`size`"} bytes, written to ${"`nodes`"}, which has room for a digest of each leaf. */
+export function tree(p: usize, size: u32, nodes: usize): void {
+  reduce(nodes, leaves(p, size, nodes));
 }
 `;
 
