@@ -64,14 +64,19 @@ export function block(size: number, type: number, last: boolean): number[] {
 
 /** What the program `zstd` makes of `data`; undefined where it is not installed. */
 export async function zstdCli(data: Uint8Array, ...args: string[]): Promise<Uint8Array | undefined> {
+  return await piped("zstd", ["-q", "-c", ...args], data);
+}
+
+/** What `program` makes of `data`; undefined where it is not installed. */
+export async function piped(
+  program: string,
+  args: readonly string[],
+  data: Uint8Array,
+): Promise<Uint8Array | undefined> {
   let child: Deno.ChildProcess;
   try {
-    child = new Deno.Command("zstd", {
-      args: ["-q", "-c", ...args],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
+    child = new Deno.Command(program, { args: [...args], stdin: "piped", stdout: "piped", stderr: "inherit" })
+      .spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -80,6 +85,6 @@ export async function zstdCli(data: Uint8Array, ...args: string[]): Promise<Uint
     child.output(),
     new Blob([new Uint8Array(data)]).stream().pipeTo(child.stdin),
   ]);
-  if (!success) throw new Error(`zstd ${args.join(" ")} failed`);
+  if (!success) throw new Error(`${program} ${args.join(" ")} failed`);
   return stdout;
 }

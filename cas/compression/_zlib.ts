@@ -15,7 +15,6 @@ export type ZlibTransform =
   | Zlib.ZstdCompress
   | Zlib.ZstdDecompress
   | Zlib.BrotliCompress
-  | Zlib.BrotliDecompress
   | Zlib.DeflateRaw
   | Zlib.InflateRaw;
 
@@ -126,7 +125,7 @@ export class ZlibPump implements Disposable {
    * buffer. What is not taken although there was room belongs to nothing that was begun: the data have ended before it, or
    * are damaged there.
    *
-   * @throws {Error} when the input is damaged and the binding says so; that of brotli never does.
+   * @throws {Error} when the input is damaged.
    */
   step(input: Uint8Array, from: number, to: number, maxBytes: number): PumpStep {
     if (this.#outputBytes === this.#output.length) this.#renew();

@@ -6,9 +6,11 @@
 
 import { Code } from "@brokkr/common";
 import type { BlobCompressor } from "../compressors.ts";
+import { brotliBytes } from "./_brotli_tables.ts";
+import { BrotliDecoder } from "./brotli_decoder.ts";
 import { type BlobDecoder, type DecompressOptions, maxInputBytes, refusal } from "./_decoding.ts";
 import { loadZlib } from "./_zlib.ts";
-import { StreamDecoder, streamDecoderBytes } from "./stream_decoder.ts";
+import { INFLATE_BYTES, InflateDecoder } from "./inflate_decoder.ts";
 import { decompressFrame, ZSTD_DECODER_BYTES, ZstdDecoder } from "./zstd_decoder.ts";
 
 /** Up to this size a blob of zstd is decompressed on the spot: its blocks bound the time that takes. */
@@ -23,7 +25,8 @@ export function decoderBytes(
   compressor: BlobCompressor = "zstd",
   data?: Uint8Array,
 ): number {
-  if (compressor !== "zstd") return streamDecoderBytes(compressor, data);
+  if (compressor === "deflate") return INFLATE_BYTES;
+  if (compressor === "brotli") return brotliBytes(sizeBytes, data);
   return sizeBytes <= WHOLE_BYTES ? 0 : ZSTD_DECODER_BYTES;
 }
 
@@ -46,9 +49,8 @@ export function decoderBytes(
  */
 export async function openDecoder(options: DecompressOptions): Promise<BlobDecoder> {
   const { compressor = "zstd" } = options;
-  return compressor === "zstd"
-    ? await ZstdDecoder.open(options)
-    : await StreamDecoder.open(compressor, options);
+  const decoders = { zstd: ZstdDecoder, brotli: BrotliDecoder, deflate: InflateDecoder };
+  return await decoders[compressor].open(options);
 }
 
 /**
