@@ -15,7 +15,6 @@ import type { Blake3 } from "./blake3.ts";
 
 /** How long an unfinished subtree is waited for: twice what it takes to compute one. */
 const PATIENCE_MS = 0.06;
-const NOTHING = new Uint8Array(0);
 
 /** What is used of a thread. */
 interface Thread {
@@ -99,15 +98,21 @@ export class SecondThread {
   }
 
   /**
-   * Hands over a subtree of which `first` and then `second` are the bytes, unless there are `depth` already.
+   * Hands over a subtree, the first `headBytes` of `head` and then `rest`, unless there are `depth` already.
    */
-  offer(first: Uint8Array, second: Uint8Array, counter: number, depth: number): Task | undefined {
+  offer(
+    head: Uint8Array,
+    headBytes: number,
+    rest: Uint8Array,
+    counter: number,
+    depth: number,
+  ): Task | undefined {
     if (!this.running) return undefined;
     const slot = this.#freeSlot(Math.min(depth, SLOTS));
     if (slot === undefined) return undefined;
     const at = SHARED_LAYOUT.slots + slot * SUBTREE_BYTES;
-    this.#bytes.set(first, at);
-    this.#bytes.set(second, at + first.length);
+    if (headBytes > 0) this.#bytes.set(head, at);
+    this.#bytes.set(rest, at + headBytes);
     this.#counters[slot] = counter;
     const task: Task = { counter, slot };
     this.#tasks[slot] = task;
@@ -182,6 +187,7 @@ export class SecondThread {
 
   #compute(task: Task, kernel: Blake3): Uint8Array {
     const at = SHARED_LAYOUT.slots + task.slot * SUBTREE_BYTES;
-    return kernel.subtree(this.#bytes.subarray(at, at + SUBTREE_BYTES), NOTHING, task.counter, false);
+    const bytes = this.#bytes.subarray(at, at + SUBTREE_BYTES);
+    return kernel.subtree(bytes, bytes.length, undefined, task.counter, false).take();
   }
 }

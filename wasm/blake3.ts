@@ -19,6 +19,7 @@ import {
   SUBTREE_BYTES,
   SUBTREE_CHUNKS,
 } from "./_blake3_layout.ts";
+import { SubtreeStack, Tail } from "./_blake3_stack.ts";
 import { instantiateKernel, type SimdBuild } from "./_load.ts";
 
 /** Bytes of a hash and of a chaining value. */
@@ -74,13 +75,13 @@ export class Blake3 {
   /** The hash of `bytes`. */
   hash(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     this.#hash(bytes);
-    return this.#result();
+    return this.take();
   }
 
-  /** The same in hex, for small blobs in half the time, as it creates no array. */
+  /** The same in hex. */
   hashHex(bytes: Uint8Array): string {
     this.#hash(bytes);
-    return this.#resultView.toHex();
+    return this.takeHex();
   }
 
   /** Leaves the hash at {@linkcode LAYOUT.result}. */
@@ -152,38 +153,49 @@ export class Blake3 {
   }
 
   /**
-   * The chaining value of a subtree of which `first` and then `second` are the bytes, {@linkcode SUBTREE_BYTES} at most.
+   * Leaves the chaining value of a subtree, {@linkcode SUBTREE_BYTES} at most, for {@linkcode Blake3.take}.
    *
+   * @param head has the first bytes
+   * @param headBytes how many those are
+   * @param rest the bytes that follow them, if any
    * @param counter the number of its first chunk
    * @param root whether it is the whole input, then the value is the hash
-   * @internal
    */
-  subtree(first: Uint8Array, second: Uint8Array, counter: number, root: boolean): Uint8Array<ArrayBuffer> {
+  subtree(
+    head: Uint8Array,
+    headBytes: number,
+    rest: Uint8Array | undefined,
+    counter: number,
+    root: boolean,
+  ): this {
     let p: number = LAYOUT.stream;
-    if (first.length === 0) {
-      p = this.#place(second);
+    if (headBytes === 0 && rest !== undefined) {
+      p = this.#place(rest);
     } else {
-      this.#memory.set(first, p);
-      this.#memory.set(second, p + first.length);
+      // All of it, as a view of the part would take longer to create; what is beyond is overwritten or not looked at.
+      this.#memory.set(head, p);
+      if (rest !== undefined) this.#memory.set(rest, p + headBytes);
     }
-    this.#exports.tree(p, first.length + second.length, counter, root ? ROOT : 0, LAYOUT.result);
-    return this.#result();
+    this.#exports.tree(p, headBytes + (rest?.length ?? 0), counter, root ? ROOT : 0, LAYOUT.result);
+    return this;
   }
 
-  /**
-   * The chaining value of a node above two others.
-   *
-   * @internal
-   */
-  parent(left: Uint8Array, right: Uint8Array, root: boolean): Uint8Array<ArrayBuffer> {
+  /** Leaves the chaining value of a node above two others. */
+  parent(left: Uint8Array, right: Uint8Array, root: boolean): this {
     this.#memory.set(left, LAYOUT.pair);
     this.#memory.set(right, LAYOUT.pair + VALUE_BYTES);
     this.#exports.single(LAYOUT.pair, 2 * VALUE_BYTES, 0, PARENT, root ? ROOT : 0, LAYOUT.result);
-    return this.#result();
+    return this;
   }
 
-  #result(): Uint8Array<ArrayBuffer> {
+  /** The value or hash that was computed last. */
+  take(): Uint8Array<ArrayBuffer> {
     return this.#memory.slice(LAYOUT.result, LAYOUT.result + VALUE_BYTES);
+  }
+
+  /** The same in hex, for small blobs in half the time, as it creates no array. */
+  takeHex(): string {
+    return this.#resultView.toHex();
   }
 }
 
@@ -194,61 +206,11 @@ export function blake3(): Blake3 {
   return shared ??= new Blake3();
 }
 
-/**
- * The chaining values of complete subtrees, from left to right. Two of one size are joined at once: there are never more
- * than the bits of the number of chunks (section 5.1.2 of the paper). A subtree may only be pushed when more bytes follow
- * it, as otherwise it could be part of the root, which is computed differently.
- *
- * @internal
- */
-export class SubtreeStack {
-  readonly #kernel: Blake3;
-  readonly #values: Uint8Array[] = [];
-  readonly #sizes: number[] = [];
-  #chunks = 0;
-
-  /** An empty stack. */
-  constructor(kernel: Blake3) {
-    this.#kernel = kernel;
-  }
-
-  /** The chunks of all subtrees. */
-  get chunks(): number {
-    return this.#chunks;
-  }
-
-  /** Adds the subtree behind the last. */
-  push(value: Uint8Array, chunks: number): void {
-    this.#chunks += chunks;
-    let size = chunks;
-    let joined = value;
-    while (this.#sizes.at(-1) === size) {
-      this.#sizes.pop();
-      joined = this.#kernel.parent(this.#values.pop() ?? joined, joined, false);
-      size *= 2;
-    }
-    this.#values.push(joined);
-    this.#sizes.push(size);
-  }
-
-  /** The hash of everything, of which `first` and then `second` are the last bytes: a subtree at most, and something. */
-  finish(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-    let value = this.#kernel.subtree(first, second, this.#chunks, this.#values.length === 0);
-    for (let left = this.#values.pop(); left !== undefined; left = this.#values.pop()) {
-      value = this.#kernel.parent(left, value, this.#values.length === 0);
-    }
-    return value;
-  }
-}
-
-const NOTHING = new Uint8Array(0);
-
 /** Hashes a stream in memory of at most 16 KiB and 32 bytes for each doubling of its length. */
 export class Blake3Hasher {
   readonly #kernel: Blake3;
   readonly #stack: SubtreeStack;
-  #pending: Uint8Array = NOTHING;
-  #pendingBytes = 0;
+  readonly #tail = new Tail(STEP_CHUNKS * CHUNK_BYTES);
   #ended = false;
 
   /** A hasher that has seen nothing. */
@@ -263,20 +225,20 @@ export class Blake3Hasher {
    * @throws {TypeError} after the digest was taken.
    */
   update(bytes: Uint8Array): void {
-    this.#requireOpen();
+    if (this.#ended) throw ended();
+    const tail = this.#tail;
     let at = 0;
-    let available = this.#pendingBytes + bytes.length;
+    let available = tail.length + bytes.length;
     while (available > STEP_CHUNKS * CHUNK_BYTES) {
       const chunks = this.#nextSize(available);
-      const upTo = at + chunks * CHUNK_BYTES - this.#pendingBytes;
-      const pending = this.#pending.subarray(0, this.#pendingBytes);
-      const counter = this.#stack.chunks;
-      this.#stack.push(this.#kernel.subtree(pending, bytes.subarray(at, upTo), counter, false), chunks);
-      this.#pendingBytes = 0;
+      const upTo = at + chunks * CHUNK_BYTES - tail.length;
+      this.#kernel.subtree(tail.buffer, tail.length, bytes.subarray(at, upTo), this.#stack.chunks, false);
+      this.#stack.push(this.#kernel.take(), chunks);
+      tail.clear();
       at = upTo;
       available -= chunks * CHUNK_BYTES;
     }
-    this.#keep(at === 0 ? bytes : bytes.subarray(at));
+    tail.keep(at === 0 ? bytes : bytes.subarray(at));
   }
 
   /**
@@ -285,11 +247,7 @@ export class Blake3Hasher {
    * @throws {TypeError} when it was taken before.
    */
   digest(): Uint8Array<ArrayBuffer> {
-    this.#requireOpen();
-    this.#ended = true;
-    const hash = this.#stack.finish(this.#pending.subarray(0, this.#pendingBytes), NOTHING);
-    this.#pending = NOTHING;
-    return hash;
+    return this.#finish().take();
   }
 
   /**
@@ -298,7 +256,13 @@ export class Blake3Hasher {
    * @throws {TypeError} when the digest was taken before.
    */
   digestHex(): string {
-    return this.digest().toHex();
+    return this.#finish().takeHex();
+  }
+
+  #finish(): Blake3 {
+    if (this.#ended) throw ended();
+    this.#ended = true;
+    return this.#stack.finish(this.#tail);
   }
 
   /** Chunks of the largest subtree that may follow and leaves a byte of `available` for later. */
@@ -307,20 +271,8 @@ export class Blake3Hasher {
     while (this.#stack.chunks % chunks !== 0 || chunks * CHUNK_BYTES >= available) chunks /= 2;
     return chunks;
   }
+}
 
-  #keep(bytes: Uint8Array): void {
-    const needed = this.#pendingBytes + bytes.length;
-    if (needed > this.#pending.length) {
-      // Most streams are short: the buffer grows with them.
-      const larger = new Uint8Array(Math.min(Math.max(CHUNK_BYTES, 2 * needed), STEP_CHUNKS * CHUNK_BYTES));
-      larger.set(this.#pending.subarray(0, this.#pendingBytes));
-      this.#pending = larger;
-    }
-    this.#pending.set(bytes, this.#pendingBytes);
-    this.#pendingBytes = needed;
-  }
-
-  #requireOpen(): void {
-    if (this.#ended) throw new TypeError("The hasher has given its hash already; create another one");
-  }
+function ended(): TypeError {
+  return new TypeError("The hasher has given its hash already; create another one");
 }

@@ -6,14 +6,14 @@
 
 import { CHUNK_BYTES, SUBTREE_BYTES, SUBTREE_CHUNKS } from "./_blake3_layout.ts";
 import { SecondThread, type Task } from "./_blake3_second.ts";
-import { type Blake3, blake3, SubtreeStack } from "./blake3.ts";
+import { SubtreeStack, Tail } from "./_blake3_stack.ts";
+import { type Blake3, blake3 } from "./blake3.ts";
 
 /** Bytes of a blob from which on a second thread is worth it: below, it would hardly have woken up before the end. */
 export const TWO_THREADS_BYTES: number = 2 * 1024 * 1024;
 
 /** Subtrees that may be ahead of one that the second thread has not finished; 8 MiB. */
 const MOST_AHEAD = 128;
-const NOTHING = new Uint8Array(0);
 
 let second: SecondThread | undefined;
 
@@ -49,8 +49,7 @@ export class Blake3Pair {
   /** From left to right what is not on the stack yet. */
   #tasks: Task[] = [];
   #chunks = 0;
-  #pending: Uint8Array = NOTHING;
-  #pendingBytes = 0;
+  readonly #tail = new Tail(SUBTREE_BYTES);
   #ended = false;
 
   /** A hasher that has seen nothing. It calls `start` for the second thread when the stream turns out to be long. */
@@ -69,20 +68,21 @@ export class Blake3Pair {
   update(bytes: Uint8Array, following?: number): void {
     this.#requireOpen();
     let at = 0;
-    let available = this.#pendingBytes + bytes.length;
+    const tail = this.#tail;
+    let available = tail.length + bytes.length;
     if (this.#chunks * CHUNK_BYTES + available + (following ?? 0) >= TWO_THREADS_BYTES) {
       this.#thread ??= this.#start();
     }
     while (available > SUBTREE_BYTES) {
-      const upTo = at + SUBTREE_BYTES - this.#pendingBytes;
+      const upTo = at + SUBTREE_BYTES - tail.length;
       // Towards the end less is handed over: what the second thread has not begun then was copied in vain.
       const depth = Math.max(2, Math.floor((available + (following ?? Infinity)) / SUBTREE_BYTES / 4));
-      this.#subtree(this.#pending.subarray(0, this.#pendingBytes), bytes.subarray(at, upTo), depth);
-      this.#pendingBytes = 0;
+      this.#subtree(bytes.subarray(at, upTo), depth);
+      tail.clear();
       at = upTo;
       available -= SUBTREE_BYTES;
     }
-    this.#keep(bytes.subarray(at));
+    tail.keep(bytes.subarray(at));
   }
 
   /**
@@ -91,14 +91,7 @@ export class Blake3Pair {
    * @throws {TypeError} when it was taken before.
    */
   digest(): Uint8Array<ArrayBuffer> {
-    this.#requireOpen();
-    this.#ended = true;
-    // From the right, as the second thread goes on from the left.
-    for (const task of this.#tasks.toReversed()) this.#thread?.takeBack(task, this.#kernel);
-    while (this.#settle(true));
-    const hash = this.#stack.finish(this.#pending.subarray(0, this.#pendingBytes), NOTHING);
-    this.#pending = NOTHING;
-    return hash;
+    return this.#finish().take();
   }
 
   /**
@@ -107,27 +100,30 @@ export class Blake3Pair {
    * @throws {TypeError} when the digest was taken before.
    */
   digestHex(): string {
-    return this.digest().toHex();
+    return this.#finish().takeHex();
   }
 
-  #keep(bytes: Uint8Array): void {
-    const needed = this.#pendingBytes + bytes.length;
-    if (needed > this.#pending.length) {
-      const larger = new Uint8Array(Math.min(Math.max(CHUNK_BYTES, 2 * needed), SUBTREE_BYTES));
-      larger.set(this.#pending.subarray(0, this.#pendingBytes));
-      this.#pending = larger;
-    }
-    this.#pending.set(bytes, this.#pendingBytes);
-    this.#pendingBytes = needed;
+  #finish(): Blake3 {
+    this.#requireOpen();
+    this.#ended = true;
+    // From the right, as the second thread goes on from the left.
+    for (const task of this.#tasks.toReversed()) this.#thread?.takeBack(task, this.#kernel);
+    while (this.#settle(true));
+    return this.#stack.finish(this.#tail);
   }
 
-  #subtree(first: Uint8Array, second: Uint8Array, depth: number): void {
+  /** A subtree of the tail and then `rest`. */
+  #subtree(rest: Uint8Array, depth: number): void {
     const counter = this.#chunks;
+    const { buffer, length } = this.#tail;
     this.#chunks += SUBTREE_CHUNKS;
-    const task = this.#thread?.offer(first, second, counter, depth);
-    this.#tasks.push(
-      task ?? { counter, slot: -1, value: this.#kernel.subtree(first, second, counter, false) },
-    );
+    const task = this.#thread?.offer(buffer, length, rest, counter, depth);
+    if (task !== undefined) {
+      this.#tasks.push(task);
+    } else {
+      const value = this.#kernel.subtree(buffer, length, rest, counter, false).take();
+      this.#tasks.push({ counter, slot: -1, value });
+    }
     while (this.#settle(this.#tasks.length > MOST_AHEAD));
   }
 

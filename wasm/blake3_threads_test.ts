@@ -79,13 +79,13 @@ Deno.test("two threads hash as one does, however the stream is cut", async () =>
 Deno.test("the second thread really hashes", async () => {
   const thread = await running(new SecondThread());
   try {
-    const task = thread.offer(NOISE.subarray(0, SUBTREE_BYTES), new Uint8Array(), 0, SLOTS);
+    const task = thread.offer(NOISE, 0, NOISE.subarray(0, SUBTREE_BYTES), 0, SLOTS);
     assert(task !== undefined);
     let value = thread.poll(task);
     for (; value === undefined; value = thread.poll(task)) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    assertEquals(value, kernel.subtree(NOISE.subarray(0, SUBTREE_BYTES), new Uint8Array(), 0, false));
+    assertEquals(value, kernel.subtree(NOISE, 0, NOISE.subarray(0, SUBTREE_BYTES), 0, false).take());
     assertEquals(thread.takeBack(task, kernel), false);
   } finally {
     await thread.stop();
@@ -98,7 +98,7 @@ Deno.test("hashers that are given up take no room from others", async () => {
     for (let i = 0; i < 5; i++) new Blake3Pair(() => thread, kernel).update(NOISE.subarray(0, 3 * MIB));
     let handedOver = 0;
     while (handedOver < 3 * SLOTS) {
-      if (thread.offer(NOISE.subarray(0, SUBTREE_BYTES), new Uint8Array(), 0, SLOTS) !== undefined) {
+      if (thread.offer(NOISE, 0, NOISE.subarray(0, SUBTREE_BYTES), 0, SLOTS) !== undefined) {
         handedOver++;
       } else await new Promise((resolve) => setTimeout(resolve, 1));
     }
