@@ -12,6 +12,7 @@ import {
   formatDigest,
   parseDigest,
 } from "@brokkr/cas/client";
+import { digestText } from "./_digest_text.ts";
 import { BrokkrError, Code } from "@brokkr/common";
 import { Admin, ClosureBlob_Role as Role, type GetClosureResponse } from "@brokkr/proto";
 import type { Channel } from "@brokkr/proto/rpc/client";
@@ -188,7 +189,7 @@ function requireAll({ missing, missingCount, notes }: GetClosureResponse, action
   throw new BrokkrError(
     Code.FAILED_PRECONDITION,
     `${missingCount} of the blobs that belong to action ${formatDigest(action)} are gone, first ` +
-      `${first?.hash}/${first?.sizeBytes}` +
+      digestText(first, action.fn.value) +
       (notes.length === 0 ? "; --no-inputs exports its result and what that names" : `. ${notes.join(". ")}`),
   );
 }

@@ -9,6 +9,7 @@ import {
   type BlobStore,
   type BlobStoreStat,
   type Digest,
+  formatDigest,
   parseDigest,
   readActionResult,
   sameDigest,
@@ -269,7 +270,7 @@ export class AdminService {
     const cachedResult = await this.#cached(scope, digest);
     if (records.length === 0 && cachedResult === undefined) {
       throw notFound(
-        `Nothing is remembered of action ${digest.hash}/${digest.sizeBytes} in instance ` +
+        `Nothing is remembered of action ${formatDigest(digest)} in instance ` +
           `${JSON.stringify(scope.instance)}, and no result is cached` +
           (elsewhere === undefined ? "" : `; instance ${JSON.stringify(elsewhere)} knows it`),
       );
