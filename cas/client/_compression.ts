@@ -1,5 +1,5 @@
 /**
- * zstd on the client's side of the wire. The codec is loaded when it is first used, so that a client without
+ * Compression on the client's side of the wire. The codec is loaded when it is first used, so that a client without
  * compression starts as fast as ever.
  *
  * @module
@@ -7,13 +7,33 @@
 
 import { BrokkrError, ByteBudget, type ByteLease, Code, Slices } from "@brokkr/common";
 import { Compressor, type ServerCapabilities } from "@brokkr/proto";
+import { bestCompressor, type BlobCompressor, COMPRESSOR_VALUES } from "../compressors.ts";
 import { type Digest, formatDigest } from "../digest.ts";
 
 /** Blobs smaller than this travel as they are. */
 const LEAST_BYTES = 128;
 
-/** The codec. */
-export type Codec = typeof import("../compression/mod.ts");
+type Codecs = typeof import("../compression/mod.ts");
+
+/** A compressor that the server has, and what it is done with. */
+export interface Codec {
+  /** Its name in resource names. */
+  readonly name: BlobCompressor;
+  /** Its number in batches. */
+  readonly value: Compressor;
+  /** Compresses a stream of `sizeBytes`. */
+  compress(source: AsyncIterable<Uint8Array>, sizeBytes: number): AsyncIterable<Uint8Array>;
+  /** Compresses what is there as a whole. */
+  compressWhole(data: Uint8Array): Promise<Uint8Array>;
+  /** Decompresses a stream to `sizeBytes`. */
+  decompress(
+    source: AsyncIterable<Uint8Array>,
+    sizeBytes: number,
+    signal: AbortSignal | undefined,
+  ): AsyncIterable<Uint8Array>;
+  /** Decompresses what is there as a whole to `sizeBytes`. */
+  decompressWhole(data: Uint8Array, sizeBytes: number): Promise<Uint8Array>;
+}
 
 /** Named by a variable: what a literal names Deno reads before anything runs. */
 const CODEC = "../compression/mod.ts" as string;
@@ -32,12 +52,14 @@ interface Offer {
 
 /** What all codecs of a client may take at once, in bytes: seven decoders. */
 const CODEC_BYTES = 64 << 20;
-/** What the largest codec takes: a decoder with a window of 8 MiB. */
+/** What the largest codec takes: a decoder with a window of 8 MiB, or of 16 MiB for brotli. */
 const ONE_CODEC_BYTES = 9 << 20;
+const ONE_BROTLI_BYTES = 20 << 20;
 
 /** What a server takes and gives compressed; it is asked once. */
 export class WireCompression {
   readonly #room = new ByteBudget(CODEC_BYTES);
+  #oneBytes = ONE_CODEC_BYTES;
   readonly #ask: () => Promise<ServerCapabilities>;
   #offer: Promise<Offer> | undefined;
 
@@ -51,7 +73,7 @@ export class WireCompression {
    * to wait for those of others could be for ever, as streams may be read in any order.
    */
   takeRoom(): ByteLease | undefined {
-    return this.#room.tryAcquire(ONE_CODEC_BYTES);
+    return this.#room.tryAcquire(this.#oneBytes);
   }
 
   /** The codec for streams and for batches that are read, if the server has it. */
@@ -73,17 +95,32 @@ export class WireCompression {
   }
 
   async #load(): Promise<Offer> {
-    const [codec, { cacheCapabilities }]: [Codec, ServerCapabilities] = await Promise.all([
+    const [codecs, { cacheCapabilities }]: [Codecs, ServerCapabilities] = await Promise.all([
       import(CODEC),
       this.#ask(),
     ]);
-    const has = (list: readonly Compressor[] | undefined) =>
-      list?.includes(Compressor.ZSTD) ? codec : undefined;
-    return {
-      streams: has(cacheCapabilities?.supportedCompressors),
-      batches: has(cacheCapabilities?.supportedBatchUpdateCompressors),
+    const best = (list: readonly Compressor[] | undefined) => {
+      const compressor = bestCompressor(list);
+      return compressor && codecOf(codecs, compressor);
     };
+    const streams = best(cacheCapabilities?.supportedCompressors);
+    if (streams?.name === "brotli") this.#oneBytes = ONE_BROTLI_BYTES;
+    return { streams, batches: best(cacheCapabilities?.supportedBatchUpdateCompressors) };
   }
+}
+
+function codecOf(codecs: Codecs, compressor: BlobCompressor): Codec {
+  // What comes wrong from a server is no mistake of this client's caller.
+  const code = Code.DATA_LOSS;
+  return {
+    name: compressor,
+    value: COMPRESSOR_VALUES[compressor],
+    compress: (source, sizeBytes) => codecs.compress(source, { compressor, sizeBytes }),
+    compressWhole: (data) => codecs.compressWhole(data, { compressor }),
+    decompress: (source, sizeBytes, signal) =>
+      codecs.decompress(source, { compressor, sizeBytes, code, signal }),
+    decompressWhole: (data, sizeBytes) => codecs.decompressWhole(data, { compressor, sizeBytes, code }),
+  };
 }
 
 /** Entries for a batch, compressed where that saves a sixteenth at least. */
@@ -95,14 +132,14 @@ export async function packEntries(
   const slices = new Slices();
   for (const { digest, data } of blobs) {
     if (slices.spent) await slices.next();
-    const packed = codec === undefined || data.length < LEAST_BYTES
-      ? undefined
-      : await codec.compressWhole(data);
-    entries.push(
-      packed === undefined || packed.length > data.length - data.length / 16
-        ? { digest, data, compressor: Compressor.IDENTITY }
-        : { digest, data: packed, compressor: Compressor.ZSTD },
-    );
+    if (codec !== undefined && data.length >= LEAST_BYTES) {
+      const packed = await codec.compressWhole(data);
+      if (packed.length <= data.length - data.length / 16) {
+        entries.push({ digest, data: packed, compressor: codec.value });
+        continue;
+      }
+    }
+    entries.push({ digest, data, compressor: Compressor.IDENTITY });
   }
   return entries;
 }
@@ -118,9 +155,7 @@ export function plainOf(
   entry: { readonly data: Uint8Array; readonly compressor: Compressor },
 ): Uint8Array | Promise<Uint8Array> {
   if (entry.compressor === Compressor.IDENTITY) return entry.data;
-  if (entry.compressor === Compressor.ZSTD && codec !== undefined) {
-    return codec.decompressWhole(entry.data, { sizeBytes: digest.sizeBytes, code: Code.DATA_LOSS });
-  }
+  if (entry.compressor === codec?.value) return codec.decompressWhole(entry.data, digest.sizeBytes);
   throw new BrokkrError(
     Code.DATA_LOSS,
     `Blob ${formatDigest(digest)} came with compressor ${entry.compressor}, which was not asked for`,

@@ -5,7 +5,7 @@
  */
 
 import { BrokkrError, Code, mapLimit } from "@brokkr/common";
-import { Compressor, RawByteStream, RawCas } from "@brokkr/proto";
+import { RawByteStream, RawCas } from "@brokkr/proto";
 import type { CallOptions } from "@brokkr/proto/rpc";
 import type { ReadRange } from "../blob_store.ts";
 import { type Digest, formatDigest, type Hasher, missingBlobsError } from "../digest.ts";
@@ -112,7 +112,7 @@ async function fetchBatch(
       instanceName: context.instance,
       digests: left,
       digestFunction: context.fn.value,
-      acceptableCompressors: codec === undefined ? [] : [Compressor.ZSTD],
+      acceptableCompressors: codec === undefined ? [] : [codec.value],
     }, options);
     const byHash = new Map(response.responses.map((each) => [each.digest?.hash, each]));
     const again: Digest[] = [];
@@ -210,7 +210,7 @@ async function* readFrom(
   const readLimit = end === digest.sizeBytes ? 0 : end - offset;
   using room = readLimit === 0 && offset < end ? context.compression?.takeRoom() : undefined;
   const codec = room && await context.compression?.forStreams();
-  const resourceName = formatReadName(context.instance, digest, codec && "zstd");
+  const resourceName = formatReadName(context.instance, digest, codec?.name);
   const request = { resourceName, readOffset: offset, readLimit };
   async function* received() {
     for await (const { data } of context.channel.serverStream(RawByteStream.read, request, options)) {
@@ -218,9 +218,5 @@ async function* readFrom(
     }
   }
   if (codec === undefined) return yield* received();
-  yield* codec.decompress(received(), {
-    sizeBytes: end - offset,
-    code: Code.DATA_LOSS,
-    signal: options.signal,
-  });
+  yield* codec.decompress(received(), end - offset, options.signal);
 }

@@ -153,7 +153,7 @@ export async function sendStream(
     using room = context.compression?.takeRoom();
     const codec = room && await context.compression?.forStreams();
     // A new id each time: an interrupted upload's own may still be in use by the server.
-    const name = formatUploadName(context.instance, randomHex(context.random, 16), digest, codec && "zstd");
+    const name = formatUploadName(context.instance, randomHex(context.random, 16), digest, codec?.name);
     let sent = 0;
     const source = new WriteSource(name, blob, codec, (bytes) => {
       sent += bytes;
@@ -215,7 +215,7 @@ class WriteSource {
       }
       // One piece is held back, as only the end of the stream shows which is the last.
       let held: Uint8Array | undefined;
-      for await (const piece of this.#codec.compress(this.#pieces(), { sizeBytes })) {
+      for await (const piece of this.#codec.compress(this.#pieces(), sizeBytes)) {
         if (held !== undefined) yield this.#message(held, false);
         held = piece;
       }

@@ -9,7 +9,6 @@ import {
   ActionCache,
   type ActionResult,
   Capabilities,
-  Compressor,
   type Init,
   RawCas,
   type ServerCapabilities,
@@ -149,7 +148,7 @@ export class CasClient {
       instanceName: instance,
       digests: [digest],
       digestFunction: fn.value,
-      acceptableCompressors: codec === undefined ? [] : [Compressor.ZSTD],
+      acceptableCompressors: codec === undefined ? [] : [codec.value],
     };
     return await retrying(this.#context, options.signal, async () => {
       const { responses } = await channel.unary(RawCas.batchReadBlobs, request, options);

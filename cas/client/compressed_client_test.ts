@@ -3,6 +3,7 @@ import { BrokkrError, type Clock, Code, seededRandom, systemClock } from "@brokk
 import {
   type BatchUpdateBlobsRequest,
   Capabilities,
+  Compressor,
   type Init,
   RawCas,
   type ServerCapabilities,
@@ -11,6 +12,7 @@ import {
 import type { Channel } from "@brokkr/proto/rpc";
 import { connect } from "@brokkr/proto/rpc/client";
 import { createRpcServer, defaultPolicy, unary } from "@brokkr/proto/rpc/server";
+import { type BlobCompressor, COMPRESSOR_VALUES } from "../compressors.ts";
 import { digestOf, SHA256 } from "../digest.ts";
 import { byteStreamRoutes, casCapabilities, casRoutes } from "../services/mod.ts";
 import { noise, scope } from "../services/_test_server.ts";
@@ -149,16 +151,27 @@ Deno.test("A client with compression moves every blob both ways, and less over t
 
 Deno.test("Compression is used when a server offers it and the client wants it, else not", async () => {
   const zstd = casCapabilities();
+  const only = (compressor: Compressor) => ({
+    cacheCapabilities: {
+      ...zstd,
+      supportedCompressors: [compressor],
+      supportedBatchUpdateCompressors: [compressor],
+    },
+  });
   const noStreams = { ...zstd, supportedCompressors: [] };
   const noBatches = { ...zstd, supportedBatchUpdateCompressors: [] };
-  const cases: readonly (readonly [string, Init<ServerCapabilities>, "auto" | "off", boolean, boolean])[] = [
+  type Case = readonly [string, Init<ServerCapabilities>, "auto" | "off", boolean, boolean, BlobCompressor?];
+  const cases: readonly Case[] = [
     ["offered and wanted", { cacheCapabilities: zstd }, "auto", true, true],
     ["offered, not wanted", { cacheCapabilities: zstd }, "off", false, false],
     ["not offered for streams", { cacheCapabilities: noStreams }, "auto", false, true],
     ["not offered for batches", { cacheCapabilities: noBatches }, "auto", true, false],
     ["nothing told", {}, "auto", false, false],
+    ["brotli alone", only(Compressor.BROTLI), "auto", true, true, "brotli"],
+    ["deflate alone", only(Compressor.DEFLATE), "auto", true, true, "deflate"],
+    ["nothing known", only(77), "auto", false, false],
   ];
-  for (const [what, capabilities, compression, streams, batches] of cases) {
+  for (const [what, capabilities, compression, streams, batches, compressor = "zstd"] of cases) {
     let asked = 0;
     await using server = await startServer(() => (asked++, capabilities));
     const client = server.client({ compression });
@@ -169,11 +182,19 @@ Deno.test("Compression is used when a server offers it and the client wants it, 
     assertEquals(asked, compression === "off" ? 0 : 1, what);
     const names = server.seen.filter((each) => !each.startsWith("batch"));
     assertEquals(
-      names.map((name) => name.includes("/compressed-blobs/zstd/")),
+      names.map((name) => name.includes(`/compressed-blobs/${compressor}/`)),
       [streams, streams, false],
       what,
     );
-    assertEquals(server.seen.filter((each) => each.startsWith("batch")), [`batch ${batches ? 1 : 0}`], what);
+    assertEquals(server.seen.filter((each) => each.startsWith("batch")), [
+      `batch ${batches ? COMPRESSOR_VALUES[compressor] : 0}`,
+    ], what);
+    const got: string[] = [];
+    await client.getMany([small.digest, large.digest], (digest, data) => {
+      assertEquals(digestOf(SHA256, data), digest);
+      got.push(digest.hash);
+    });
+    assertEquals(got.length, 2, what);
   }
 });
 

@@ -89,7 +89,8 @@ export interface CasClientOptions {
   /** Waits between attempts; the system's by default. */
   readonly clock?: Clock;
   /**
-   * `auto` moves blobs zstd-compressed where the server offers it and it makes them smaller, which pays on slow links;
+   * `auto` moves blobs compressed where the server offers it and it makes them smaller, which pays on slow links: with
+   * zstd, else brotli, else deflate;
    * `off`, the default, moves them as they are, which is faster over loopback and fast networks.
    */
   readonly compression?: "auto" | "off";
