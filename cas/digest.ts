@@ -6,7 +6,7 @@
  */
 
 import { type Branded, BrokkrError, Code, invalidArgument } from "@brokkr/common";
-import { createHasher, HASH_BYTES, hashBatch, hashHex, type HashName } from "@brokkr/wasm";
+import { createHasher, HASH_BYTES, hashBatchHex, hashHex, type HashName } from "@brokkr/wasm";
 
 /** A digest function. Its number is REAPI's `DigestFunction.Value`. */
 export interface DigestFunction {
@@ -59,17 +59,10 @@ function makeFunction(value: number, segment: HashName, named = false): DigestFu
     hashBytes,
     named,
     hash: (data) => hashHex(segment, data),
-    hashBatch(datas) {
-      const all = hashBatch(segment, datas);
-      const hashes = new Array<string>(datas.length);
-      for (let i = 0, at = 0; i < hashes.length; i++, at += hashBytes) {
-        hashes[i] = all.subarray(at, at + hashBytes).toHex();
-      }
-      return hashes;
-    },
+    hashBatch: (datas) => hashBatchHex(segment, datas),
     hasher() {
       const hasher = createHasher(segment);
-      return { update: (data) => hasher.update(data), digestHex: () => hasher.digest().toHex() };
+      return { update: (data) => hasher.update(data), digestHex: () => hasher.digestHex() };
     },
   };
 }

@@ -115,6 +115,7 @@ Deno.test("Batches whose lanes end at different times are right", () => {
     "fours of a block, but for one": [64, 64, 64, 64, 64, 65, 64, 64, 64, 64, 64, 64],
     "fours of a block or none": [64, 0, 64, 64, 0, 0, 0, 0, 64, 64, 64, 64],
     "fours that differ in their padding only": [55, 55, 56, 55, 55, 55, 55, 55],
+    "fours of a leaf, but for one": [1024, 1030, 1024, 1024, 1024, 1024, 1024, 1024],
     "none": [],
   };
   for (let count = 1; count <= 9; count++) {
@@ -356,6 +357,17 @@ Deno.test("What lies in a lent buffer is hashed in place, and stays as it is", (
   other.set([9, 9, 9]);
   assertEquals(own.hashHex(bytes.subarray(0, 3)), sha256(Uint8Array.of(9, 9, 9)));
   lent[Symbol.dispose]();
+});
+
+Deno.test("What is hashed beside a lent buffer does not reach it", () => {
+  const own = new Sha256Kernel();
+  const lent = Array.from({ length: 4 }, () => own.acquire(1024 * KIB));
+  for (const buffer of lent) buffer?.bytes.fill(0x55);
+  own.batch(Array.from({ length: 40 }, () => source.subarray(0, 30_000)), new Uint8Array(40 * 32), Infinity);
+  own.treeBatch(Array.from({ length: 40 }, () => source.subarray(0, 30_000)), new Uint8Array(40 * 32));
+  own.hash(source);
+  sha256Tree(source, own);
+  for (const buffer of lent) assert(buffer?.bytes.every((byte) => byte === 0x55));
 });
 
 Deno.test("Buffers are lent as long as there are any, and again when they are given back", () => {
