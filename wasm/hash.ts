@@ -49,6 +49,9 @@ function kernelPays(messages: number): boolean {
 /** Up to this size, SHA256TREE is SHA-256. */
 const LEAF_BYTES = 1024;
 
+/** Hashes that are decoded together. */
+const STRING_HASHES = 4096;
+
 /** Hashes that are encoded together. */
 const HEX_GROUP = 8;
 
@@ -138,8 +141,15 @@ function treeBatch(inputs: readonly Uint8Array[], engine: Engine): Uint8Array {
   return all;
 }
 
-/** To decode one long string costs less than a view of the result for each hash. */
+/** To decode one long string costs less than a view of the result for each hash; only so long, as strings have a limit. */
 function nodeBatch(name: NodeName, inputs: readonly Uint8Array[]): Uint8Array {
+  if (inputs.length > STRING_HASHES) {
+    const all = new Uint8Array(inputs.length * HASH_BYTES[name]);
+    for (let from = 0; from < inputs.length; from += STRING_HASHES) {
+      all.set(nodeBatch(name, inputs.slice(from, from + STRING_HASHES)), from * HASH_BYTES[name]);
+    }
+    return all;
+  }
   let hex = "";
   for (let i = 0; i < inputs.length; i++) hex += nodeHash(name, inputs[i], "hex");
   return Uint8Array.fromHex(hex);

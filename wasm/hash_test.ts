@@ -148,6 +148,14 @@ Deno.test("Small messages have their hash before and after the kernel is loaded 
   assertEquals(hashBatch("sha256", [message]).toHex(), right);
 });
 
+Deno.test("Batches of more hashes than are decoded at once are in order", () => {
+  const inputs = Array.from({ length: 9000 }, (_, i) => Uint8Array.of(i, i >> 8));
+  for (const name of ["md5", "sha512"] as const) {
+    const right = inputs.map((input) => expected(name, input)).join("");
+    assert(hashBatch(name, inputs).toHex() === right, name);
+  }
+});
+
 Deno.test("Small streams that take turns do not disturb each other", () => {
   const hashers = Array.from({ length: 5 }, () => createHasher("sha256"));
   for (let at = 0; at < 300; at += 10) {
