@@ -125,7 +125,7 @@ Deno.test("Builds in every digest function run, are answered from the cache, and
   await using grid = await startGrid({ slots: 2 });
   await inTempDir(async (cwd) => {
     await Deno.writeTextFile(`${cwd}/words`, "words\n");
-    await Deno.writeFile(`${cwd}/big`, bytesOf(1_300_000, 7));
+    await Deno.writeFile(`${cwd}/big`, bytesOf(3_300_000, 7));
     const runOn = (endpoint: string): Place["run"] => (fn, command, ...args) => {
       const [first, ...rest] = command === "run" ? [command, ...args] : [command, args[0], ...args.slice(1)];
       const sub = command === "run" ? [] : [rest.shift() ?? ""];

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Digest, digestKey, digestOf, SHA256 } from "@brokkr/cas/client";
+import { type Digest, DIGEST_FUNCTIONS, digestKey, digestOf, SHA256 } from "@brokkr/cas/client";
 import { BlobCache, type BlobCacheOptions } from "./blob_cache.ts";
 
 const bytes = (size: number, seed: number) => new Uint8Array(size).fill(seed);
@@ -166,4 +166,23 @@ Deno.test("BlobCache makes room in slices when many blobs are let go at once", (
       files += [...Deno.readDirSync(`${path}/sha256/${name}`)].length;
     }
     assertEquals(files, 100);
+  }));
+
+Deno.test("BlobCache keeps blobs of every digest function apart, over a restart too", () =>
+  withCache(async (open) => {
+    const content = bytes(30, 1);
+    const digests = DIGEST_FUNCTIONS.map((fn) => digestOf(fn, content));
+    const cache = await open();
+    for (const digest of digests) {
+      assertEquals(has(cache, digest), false, digest.fn.name);
+      cache.fill(cache.begin(digest), content);
+    }
+    assertEquals(cache.size, DIGEST_FUNCTIONS.length);
+    const again = await open();
+    assertEquals(again.size, DIGEST_FUNCTIONS.length);
+    for (const digest of digests) {
+      const entry = again.find(digestKey(digest));
+      assert(entry !== undefined, digest.fn.name);
+      assertEquals([entry.digest.fn, await again.read(entry)], [digest.fn, content]);
+    }
   }));
