@@ -117,6 +117,8 @@ export interface BlobStoreStat {
   readonly blobs: number;
   /** Their bytes. */
   readonly bytes: number;
+  /** Their bytes in the form in which they are kept; fewer where that is compressed. */
+  readonly storedBytes: number;
   /** Bytes taken on disk, with headers and garbage; 0 for memory. */
   readonly diskBytes: number;
   /** Segments in use. */

@@ -30,6 +30,10 @@ export interface AgeClass extends BlobCount {
 
 /** What a store holds, looked at blob by blob. */
 export interface StoreUsage extends BlobCount {
+  /** Bytes of the blobs in the form in which they are kept. */
+  readonly storedBytes: number;
+  /** How many more they would be if none were compressed. */
+  readonly savedBytes: number;
   /** Bytes on disk, with headers and garbage. */
   readonly diskBytes: number;
   /** Most bytes it may take on disk; undefined where only the disk limits it. */

@@ -17,6 +17,8 @@ export interface StoreConfig {
   readonly casPromiseMs: number;
   /** How fast the scrubber reads what is stored, in bytes a second; 0 for not at all. */
   readonly casScrubBytesPerSecond: number;
+  /** How blobs of at most 1 MiB are kept. */
+  readonly casCompression: "zstd" | "off";
   /** Which reads are compared with the digest. */
   readonly casVerifyReads: "first" | "always";
   /** How long a result is kept that nobody asks for, in milliseconds. */
@@ -54,6 +56,13 @@ export const storeKeys = {
     size(),
     "4MiB",
     "How many bytes a second are read again in the background to find what the disk has spoiled; 0B for none.",
+  ),
+  casCompression: key(
+    "cas_compression",
+    oneOf("zstd", "off"),
+    "zstd",
+    "How blobs of at most 1 MiB are kept on disk, and the pieces of those that are kept in pieces: compressed where that " +
+      "saves an eighth or more, or as they are. What is there already stays as it is, and is read either way.",
   ),
   casVerifyReads: key(
     "cas_verify_reads",

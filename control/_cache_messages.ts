@@ -65,6 +65,8 @@ export function usageMessage(
   const { retentionSeconds } = usage;
   return {
     blobs: countOf(usage),
+    storedBytes: usage.storedBytes,
+    savedBytes: usage.savedBytes,
     diskBytes: usage.diskBytes,
     maxBytes: usage.maxBytes,
     maxBlobs: usage.maxBlobs,

@@ -128,6 +128,8 @@ export class KeptStore implements KeptBlobStore, StoreKeeper {
     const all = this.#count([...this.#known.values()]);
     return {
       ...all,
+      storedBytes: all.bytes,
+      savedBytes: 0,
       diskBytes: all.bytes,
       maxBytes: 1 << 30,
       maxBlobs: undefined,

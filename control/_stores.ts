@@ -103,8 +103,9 @@ export function openActionCache(
 /** What the store may hold, for how long, and how it looks after it; its own defaults where nothing is said. */
 function storeLimits(options: ControlOptions) {
   const { casMaxSizeBytes = 0, casMaxBlobs = 0, casPromiseMs } = options;
-  const { casScrubBytesPerSecond = 0, casVerifyReads = "first" } = options;
+  const { casScrubBytesPerSecond = 0, casVerifyReads = "first", casCompression = "zstd" } = options;
   return {
+    compression: casCompression,
     scrubBytesPerSecond: casScrubBytesPerSecond,
     verifyReads: casVerifyReads,
     ...(casMaxSizeBytes === 0 ? {} : { maxBytes: casMaxSizeBytes }),

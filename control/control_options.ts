@@ -33,6 +33,8 @@ export interface ControlOptions {
   readonly casPromiseMs?: number;
   /** How fast the scrubber reads what is stored, in bytes a second; 0, the default, for not at all. */
   readonly casScrubBytesPerSecond?: number;
+  /** How blobs of at most 1 MiB are kept; `zstd` by default. */
+  readonly casCompression?: "zstd" | "off";
   /** Which reads are compared with the digest; `first` by default. */
   readonly casVerifyReads?: "first" | "always";
   /** How long a result is kept that nobody asks for, in milliseconds; 30 days by default. */

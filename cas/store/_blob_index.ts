@@ -60,10 +60,12 @@ export interface Totals {
   readonly files: number;
   /** Bytes of those. */
   readonly fileBytes: number;
+  /** Bytes of all in the form in which they are kept. */
+  readonly storedBytes: number;
 }
 
 /** Sums over nothing. */
-export const NO_TOTALS: Totals = { blobs: 0, bytes: 0, files: 0, fileBytes: 0 };
+export const NO_TOTALS: Totals = { blobs: 0, bytes: 0, files: 0, fileBytes: 0, storedBytes: 0 };
 
 /** How an index is opened. */
 export interface BlobIndexOptions {
@@ -375,18 +377,20 @@ function encodePosition(position: LogPosition): Uint8Array {
   return value;
 }
 
-function encodeTotals({ blobs, bytes, files, fileBytes }: Totals): Uint8Array {
-  const value = new Uint8Array(32);
+function encodeTotals({ blobs, bytes, files, fileBytes, storedBytes }: Totals): Uint8Array {
+  const value = new Uint8Array(40);
   const view = new DataView(value.buffer);
-  [blobs, bytes, files, fileBytes].forEach((sum, i) => view.setFloat64(i * 8, sum, true));
+  [blobs, bytes, files, fileBytes, storedBytes].forEach((sum, i) => view.setFloat64(i * 8, sum, true));
   return value;
 }
 
 function decodeTotals(value: Uint8Array | undefined): Totals | undefined {
-  if (value?.length !== 32) return undefined;
-  const view = new DataView(value.buffer, value.byteOffset, 32);
+  if (value?.length !== 40 && value?.length !== 32) return undefined;
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
   const [blobs, bytes, files, fileBytes] = [0, 8, 16, 24].map((at) => view.getFloat64(at, true));
-  return { blobs, bytes, files, fileBytes };
+  // Before format 3 blobs were kept as they are.
+  const storedBytes = value.length === 32 ? bytes : view.getFloat64(32, true);
+  return { blobs, bytes, files, fileBytes, storedBytes };
 }
 
 /** Whether two places of the log are one. */

@@ -55,6 +55,7 @@ export class Catalog {
   #fileBytes = 0;
   #lists = 0;
   #recordBytes = 0;
+  #storedBytes = 0;
   readonly #loaded = Promise.withResolvers<void>();
   #source: CatalogSource | undefined = () => undefined;
   /** What was dropped before all was loaded, by function and hash. */
@@ -84,7 +85,13 @@ export class Catalog {
   /** Sums over all blobs, as exact as they are known; undefined while nobody knows them. */
   get totals(): Totals | undefined {
     if (this.#source !== undefined) return this.#assumed;
-    return { blobs: this.#held, bytes: this.#bytes, files: this.#files, fileBytes: this.#fileBytes };
+    return {
+      blobs: this.#held,
+      bytes: this.#bytes,
+      files: this.#files,
+      fileBytes: this.#fileBytes,
+      storedBytes: this.#storedBytes,
+    };
   }
 
   /** Answers from `source` what it does not know, with these sums over all that is there. */
@@ -181,6 +188,7 @@ export class Catalog {
       bytes: Math.max(0, before.bytes + sign * location.sizeBytes),
       files: Math.max(0, before.files + file),
       fileBytes: Math.max(0, before.fileBytes + file * location.sizeBytes),
+      storedBytes: Math.max(0, before.storedBytes + sign * location.storedBytes),
     };
   }
 
@@ -190,7 +198,8 @@ export class Catalog {
     if (before === undefined) return;
     const bytes = Math.max(0, before.bytes - before.fileBytes) + this.#fileBytes;
     const blobs = Math.max(0, before.blobs - before.files) + this.#files;
-    this.#assumed = { blobs, bytes, files: this.#files, fileBytes: this.#fileBytes };
+    const storedBytes = Math.max(0, before.storedBytes - before.fileBytes) + this.#fileBytes;
+    this.#assumed = { blobs, bytes, files: this.#files, fileBytes: this.#fileBytes, storedBytes };
   }
 
   /**
@@ -229,6 +238,11 @@ export class Catalog {
   /** Their bytes. */
   get bytes(): number {
     return this.#assumed?.bytes ?? this.#bytes;
+  }
+
+  /** Their bytes in the form in which they are kept, without what goes around them. */
+  get storedBytes(): number {
+    return this.#assumed?.storedBytes ?? this.#storedBytes;
   }
 
   /** Blobs that are files. */
@@ -397,6 +411,7 @@ export class Catalog {
 
   #count(fn: DigestFunction, { segment, sizeBytes, storedBytes }: BlobLocation, sign: 1 | -1): void {
     this.#bytes += sign * sizeBytes;
+    this.#storedBytes += sign * storedBytes;
     if (isListed({ segment, sizeBytes })) this.#lists += sign;
     if (segment === FILE_SEGMENT) {
       this.#files += sign;

@@ -433,6 +433,11 @@ export class DiskCore implements KeptBlobStore {
     return this.#state.catalog.bytes;
   }
 
+  /** Their bytes as they are kept. */
+  get storedBytes(): number {
+    return this.#state.catalog.storedBytes;
+  }
+
   async stat(): Promise<BlobStoreStat> {
     const { catalog } = this.#state;
     let freeBytes: number;
@@ -444,6 +449,7 @@ export class DiskCore implements KeptBlobStore {
     return {
       blobs: catalog.blobs,
       bytes: catalog.bytes,
+      storedBytes: catalog.storedBytes,
       diskBytes: this.#diskBytes,
       segments: this.#log.segmentCount,
       files: catalog.files,

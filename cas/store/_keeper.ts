@@ -20,6 +20,7 @@ import { AgeCount } from "./_age_count.ts";
 import type { EvictionLog } from "./_eviction_log.ts";
 import { pinKind, type Tally } from "./_eviction_plan.ts";
 import type { Evictor } from "./_evictor.ts";
+import { isListed } from "./_record.ts";
 import type { Recovered } from "./_recover.ts";
 import type { Scrubber } from "./_scrubber.ts";
 import { SEGMENT_HEADER_BYTES } from "./_segment_header.ts";
@@ -63,10 +64,14 @@ export class DiskKeeper implements StoreKeeper {
     const sizes = SIZES.map(() => none()).concat(none());
     const ages = new AgeCount(moment.nowS);
     const functions = new Map<DigestFunction, Tally>();
+    let savedBytes = 0;
     const pins = { hand: none(), promise: none(), none: none() };
     const slices = new Slices();
     for (const part of catalog.parts()) {
-      part((fn, { sizeBytes, usedS, pinnedUntilMs }) => {
+      part((fn, entry) => {
+        const { sizeBytes, usedS, pinnedUntilMs } = entry;
+        // A list of chunks is no compressed form: the chunks are there beside it.
+        if (!isListed(entry)) savedBytes += sizeBytes - entry.storedBytes;
         let byFunction = functions.get(fn);
         if (byFunction === undefined) functions.set(fn, byFunction = none());
         count(byFunction, sizeBytes);
@@ -80,6 +85,8 @@ export class DiskKeeper implements StoreKeeper {
     return {
       blobs: catalog.blobs,
       bytes: catalog.bytes,
+      storedBytes: catalog.storedBytes,
+      savedBytes,
       diskBytes: usedBytes(),
       maxBytes: maxBytes === Infinity ? undefined : maxBytes,
       maxBlobs: maxBlobs === Infinity ? undefined : maxBlobs,

@@ -10,7 +10,7 @@ import type { IndexEnv } from "./_index_env.ts";
 import { decodeValue, IndexQueue } from "./_index_queue.ts";
 
 const ID = "00112233445566778899aabbccddeeff";
-const TOTALS: Totals = { blobs: 3, bytes: 300, files: 1, fileBytes: 2 ** 33 };
+const TOTALS: Totals = { blobs: 3, bytes: 300, files: 1, fileBytes: 2 ** 33, storedBytes: 150 };
 const AT = { segment: 1, offset: 64, sizeBytes: 100, storedBytes: 80 };
 
 /** A database in memory that can fail, and notes the changes of each transaction. */

@@ -11,21 +11,40 @@ import { MemoryBlobStore } from "./memory_store.ts";
 const SCOPE = scopeOf("");
 const MIB = 1 << 20;
 
-const KINDS: readonly { readonly name: string; open(dir: string): Promise<BlobStore> }[] = [
+interface Kind {
+  readonly name: string;
+  open(dir: string): Promise<BlobStore>;
+  /** Whether blobs can be compressed. */
+  readonly text?: boolean;
+}
+
+const KINDS: readonly Kind[] = [
   {
     name: "MemoryBlobStore",
     open: () => Promise.resolve(new MemoryBlobStore(80 * MIB, { maxBlobBytes: 64 * MIB })),
   },
   { name: "DiskBlobStore", open: (dir) => openDiskBlobStore(dir, { maxBlobBytes: 64 * MIB }) },
+  {
+    name: "DiskBlobStore that compresses",
+    open: (dir) => openDiskBlobStore(dir, { maxBlobBytes: 64 * MIB, cacheBytes: 1 }),
+    text: true,
+  },
+  {
+    name: "DiskBlobStore that compresses nothing",
+    open: (dir) => openDiskBlobStore(dir, { maxBlobBytes: 64 * MIB, compression: "off" }),
+    text: true,
+  },
 ];
+/** How many bits of each byte of a blob differ. */
+let bits = 8;
 
-/** Bytes that differ for each seed and do not repeat. */
+/** Bytes that differ for each seed and do not repeat; where text is wanted they can be compressed. */
 function blob(size: number, seed = 1): Uint8Array {
   const data = new Uint8Array(size);
   let state = seed * 2654435761 + 1;
   for (let i = 0; i < size; i++) {
     state = Math.imul(state, 1664525) + 1013904223;
-    data[i] = state >>> 24;
+    data[i] = state >>> (32 - bits);
   }
   return data;
 }
@@ -375,6 +394,7 @@ for (const kind of KINDS) {
     Deno.test(`${kind.name} ${name}`, async () => {
       const dir = await Deno.makeTempDir({ prefix: "brokkr-blobs-" });
       try {
+        bits = kind.text === true ? 4 : 8;
         await using store = await kind.open(dir);
         await run(store);
       } finally {

@@ -93,6 +93,12 @@ class DiskBlobStore implements KeptBlobStore {
     metrics.gauge("brokkr_cas_blobs", "Blobs held", [], () => this.#core?.blobs ?? 0);
     metrics.gauge("brokkr_cas_bytes", "Bytes of the blobs held", [], () => this.#core?.bytes ?? 0);
     metrics.gauge(
+      "brokkr_cas_stored_bytes",
+      "Bytes of the blobs held as they are kept, compressed or not",
+      [],
+      () => this.#core?.storedBytes ?? 0,
+    );
+    metrics.gauge(
       "brokkr_cas_interrupted_uploads",
       "Interrupted uploads kept to go on",
       [],

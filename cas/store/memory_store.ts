@@ -215,6 +215,7 @@ export class MemoryBlobStore implements BlobStore {
     return Promise.resolve({
       blobs: this.#blobs.count,
       bytes: this.#blobs.bytes,
+      storedBytes: this.#blobs.bytes,
       diskBytes: 0,
       segments: 0,
       files: 0,

@@ -34,6 +34,7 @@ export function usageText(usage: GetStoreUsageResponse): string {
   const head = table([
     ["holds", countText(usage.blobs) + (maxBlobs === undefined ? "" : ` of at most ${maxBlobs} blobs`)],
     ["on disk", `${humanSize(diskBytes)}${share}, ${humanSize(usage.freeBytes)} free on the disk`],
+    ...packed(usage),
     ["garbage", humanSize(usage.garbageBytes)],
     ["promised", `${countText(usage.promised)} that clients were told to be there`],
     ["pinned", countText(usage.pinned)],
@@ -68,6 +69,14 @@ export function usageText(usage: GetStoreUsageResponse): string {
   ].join("\n");
 }
 
+/** What compression saves, where it saves anything. */
+function packed({ storedBytes, savedBytes }: GetStoreUsageResponse): readonly string[][] {
+  if (savedBytes <= 0 || storedBytes <= 0) return [];
+  const plain = storedBytes + savedBytes;
+  const ratio = (plain / storedBytes).toFixed(1);
+  return [["compressed", `${humanSize(plain)} kept as ${humanSize(storedBytes)} (${ratio} to 1)`]];
+}
+
 /** An instance's name, where the default one has none. */
 export function instanceText(name: string): string {
   return name === "" ? "(default)" : plainText(name);
@@ -99,6 +108,8 @@ function usageJson(usage: GetStoreUsageResponse): unknown {
   return {
     blobs: usage.blobs?.blobs ?? 0,
     bytes: usage.blobs?.bytes ?? 0,
+    storedBytes: usage.storedBytes,
+    savedBytes: usage.savedBytes,
     diskBytes: usage.diskBytes,
     maxBytes: usage.maxBytes,
     maxBlobs: usage.maxBlobs,

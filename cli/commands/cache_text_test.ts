@@ -73,6 +73,8 @@ Deno.test("stat says how far back the cache reaches, and what the store warns of
   const usage = GetStoreUsageResponseCodec.decode(GetStoreUsageResponseCodec.encode({
     blobs: { blobs: 1, bytes: 5 },
     diskBytes: 50,
+    storedBytes: 40,
+    savedBytes: 100,
     maxBytes: 200,
     maxBlobs: 7,
     evicted: { blobs: 3, bytes: 30 },
@@ -83,6 +85,7 @@ Deno.test("stat says how far back the cache reaches, and what the store warns of
   }));
   const text = usageText(usage);
   assertMatch(text, /^holds +1 blob, 5 B of at most 7 blobs\non disk +50 B of 200 B \(25 %\), /);
+  assertMatch(text, /^compressed +140 B kept as 40 B \(3\.5 to 1\)$/m);
   assertMatch(
     text,
     /^evicted +3 blobs, 30 B since the start; what is evicted now had not been used for 3h$/m,

@@ -1883,6 +1883,10 @@ export const GetStoreUsageResponse = (() => {
    Duration.encode(message.retention, writer.uint32(122).fork(), _depth + 1).ldelim();
   if (message.warning != null && message.warning !== "")
    writer.uint32(130).string(message.warning);
+  if (message.storedBytes != null && (typeof message.storedBytes === "object" ? message.storedBytes.low || message.storedBytes.high : message.storedBytes !== 0))
+   writer.uint32(136).int64(message.storedBytes);
+  if (message.savedBytes != null && (typeof message.savedBytes === "object" ? message.savedBytes.low || message.savedBytes.high : message.savedBytes !== 0))
+   writer.uint32(144).int64(message.savedBytes);
   return writer;
  };
  GetStoreUsageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -2015,6 +2019,18 @@ export const GetStoreUsageResponse = (() => {
      message.warning = reader.string();
      continue;
     }
+   case 17: {
+     if (wireType !== 0)
+      break;
+     message.storedBytes = reader.int64();
+     continue;
+    }
+   case 18: {
+     if (wireType !== 0)
+      break;
+     message.savedBytes = reader.int64();
+     continue;
+    }
    }
    reader.skip((tag << 3 | wireType) >>> 0, _depth);
   }
@@ -2027,7 +2043,7 @@ export const GetStoreUsageResponse = (() => {
    throw Error("missing end group");
   return message;
  };
- GetStoreUsageResponse.make = () => ({ diskBytes: 0, freeBytes: 0, garbageBytes: 0, sizes: $none, ages: $none, functions: $none, instances: $none, warning: "" });
+ GetStoreUsageResponse.make = () => ({ diskBytes: 0, freeBytes: 0, garbageBytes: 0, sizes: $none, ages: $none, functions: $none, instances: $none, warning: "", storedBytes: 0, savedBytes: 0 });
  return GetStoreUsageResponse;
 })();
 export const Goodbye = (() => {

@@ -569,6 +569,10 @@ export interface GetStoreUsageResponse {
   retention?: Duration;
   /** What the operator should know; empty when all is well. */
   warning: string;
+  /** Bytes of the blobs in the form in which they are kept. */
+  storedBytes: number;
+  /** How many more they would be if none were compressed. */
+  savedBytes: number;
 }
 
 /** Encodes and decodes brokkr.v1.GetStoreUsageResponse. */
