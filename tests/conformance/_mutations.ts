@@ -171,7 +171,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "reads one byte wrong",
-    breaks: ["READ-01", "READ-21"],
+    breaks: ["READ-01", "READ-21", "PACK-02", "PACK-09"],
     path: METHOD.read,
     message: (message, index) => index > 0 ? message : flip(message),
   },

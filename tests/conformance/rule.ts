@@ -19,6 +19,14 @@ export type Need =
   | "zstd"
   /** supported_batch_update_compressors has ZSTD. */
   | "zstd-batch"
+  /** supported_compressors has BROTLI. */
+  | "brotli"
+  /** supported_batch_update_compressors has BROTLI. */
+  | "brotli-batch"
+  /** supported_compressors has DEFLATE. */
+  | "deflate"
+  /** supported_batch_update_compressors has DEFLATE. */
+  | "deflate-batch"
   /** split_blob_support. */
   | "split"
   /** splice_blob_support. */

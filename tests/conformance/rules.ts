@@ -17,6 +17,7 @@ import { GRPC_RULES } from "./rules/grpc.ts";
 import { GRPC_FRAME_RULES } from "./rules/grpc_frames.ts";
 import { OPERATIONS_RULES } from "./rules/operations.ts";
 import { OUTPUT_RULES } from "./rules/outputs.ts";
+import { PACKED_RULES } from "./rules/packed.ts";
 import { READ_RULES } from "./rules/read.ts";
 import { UPLOAD_RULES } from "./rules/resume.ts";
 import { RUN_RULES } from "./rules/run.ts";
@@ -36,6 +37,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   READ: "ByteStream.Read",
   WRITE: "ByteStream.Write",
   ZWRITE: "ByteStream.Write of compressed blobs",
+  PACK: "Blobs in brotli and deflate",
   RESUME: "Resumed uploads",
   QWS: "QueryWriteStatus",
   TREE: "GetTree",
@@ -63,6 +65,7 @@ export const RULES: readonly Rule[] = [
   ...READ_RULES,
   ...WRITE_RULES,
   ...COMPRESSED_WRITE_RULES,
+  ...PACKED_RULES,
   ...UPLOAD_RULES,
   ...TREE_RULES,
   ...ACTION_CACHE_RULES,

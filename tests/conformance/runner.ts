@@ -147,12 +147,15 @@ async function probe(options: ContextOptions): Promise<Map<Need, string>> {
   await using ctx = new Context(options);
   need("cache", caps.cache, "cache_capabilities is not set");
   need("update", caps.updateEnabled, "update_enabled is false");
-  need("zstd", caps.compressors.includes(1), "supported_compressors does not list ZSTD");
-  need(
-    "zstd-batch",
-    caps.batchCompressors.includes(1),
-    "supported_batch_update_compressors does not list ZSTD",
-  );
+  for (const [name, value] of [["zstd", 1], ["brotli", 3], ["deflate", 2]] as const) {
+    const listed = name.toUpperCase();
+    need(name, caps.compressors.includes(value), `supported_compressors does not list ${listed}`);
+    need(
+      `${name}-batch`,
+      caps.batchCompressors.includes(value),
+      `supported_batch_update_compressors does not list ${listed}`,
+    );
+  }
   need("split", caps.split, "split_blob_support is false");
   need("splice", caps.splice, "splice_blob_support is false");
   const operation = await ctx.call(METHOD.getOperation, { 1: "operations/none" });
