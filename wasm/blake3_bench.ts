@@ -113,7 +113,7 @@ async function benchThreads(rounds: number): Promise<Blake3Figure[]> {
     const blob = noise(size);
     figures.push(
       await pair(
-        ["two threads", () => hashLarge("blake3", blob)],
+        ["two threads", () => hashLarge("blake3", blob, { threads: 2 })],
         ["one thread", () => hashLarge("blake3", blob, { threads: 1 })],
         ...[size, size, Math.max(2, Math.ceil(rounds * 2 * MIB / size))] as const,
       ),

@@ -28,6 +28,18 @@ export function secondThread(): SecondThread | undefined {
 }
 
 /**
+ * The second thread if it has a core to run on. Where all are busy it would take turns with the first, and a blob would take
+ * up to half as long again as without it.
+ *
+ * @internal
+ */
+export function helpfulThread(): SecondThread | undefined {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "loadavg" });
+  const [load] = state === "granted" ? Deno.loadavg() : [0];
+  return load < navigator.hardwareConcurrency ? secondThread() : undefined;
+}
+
+/**
  * Ends the thread that hashes large blobs, if there is one; the next large blob starts another. It keeps no process alive,
  * so only tests that look for leaks need this.
  */
@@ -44,6 +56,8 @@ export async function stopHashThreads(): Promise<void> {
 export class Blake3Pair {
   readonly #kernel: Blake3;
   readonly #start: () => SecondThread | undefined;
+  /** Whether the second thread was asked for. */
+  #long = false;
   #thread: SecondThread | undefined;
   readonly #stack: SubtreeStack;
   /** From left to right what is not on the stack yet. */
@@ -70,8 +84,9 @@ export class Blake3Pair {
     let at = 0;
     const tail = this.#tail;
     let available = tail.length + bytes.length;
-    if (this.#chunks * CHUNK_BYTES + available + (following ?? 0) >= TWO_THREADS_BYTES) {
-      this.#thread ??= this.#start();
+    if (!this.#long && this.#chunks * CHUNK_BYTES + available + (following ?? 0) >= TWO_THREADS_BYTES) {
+      this.#long = true;
+      this.#thread = this.#start();
     }
     while (available > SUBTREE_BYTES) {
       const upTo = at + SUBTREE_BYTES - tail.length;

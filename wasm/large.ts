@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Blake3Pair } from "./blake3_threads.ts";
+import { Blake3Pair, helpfulThread, secondThread } from "./blake3_threads.ts";
 import { createHasher } from "./hasher.ts";
 import type { HashName } from "./names.ts";
 
@@ -15,7 +15,10 @@ const STEP_BYTES = 256 * 1024;
 
 /** Options of {@linkcode hashLarge}. */
 export interface LargeOptions {
-  /** How many threads may hash; only BLAKE3 can use a second one, which it does for 2 MiB and more. 2 by default. */
+  /**
+   * How many threads hash; only BLAKE3 can use a second one, which it does for 2 MiB and more. By default it does so where a
+   * core is idle.
+   */
   readonly threads?: 1 | 2;
   /** Ends it early. */
   readonly signal?: AbortSignal;
@@ -41,9 +44,11 @@ export async function hashLarge(
   source: Uint8Array | AsyncIterable<Uint8Array>,
   options?: LargeOptions,
 ): Promise<Uint8Array> {
-  const { signal, threads = 2 } = options ?? {};
+  const { signal, threads } = options ?? {};
   signal?.throwIfAborted();
-  const hasher = name === "blake3" && threads === 2 ? new Blake3Pair() : createHasher(name);
+  const hasher = name === "blake3" && threads !== 1
+    ? new Blake3Pair(threads === 2 ? secondThread : helpfulThread)
+    : createHasher(name);
   let startedMs = performance.now();
   const add = async (bytes: Uint8Array, sizeBytes?: number) => {
     for (let at = 0; at < bytes.length; at += STEP_BYTES) {
