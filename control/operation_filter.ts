@@ -35,7 +35,12 @@ interface Field {
 
 const FIELDS: Readonly<Record<string, Field>> = {
   action: {
-    of: ({ init: { digest } }) => [digest.hash, `${digest.hash}/${digest.sizeBytes}`, digestKey(digest)],
+    of: ({ init: { digest } }) => [
+      digest.hash,
+      `${digest.hash}/${digest.sizeBytes}`,
+      `${digest.fn.segment}:${digest.hash}/${digest.sizeBytes}`,
+      digestKey(digest),
+    ],
   },
   action_mnemonic: { of: ({ init }) => [init.client?.actionMnemonic ?? ""] },
   cached: { values: BOOLEANS, of: ({ end }) => [String(end?.cached ?? false)] },

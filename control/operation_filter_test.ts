@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { digestOf, SHA256 } from "@brokkr/cas";
+import { BLAKE3, digestOf, formatDigest, SHA256 } from "@brokkr/cas";
 import { BrokkrError, Code, idTracer, noLog, type OperationName, scopeOf } from "@brokkr/common";
 import { ExecutionStage } from "@brokkr/proto";
 import { type FilteredRecord, parseFilter } from "./operation_filter.ts";
@@ -64,6 +64,22 @@ Deno.test("parseFilter meets any text with a predicate or INVALID_ARGUMENT", () 
       assert(error instanceof BrokkrError && error.code === Code.INVALID_ARGUMENT, String(error));
     }
   }));
+});
+
+Deno.test("parseFilter finds an action by its digest as it is shown, in every function", () => {
+  const data = new Uint8Array(5);
+  for (const fn of [SHA256, BLAKE3]) {
+    const digest = digestOf(fn, data);
+    const asked = record("x");
+    const found = { ...asked, init: { ...asked.init, digest } };
+    for (
+      const text of [digest.hash, `${digest.hash}/5`, formatDigest(digest), `${fn.segment}:${digest.hash}/5`]
+    ) {
+      assertEquals(parseFilter(`action="${text}"`)(found), true, text);
+      assertEquals(parseFilter(`action="${text}"`)(asked), false, text);
+    }
+    assertEquals(parseFilter(`action="md5:${digest.hash}/5"`)(found), false);
+  }
 });
 
 Deno.test("parseFilter takes a moment for the longest filter, whatever it is made of", () => {

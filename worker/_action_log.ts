@@ -5,6 +5,7 @@
  * @module
  */
 
+import { digestFunctionByValue } from "@brokkr/cas/client";
 import type { LogFields, TraceContext } from "@brokkr/common";
 import { type Init, type Lease, type LeaseResult, LeaseResult_Outcome as Outcome } from "@brokkr/proto";
 import { type ClientMetadata, parseRequestMetadata } from "@brokkr/proto/rpc/metadata";
@@ -21,10 +22,14 @@ export function actionFields(
   client: ClientMetadata | undefined,
 ): LogFields {
   const { actionDigest } = lease;
+  const fn = digestFunctionByValue(lease.digestFunction);
+  const prefix = fn?.named ? `${fn.segment}:` : "";
   return {
     trace: trace.traceId,
     operation: lease.operation || undefined,
-    action: actionDigest === undefined ? undefined : `${actionDigest.hash}/${actionDigest.sizeBytes}`,
+    action: actionDigest === undefined
+      ? undefined
+      : `${prefix}${actionDigest.hash}/${actionDigest.sizeBytes}`,
     lease: lease.leaseId,
     attempt: lease.attempt,
     invocation: client?.toolInvocationId || undefined,

@@ -165,6 +165,15 @@ Deno.test("Hashes of other lengths and functions that cannot be computed are ref
       message,
     );
   }
+  // A result speaks of one function, that of its action.
+  const sha1 = digestOf(DIGEST_FUNCTIONS.find(({ name }) => name === "SHA1") ?? SHA256, noise(4));
+  const mixing = channel.unary(ActionCache.updateActionResult, {
+    instanceName,
+    digestFunction: BLAKE3.value,
+    actionDigest: wire(digestOf(BLAKE3, noise(3))),
+    actionResult: { outputFiles: [{ path: "a", digest: wire(sha1) }] },
+  });
+  assert((await fails(mixing, Code.INVALID_ARGUMENT)).message.includes("is not a BLAKE3 hash"));
   const mixed = [wire(digestOf(SHA256, noise(1))), { hash: "ab".repeat(20), sizeBytes: 1 }];
   const call = channel.unary(Cas.findMissingBlobs, { instanceName, blobDigests: mixed });
   assert((await fails(call, Code.INVALID_ARGUMENT)).message.includes("is not a SHA256 hash"));
