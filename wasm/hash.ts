@@ -30,7 +30,7 @@ import { sha256Tree } from "./sha256_streams.ts";
 const SHA256_LIMITS = [
   { messages: 16, bytes: 695 },
   { messages: 4, bytes: 247 },
-  { messages: 1, bytes: SHA256_LIMIT },
+  { messages: 3, bytes: SHA256_LIMIT },
 ] as const;
 
 /**
@@ -157,7 +157,9 @@ function nodeBatch(name: NodeName, inputs: readonly Uint8Array[]): Uint8Array {
 
 function sha256Batch(inputs: readonly Uint8Array[], engine: Engine): Uint8Array {
   const limit = engine === "wasm" ? Infinity : batchLimit(inputs);
-  if (limit === undefined) return nodeBatch("sha256", inputs);
+  if (limit === undefined) {
+    return inputs.length === 1 ? hash("sha256", inputs[0]) : nodeBatch("sha256", inputs);
+  }
   const bytes = HASH_BYTES.sha256;
   const all = new Uint8Array(inputs.length * bytes);
   const skipped = sha256Kernel().batch(inputs, all, limit);
@@ -185,7 +187,7 @@ export function hashBatchHex(name: HashName, inputs: readonly Uint8Array[], opti
 
 function sha256BatchHex(inputs: readonly Uint8Array[], engine: Engine): string[] {
   const limit = engine === "wasm" ? Infinity : batchLimit(inputs);
-  if (limit === undefined) return inputs.map((input) => nodeHash("sha256", input, "hex"));
+  if (limit === undefined) return inputs.map((input) => hashHex("sha256", input));
   const all = new Uint8Array(inputs.length * HASH_BYTES.sha256);
   const skipped = sha256Kernel().batch(inputs, all, limit);
   const strings = hexes(all, inputs.length);
@@ -206,12 +208,15 @@ function hexes(all: Uint8Array, count: number): string[] {
   return strings;
 }
 
-/** The largest limit for which there are enough messages below it; `undefined` if none is for the kernel. */
+/**
+ * The largest limit for which there are enough messages below it; `undefined` if the kernel is not worth its call. Few small
+ * ones among many others would not pay for sorting them out.
+ */
 function batchLimit(inputs: readonly Uint8Array[]): number | undefined {
   const limit = SHA256_LIMITS.find(({ messages, bytes }) => {
     let count = 0;
-    for (let i = 0; i < inputs.length && count < messages; i++) if (inputs[i].length <= bytes) count++;
-    return count >= messages;
+    for (let i = 0; i < inputs.length; i++) if (inputs[i].length <= bytes) count++;
+    return count >= messages && count * 8 >= inputs.length;
   })?.bytes;
   return limit === undefined || kernelPays(inputs.length) ? limit : undefined;
 }

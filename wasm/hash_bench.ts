@@ -76,7 +76,10 @@ function ours(name: HashName, way: Way, messages: readonly Uint8Array[], engine:
 function nodes(name: HashName, way: Way, messages: readonly Uint8Array[]): Turn | undefined {
   if (name === "blake3") return undefined;
   const algorithm = name === "sha256tree" ? "sha256" : name;
-  if (way !== "stream") {
+  if (way === "batch" || way === "batchHex") {
+    return () => void messages.map((message) => nodeCrypto.hash(algorithm, message, "hex"));
+  }
+  if (way === "one") {
     return () => {
       for (const message of messages) nodeCrypto.hash(algorithm, message, "hex");
     };
