@@ -29,7 +29,9 @@ import { Sha256Stream, Sha256TreeStream } from "./sha256_streams.ts";
 export function createHasher(name: HashName, options?: HashOptions): Hasher {
   const engine = options?.engine ?? "auto";
   checkEngine(name, engine);
-  return new CheckedHasher(streamOf(name, engine));
+  return name === "sha256" && engine === "auto"
+    ? new LazyHasher()
+    : new CheckedHasher(streamOf(name, engine));
 }
 
 /** What a hasher asks of an engine. */
@@ -44,7 +46,11 @@ function streamOf(name: HashName, engine: Engine): Stream {
   if (name === "sha256tree") return new Sha256TreeStream();
   if (name === "blake3") return new Blake3Hasher();
   if (name === "sha256" && engine === "wasm") return new Sha256Stream();
-  return name === "sha256" && engine === "auto" ? new LazyStream() : new NodeStream(name);
+  return new NodeStream(name);
+}
+
+function refuse(): never {
+  throw new TypeError("The hasher has given its hash already; create another one");
 }
 
 /** Refuses what comes after the end, which engines answer each in a way of its own. */
@@ -56,10 +62,7 @@ class CheckedHasher implements Hasher {
   }
 
   #open(): Stream {
-    if (this.#stream === undefined) {
-      throw new TypeError("The hasher has given its hash already; create another one");
-    }
-    return this.#stream;
+    return this.#stream ?? refuse();
   }
 
   update(bytes: Uint8Array): void {
@@ -100,19 +103,24 @@ class NodeStream implements Stream {
   }
 }
 
-/** What a {@linkcode LazyStream} holds bytes in, unless another has it: to allocate costs more than to hash so few. */
+/** What a {@linkcode LazyHasher} holds bytes in, unless another has it: to allocate costs more than to hash so few. */
 let spare: Uint8Array | undefined = new Uint8Array(SHA256_LIMIT);
 
-/** Many streams are a single small message, for which node:crypto's hashers cost more than its hashing. */
-class LazyStream implements Stream {
+/**
+ * SHA-256. Many streams are a single small message, for which node:crypto's hashers cost more than its hashing; and where
+ * they are not, a layer more would cost as much as is lost by that.
+ */
+class LazyHasher implements Hasher {
   #held: Uint8Array | undefined;
   #length = 0;
-  #inner: Stream | undefined;
+  #inner: nodeCrypto.Hash | undefined;
+  #ended = false;
 
   update(bytes: Uint8Array): void {
+    if (this.#ended) refuse();
     if (this.#inner === undefined) {
       if (this.#length + bytes.length <= SHA256_LIMIT) return this.#hold(bytes);
-      this.#inner = new NodeStream("sha256");
+      this.#inner = nodeCrypto.createHash("sha256");
       if (this.#length > 0) this.#inner.update(this.#release());
     }
     this.#inner.update(bytes);
@@ -136,10 +144,15 @@ class LazyStream implements Stream {
   }
 
   digest(): Uint8Array {
-    return this.#inner?.digest() ?? hash("sha256", this.#release());
+    if (this.#inner !== undefined) return Uint8Array.fromHex(this.digestHex());
+    if (this.#ended) refuse();
+    this.#ended = true;
+    return hash("sha256", this.#release());
   }
 
   digestHex(): string {
-    return this.#inner?.digestHex?.() ?? hashHex("sha256", this.#release());
+    if (this.#ended) refuse();
+    this.#ended = true;
+    return this.#inner?.digest("hex") ?? hashHex("sha256", this.#release());
   }
 }
