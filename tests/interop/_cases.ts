@@ -43,6 +43,7 @@ export const LIBRARY: Readonly<Record<string, Readonly<Record<string, string>>>>
     "60 uploads share one channel": "60_uploads_at_once",
     "100 channels see each other's blobs": "100_channels",
     "An upload has ten thousand messages": "a_very_long_stream",
+    "Blobs go there and back in deflate": "blobs_in_deflate",
   },
 };
 

@@ -1,10 +1,11 @@
 """Many streams, many connections, long streams."""
 
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 from grid import SECONDS, digest, noise
-from protos import bs, bs_grpc
+from protos import bs, bs_grpc, re, re_grpc
 
 
 def case_200_streams_on_one_channel(grid):
@@ -64,3 +65,43 @@ def case_a_very_long_stream(grid):
         data = noise(10_000 * 700)
         grid.write(channel, data, 700)
         assert grid.read(channel, digest(data)) == data
+
+
+def deflated(data):
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+def case_blobs_in_deflate(grid):
+    """Raw deflate as Python's zlib has it, in streams and batches, both ways."""
+    with grid.channel() as channel:
+        streams = bs_grpc.ByteStreamStub(channel)
+        blobs = re_grpc.ContentAddressableStorageStub(channel)
+        for data in [b"anvil " * 200_000 + noise(3000), noise(100), bytes(70_000)]:
+            wanted = digest(data)
+            packed = deflated(data)
+            name = grid.write_name(wanted).replace("/blobs/", "/compressed-blobs/deflate/")
+            parts = range(0, len(packed), 999)
+            answer = streams.Write((
+                bs.WriteRequest(resource_name=name, write_offset=at, data=packed[at:at + 999], finish_write=at == parts[-1])
+                for at in parts
+            ), timeout=SECONDS)
+            assert answer.committed_size == len(packed), answer
+            assert grid.read(channel, wanted) == data
+            name = grid.read_name(wanted).replace("/blobs/", "/compressed-blobs/deflate/")
+            got = streams.Read(bs.ReadRequest(resource_name=name, read_offset=50), timeout=SECONDS)
+            assert zlib.decompress(b"".join(part.data for part in got), -15) == data[50:]
+
+            other = data[::-1] + b"!"
+            entry = re.BatchUpdateBlobsRequest.Request(
+                digest=digest(other), data=deflated(other), compressor=re.Compressor.DEFLATE
+            )
+            request = re.BatchUpdateBlobsRequest(instance_name=grid.instance, requests=[entry])
+            assert blobs.BatchUpdateBlobs(request, timeout=SECONDS).responses[0].status.code == 0
+            request = re.BatchReadBlobsRequest(
+                instance_name=grid.instance, digests=[digest(other)], acceptable_compressors=[re.Compressor.DEFLATE]
+            )
+            answer = blobs.BatchReadBlobs(request, timeout=SECONDS).responses[0]
+            packs = answer.compressor == re.Compressor.DEFLATE
+            assert packs == (len(other) > 1000), answer.compressor
+            assert (zlib.decompress(answer.data, -15) if packs else answer.data) == other
