@@ -52,16 +52,30 @@ export function simdBuild(): SimdBuild {
 
 const modules = new Map<string, WebAssembly.Module>();
 
+function readKernel(file: string): Uint8Array<ArrayBuffer> {
+  const url = new URL(`./kernels/${file}`, import.meta.url);
+  try {
+    return Deno.readFileSync(url);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new TypeError(
+      `There is no kernel ${file} at ${url.pathname}; deno compile takes the kernels with --include wasm/kernels`,
+      { cause: error },
+    );
+  }
+}
+
 /**
  * The compiled module of a kernel; it can be posted to a worker thread.
  *
- * @param build `scalar` for a kernel that has one build only
+ * @param build `scalar` for a kernel without SIMD
+ * @throws {TypeError} if there is no such kernel
  */
 export function kernelModule(name: string, build: SimdBuild | "scalar" = simdBuild()): WebAssembly.Module {
   const file = `${name}.${build}.wasm`;
   let module = modules.get(file);
   if (module === undefined) {
-    module = new WebAssembly.Module(Deno.readFileSync(new URL(`./kernels/${file}`, import.meta.url)));
+    module = new WebAssembly.Module(readKernel(file));
     modules.set(file, module);
   }
   return module;

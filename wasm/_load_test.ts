@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { kernelModule, simdBuild } from "./_load.ts";
 
 const SCRIPT = new URL("./_load.ts", import.meta.url).href;
@@ -36,6 +36,10 @@ Deno.test("Without the permission to read the environment the engine decides", a
 Deno.test("A kernel is compiled once", () => {
   assert(kernelModule("sha256", "simd") === kernelModule("sha256", "simd"));
   assert(kernelModule("blake3") === kernelModule("blake3", simdBuild()));
+});
+
+Deno.test("A kernel that is not there is missed with what would bring it", () => {
+  assertThrows(() => kernelModule("nothing", "simd"), TypeError, "--include wasm/kernels");
 });
 
 Deno.test("This engine has relaxed SIMD, and is found to have it", () => {
