@@ -19,7 +19,8 @@ async function place(
   options: GridStartOptions = {},
 ): Promise<void> {
   await using grid = await startGrid({ slots: 1, controlFlags: flags, ...options });
-  const env = { BROKKR_CLIENT_ENDPOINT: grid.endpoint };
+  // Whole, so that the large blob is one file, and noise, so that it stays one.
+  const env = { BROKKR_CLIENT_ENDPOINT: grid.endpoint, BROKKR_CLIENT_CHUNKING: "off" };
   await use({ grid, run: (...args) => brokk(args, { cwd, env }) });
 }
 
@@ -46,7 +47,9 @@ const NONE = `${"0".repeat(64)}/3`;
 async function writeInputs(cwd: string): Promise<void> {
   await Deno.mkdir(`${cwd}/src/sub`, { recursive: true });
   await Deno.writeTextFile(`${cwd}/src/a`, "an input");
-  await Deno.writeFile(`${cwd}/src/sub/big`, Uint8Array.from({ length: 3_000_000 }, (_, i) => i * i >> 7));
+  let state = 7;
+  const noise = () => (state = Math.imul(state, 1_664_525) + 1_013_904_223) >>> 24;
+  await Deno.writeFile(`${cwd}/src/sub/big`, Uint8Array.from({ length: 3_000_000 }, noise));
 }
 
 async function digestOfRun({ run }: Place): Promise<string> {
