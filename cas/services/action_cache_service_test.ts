@@ -127,7 +127,7 @@ onEachStore("the ActionCache calls refuse malformed requests", async (start) => 
     const [what, request] of Object.entries({
       "no digest": { instanceName, actionResult },
       "a bad hash": { instanceName, actionDigest: { hash: "xyz", sizeBytes: 1 }, actionResult },
-      "an unknown function": { instanceName, actionDigest, actionResult, digestFunction: 9 },
+      "an unknown function": { instanceName, actionDigest, actionResult, digestFunction: 7 },
       "a bad instance": { instanceName: "a//b", actionDigest, actionResult },
     })
   ) {
@@ -199,6 +199,6 @@ Deno.test("casCapabilities advertises what is there and no more", () => {
   assertEquals(capabilities.maxCasBlobSizeBytes, 7);
   assertEquals(capabilities.symlinkAbsolutePathStrategy, 2);
   assertEquals(capabilities.supportedCompressors, [1, 3, 2]);
-  assertEquals(capabilities.supportedBatchUpdateCompressors, [1]);
+  assertEquals(capabilities.supportedBatchUpdateCompressors, [1, 3, 2]);
   assertEquals([capabilities.splitBlobSupport, capabilities.spliceBlobSupport], [false, false]);
 });
