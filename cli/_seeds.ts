@@ -54,6 +54,11 @@ export class Seeds implements ChunkSource {
   find(chunk: Digest): Promise<Uint8Array | undefined> {
     return this.#index.find(chunk);
   }
+
+  /** See {@linkcode ChunkSource.reject}. */
+  reject(chunk: Digest): void {
+    this.#index.reject(chunk);
+  }
 }
 
 async function* readFile(path: string): AsyncGenerator<Uint8Array, void, undefined> {

@@ -36,6 +36,11 @@ export class CachedChunks implements ChunkSource {
     return this.#index.find(chunk);
   }
 
+  /** See {@linkcode ChunkSource.reject}. */
+  reject(chunk: Digest): void {
+    this.#index.reject(chunk);
+  }
+
   /** See {@linkcode ChunkSource.learn}. */
   learn(blob: Digest, chunks: readonly Digest[]): void {
     this.#index.add(digestKey(blob), chunks);

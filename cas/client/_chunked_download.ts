@@ -198,7 +198,9 @@ class Assembly {
   async #find(chunk: Digest): Promise<Uint8Array | undefined> {
     if (!this.#source.has(chunk)) return undefined;
     const data = await this.#source.find(chunk);
-    if (data === undefined || data.length !== chunk.sizeBytes || chunk.fn.hash(data) !== chunk.hash) {
+    if (data === undefined) return undefined;
+    if (data.length !== chunk.sizeBytes || chunk.fn.hash(data) !== chunk.hash) {
+      this.#source.reject?.(chunk);
       return undefined;
     }
     this.foundBytes += data.length;

@@ -25,8 +25,8 @@ interface Place {
 }
 
 /**
- * Remembers where chunks lie in files, of which it forgets the oldest first. Files may change or go: a chunk that is not
- * what it should be is not given, and all of its file is forgotten.
+ * Remembers where chunks lie in files, of which it forgets the oldest first. Files may change or go: whoever takes a chunk
+ * verifies it, as {@linkcode CasClient} does, and says when it is another.
  *
  * @example
  * ```ts
@@ -91,16 +91,21 @@ export class ChunkIndex {
     return this.#places.has(digestKey(chunk));
   }
 
-  /** The bytes of a chunk, verified; undefined when they are not where they were. */
+  /** The bytes where a chunk lay, not verified; undefined when there are none. */
   async find(chunk: Digest): Promise<Uint8Array | undefined> {
     const place = this.#places.get(digestKey(chunk));
     if (place === undefined) return undefined;
     const { file: { name }, offset } = place;
     const path = this.#pathOf(name);
     const data = path === undefined ? undefined : await readAt(path, offset, chunk.sizeBytes);
-    if (data !== undefined && chunk.fn.hash(data) === chunk.hash) return data;
-    this.forget(name);
-    return undefined;
+    if (data === undefined) this.forget(name);
+    return data;
+  }
+
+  /** Forgets the file of a chunk that proved to be another. */
+  reject(chunk: Digest): void {
+    const place = this.#places.get(digestKey(chunk));
+    if (place !== undefined) this.forget(place.file.name);
   }
 }
 

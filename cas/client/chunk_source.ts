@@ -25,6 +25,8 @@ export interface ChunkSource {
   has(chunk: Digest): boolean;
   /** The bytes of a chunk, or undefined when it is not there, or not any more. */
   find(chunk: Digest): Promise<Uint8Array | undefined>;
+  /** Told that what was found is not the chunk: neither it nor what lies beside it should be tried again. */
+  reject?(chunk: Digest): void;
   /** Told how a blob that came is divided. Without it nobody finds that out. */
   learn?(blob: Digest, chunks: readonly Digest[]): void;
 }

@@ -302,6 +302,7 @@ Deno.test("CasClient takes chunks from files, whatever becomes of them", async (
     const client = server.client();
     await client.upload([before, streamedBlob(after)]);
     const path = `${dir}/before`;
+    let rejected = 0;
     const indexed = async (): Promise<ChunkSource> => {
       await Deno.writeFile(path, before.data);
       const index = new ChunkIndex({ pathOf: () => path });
@@ -310,6 +311,10 @@ Deno.test("CasClient takes chunks from files, whatever becomes of them", async (
         prepare: async (_, cut) => index.add("before", await cut((await Deno.open(path)).readable)),
         has: (chunk) => index.has(chunk),
         find: (chunk) => index.find(chunk),
+        reject: (chunk) => {
+          index.reject(chunk);
+          rejected++;
+        },
       };
     };
     const changes: { about: string; change: () => Promise<void>; helps: boolean }[] = [
@@ -335,8 +340,11 @@ Deno.test("CasClient takes chunks from files, whatever becomes of them", async (
           },
         };
         server.traffic.reset();
+        rejected = 0;
         assertEquals(await readAll(client, after.digest, { chunks: late }), after.data);
         assertEquals(server.traffic.receivedBytes < EDIT_BYTES, helps);
+        // One wrong chunk says enough of the file; four at most were on their way.
+        assert(about === "it is another" ? rejected >= 1 && rejected <= 4 : rejected === 0, `${rejected}`);
       });
     }
   } finally {

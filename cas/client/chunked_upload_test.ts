@@ -114,6 +114,21 @@ Deno.test("CasClient sends a file that repeats itself once, and reads its source
   assertEquals(await stored(server, zeros), zeros.data);
 });
 
+Deno.test("CasClient sends blobs of many windows, from memory and from streams", async () => {
+  await using server = await startChunkServer();
+  const client = server.client();
+  const versions = versionsOf(3, 14 * SIZE).map((data) => blobOf(data));
+  await client.upload([streamedBlob(versions[0])]);
+  assertEquals([server.traffic.sentBytes, server.traffic.count("Write")], [14 * SIZE, 0]);
+  await client.upload([versions[1], streamedBlob(versions[2])]);
+  assert(
+    server.traffic.sentBytes < 14 * SIZE + 2 * EDIT_BYTES,
+    `${server.traffic.sentBytes} bytes were sent`,
+  );
+  assertEquals(server.traffic.count("Write"), 0);
+  for (const version of versions) assertEquals(await stored(server, version), version.data);
+});
+
 Deno.test("CasClient cuts as the server says, and not at all where it says what cannot be", async (t) => {
   const store = () => new MemoryBlobStore(256 << 20);
   const blob = blobOf(versionsOf(1, SIZE)[0]);
@@ -267,6 +282,9 @@ Deno.test("CasClient says so when a file changes while it is sent, and leaves no
       const error = await assertRejects(() => client.upload([{ digest, data: source }]), BrokkrError);
       assert(says.test(error.message), error.message);
       assertEquals((await client.findMissing([digest])).length, 1);
+      // One of another size is not even tried, and one without end not read for long.
+      assertEquals(server.traffic.count("SpliceBlob"), about === "a byte" ? 1 : 0);
+      assert(server.traffic.sentBytes < 16 * SIZE, `${server.traffic.sentBytes} bytes were sent`);
       // What was wrong was the file and not the server.
       await client.upload([{ digest, data }]);
       assert(server.traffic.count("SpliceBlob") >= 1);
