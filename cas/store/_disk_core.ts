@@ -46,6 +46,7 @@ import { type Committed, type LogPosition, SegmentLog } from "./_segment_log.ts"
 import { WriterDesk } from "./_writer_desk.ts";
 import { missingPart } from "./_presence.ts";
 import { Scrubber } from "./_scrubber.ts";
+import { Packer } from "./_packer.ts";
 import { Splicer } from "./_splicer.ts";
 import { storeError } from "./_store_error.ts";
 import { sweepFiles } from "./_sweep.ts";
@@ -64,6 +65,9 @@ const GROUP_BYTES = 4 << 20;
 const PENDING_BYTES = 64 << 20;
 /** Largest blob that {@linkcode BlobStore.get} hands out in one piece. */
 const MAX_GET_BYTES = 512 << 20;
+
+/** Share of what the store may take, above which nothing is stored that can be done without. */
+const PLENTY_SHARE = 0.9;
 
 /** Opens the directory `dir`, making it when it is new. */
 export async function openDiskCore(dir: string, options: SettledOptions): Promise<DiskCore> {
@@ -91,6 +95,8 @@ export class DiskCore implements KeptBlobStore {
   readonly #reader: BlobReader;
   readonly #lists: ListedBlobs;
   readonly #splicer: Splicer;
+  /** Undefined where nothing is compressed. */
+  readonly #packer: Packer | undefined;
   readonly #mender: Mender;
   readonly #scrubber: Scrubber;
   readonly #time: StoreTime;
@@ -196,6 +202,7 @@ export class DiskCore implements KeptBlobStore {
       onBroken: (digest) => this.#noteGone(digest, "evicted"),
     });
     this.#splicer = this.#makeSplicer();
+    this.#packer = options.compression === "off" ? undefined : this.#makePacker();
     const parts = { ...options, dir, state, segments: this.#log, gone: this.#gone, time: this.#time };
     const reclaimer = new Reclaimer({
       ...parts,
@@ -497,7 +504,12 @@ export class DiskCore implements KeptBlobStore {
   async #end(): Promise<void> {
     this.#closed = true;
     // At once, since the others wait for what is being loaded.
-    await Promise.all([this.#scrubber.close(), this.#evictor.close(), this.#state.loading.close()]);
+    await Promise.all([
+      this.#scrubber.close(),
+      this.#evictor.close(),
+      this.#state.loading.close(),
+      this.#packer?.close(),
+    ]);
     await this.#gone.close();
     await this.#desk.end(
       unavailable(`The blob store in ${this.#dir} was closed while a blob was written; send it again`),
@@ -661,6 +673,7 @@ export class DiskCore implements KeptBlobStore {
       const usedS = this.#time.now();
       catalog.set(digest.fn, hash, location, usedS);
       index.put(digest.fn.value, hash, location, usedS);
+      this.#packer?.offer(digest);
     });
   }
 
@@ -681,6 +694,24 @@ export class DiskCore implements KeptBlobStore {
       reserve: (digest, bytes) => this.#desk.reserve(digest, bytes),
       release: (bytes) => this.#desk.release(bytes),
     });
+  }
+
+  #makePacker(): Packer {
+    const { catalog, blobs } = this.#state;
+    return new Packer({
+      ...this.#options,
+      open: (digest) => blobs.open(digest.fn, digest.hash),
+      isIdle: () => !catalog.isLoading && this.#operations === 0 && this.#room.pendingBlobs === 0,
+      hasRoom: (bytes) => this.#hasPlenty(bytes),
+      cut: (digest, options) => this.#splicer.cutFile(digest, options),
+    });
+  }
+
+  /** Whether there is room for something that can be done without. */
+  async #hasPlenty(bytes: number): Promise<boolean> {
+    const { files, headroomBytes } = this.#options;
+    if (this.#diskBytes + bytes > this.#evictor.highBytes * PLENTY_SHARE) return false;
+    return await files.freeBytes(this.#dir) - headroomBytes > 2 * bytes;
   }
 
   #failure(what: string, error: unknown): BrokkrError {
