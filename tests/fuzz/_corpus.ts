@@ -101,6 +101,7 @@ export const NAMES: readonly string[] = [
   uploadName,
   operation,
   `${INSTANCE}/compressed-blobs/zstd/${kept.hash}/${kept.sizeBytes}`,
+  `${INSTANCE}/compressed-blobs/brotli/${kept.hash}/${kept.sizeBytes}`,
   `${INSTANCE}/uploads/fuzz/compressed-blobs/zstd/sha256/${absent.hash}/3/meta/data`,
   "team/main",
   "dir/sub/file.txt",

@@ -7,6 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import {
+  BLOB_COMPRESSORS,
   checkInstanceName,
   encodeDirectory,
   formatReadName,
@@ -23,7 +24,7 @@ import {
 } from "@brokkr/cas";
 import { BrokkrError, Code, codeName, fencingTokenOf, parseTraceparent } from "@brokkr/common";
 import { parseHostPort } from "@brokkr/common/units";
-import { decompressWhole } from "@brokkr/cas/compression";
+import { type BlobCompressor, compressWhole, decompressWhole } from "@brokkr/cas/compression";
 import * as p from "@brokkr/proto";
 import { parseRequestMetadata } from "@brokkr/proto/rpc/metadata";
 import { checkAction, checkCommand } from "@brokkr/control/_action_check";
@@ -188,12 +189,8 @@ const METADATA = p.RequestMetadataCodec.encode({
 });
 
 const LIMITS = { defaultTimeoutMs: 1000, maxTimeoutMs: 3_600_000 };
-/** "Hello, hello, hello" and more of it, as zstd makes it. */
-const ZSTD_PLAIN = new TextEncoder().encode("hello ".repeat(300));
-const ZSTD: Promise<Uint8Array> = (async () => {
-  const { zstdCompressSync } = await import("node:zlib");
-  return new Uint8Array(zstdCompressSync(ZSTD_PLAIN));
-})();
+/** "Hello, hello, hello" and more of it, as compressors make it. */
+const PLAIN = new TextEncoder().encode("hello ".repeat(300));
 
 /** All of them. Weights are shares of the whole. */
 export const TARGETS: readonly Target[] = [
@@ -241,19 +238,24 @@ export const TARGETS: readonly Target[] = [
     parseFilter(input);
   }),
   hostileEvents(),
-  {
-    name: "zstd",
+  ...BLOB_COMPRESSORS.map(packed),
+];
+
+/** What a compressor made, changed at random. */
+function packed(compressor: BlobCompressor): Target {
+  const made = compressWhole(PLAIN, { compressor, level: 9 });
+  const inflate = async (input: Uint8Array) => {
+    const plain = await decompressWhole(input, { compressor, sizeBytes: PLAIN.length });
+    assertEquals(plain.length, PLAIN.length);
+  };
+  return {
+    name: compressor,
     weight: 0.2,
     async run(mutator, note) {
-      const input = mutator.message(await ZSTD);
+      const input = mutator.message(await made);
       note(input);
       await inflate(input);
     },
     again: inflate,
-  },
-];
-
-async function inflate(input: Uint8Array): Promise<void> {
-  const plain = await decompressWhole(input, { sizeBytes: ZSTD_PLAIN.length });
-  assertEquals(plain.length, ZSTD_PLAIN.length);
+  };
 }
