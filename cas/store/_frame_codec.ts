@@ -76,9 +76,9 @@ class Context {
   run(flush: number, input: Uint8Array, output: Uint8Array, at: number): number {
     this.#handle.writeSync(flush, input, 0, input.length, output, at, output.length - at);
     if (this.#failure !== undefined) throw this.#failure;
-    const [roomLeft, inputLeft] = this.#left;
+    const inputLeft = this.#left[1];
     if (inputLeft !== 0) throw new Error(`has ${inputLeft} bytes more than it can have`);
-    return output.length - roomLeft;
+    return output.length - this.#left[0];
   }
 
   close(): void {
