@@ -264,12 +264,12 @@ Deno.test("Execute takes digests as the specification has them", async (t) => {
   const bad: readonly [string, Init<ExecuteRequest>, RegExp][] = [
     ["an upper-case hash", { actionDigest: { hash: hash.toUpperCase(), sizeBytes } }, /lower-case/],
     ["a hash too short", { actionDigest: { hash: hash.slice(2), sizeBytes } }, /supported: SHA256/],
-    ["a hash of another length", { actionDigest: { hash: hash.slice(24), sizeBytes } }, /supported: SHA256/],
+    ["a hash of another length", { actionDigest: { hash: hash.slice(25), sizeBytes } }, /supported: SHA256/],
     ["a hash too short for its function", {
       actionDigest: { hash: hash.slice(2), sizeBytes },
       digestFunction: 1,
     }, /64 lower-case hex digits/],
-    ["a function that is not supported", { digestFunction: 3 }, /Digest function 3 .* supported: SHA256/],
+    ["a function that is not supported", { digestFunction: 7 }, /Digest function MURMUR3 .* supported: SHA256/],
     ["a function that is not known", { digestFunction: 77 }, /Digest function 77 .* supported: SHA256/],
     ["a negative size", { actionDigest: { hash, sizeBytes: -1 } }, /-1 bytes/],
     ["no digest", { actionDigest: undefined }, /missing/],

@@ -83,7 +83,7 @@ onEachStore("the CAS calls refuse malformed requests with INVALID_ARGUMENT", asy
     Code.INVALID_ARGUMENT,
   );
   assert(error.message.includes("blob_digests[1]"), error.message);
-  for (const digestFunction of [9, 42, -1]) {
+  for (const digestFunction of [7, 42, -1]) {
     await fails(
       channel.unary(Cas.findMissingBlobs, { instanceName, blobDigests: [good], digestFunction }),
       Code.INVALID_ARGUMENT,
