@@ -269,7 +269,11 @@ Deno.test("Execute takes digests as the specification has them", async (t) => {
       actionDigest: { hash: hash.slice(2), sizeBytes },
       digestFunction: 1,
     }, /64 lower-case hex digits/],
-    ["a function that is not supported", { digestFunction: 7 }, /Digest function MURMUR3 .* supported: SHA256/],
+    [
+      "a function that is not supported",
+      { digestFunction: 7 },
+      /Digest function MURMUR3 .* supported: SHA256/,
+    ],
     ["a function that is not known", { digestFunction: 77 }, /Digest function 77 .* supported: SHA256/],
     ["a negative size", { actionDigest: { hash, sizeBytes: -1 } }, /-1 bytes/],
     ["no digest", { actionDigest: undefined }, /missing/],
