@@ -200,9 +200,8 @@ for (const name of ["blake3", "sha256", "sha256tree", "sha1"] as const) {
     assertEquals(await Promise.all(parts.map((part) => hashLarge(name, part))), right);
     assertEquals(await Promise.all(parts.map((part) => hashLarge(name, part, { threads: 1 }))), right);
     assertEquals(await Promise.all(parts.map((part) => hashLarge(name, pieces(part, 70_001)))), right);
-    await running(name === "blake3" ? secondThread() : new SecondThread()).then((thread) => {
-      if (name !== "blake3") return thread.stop();
-    });
+    // The first calls hardly had a second thread; these have it where there is a second core.
+    if (name === "blake3" && secondThread() !== undefined) await running(secondThread());
     assertEquals(await Promise.all(parts.map((part) => hashLarge(name, part, { threads: 2 }))), right);
     await stopHashThreads();
   });
