@@ -364,7 +364,7 @@ export class DiskCore implements KeptBlobStore {
       if (this.#state.catalog.locate(digest, this.#touch()) !== undefined) return;
       return await this.#putSmall(digest, data);
     }
-    if (await this.#lists.find(digest, this.#touch()) !== undefined) return;
+    if (await this.#lists.findKept(digest, this.#touch()) !== undefined) return;
     await using writer = await this.#desk.open(digest);
     await writer.write(data);
     await writer.commit();
@@ -665,7 +665,9 @@ export class DiskCore implements KeptBlobStore {
     await this.#alone(digest, async () => {
       const { blobs, catalog, index, loading } = this.#state;
       if (catalog.isLoading) await loading.settlePut(digest);
-      if (await this.#lists.find(digest, this.#touch()) !== undefined) return await this.#desk.discard(path);
+      if (await this.#lists.findKept(digest, this.#touch()) !== undefined) {
+        return await this.#desk.discard(path);
+      }
       await blobs.keep(path, digest.fn, digest.hash);
       const { sizeBytes } = digest;
       const location = { segment: FILE_SEGMENT, offset: 0, sizeBytes, storedBytes: sizeBytes };

@@ -75,6 +75,28 @@ export class ListedBlobs {
     return broken ? catalog.missing(batch) : missing;
   }
 
+  /**
+   * As {@linkcode ListedBlobs.find}, for who is about to store the blob: undefined also when nobody can tell yet, as it does
+   * no harm to have it twice.
+   *
+   * @throws {BrokkrError} UNAVAILABLE when nobody can tell yet whether there is room.
+   */
+  async findKept(digest: Digest, touch: Touch): Promise<FoundBlob | undefined> {
+    const { catalog, loading } = this.#options.state;
+    if (!catalog.isLoading) return await this.find(digest, touch);
+    await loading.settlePut(digest);
+    const location = catalog.locate(digest, touch);
+    if (location === undefined || !isListed(location)) return location && { location, list: undefined };
+    try {
+      return await this.find(digest, touch);
+    } catch (error) {
+      if (error instanceof BrokkrError && error.code === Code.UNAVAILABLE && catalog.isLoading) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
   /** Finds a blob with all of its chunks; undefined when it is not there. With `touch` that is a use of all of it. */
   async find(digest: Digest, touch?: Touch): Promise<FoundBlob | undefined> {
     const { state: { catalog, loading }, settleAll } = this.#options;

@@ -30,6 +30,8 @@ import { FILE_SEGMENT, type Touch } from "./membership_table.ts";
 
 /** Files that are cut at once: each takes some 6 MiB of memory. */
 const CUTS_AT_ONCE = 2;
+/** Blobs that are put together at once: each holds memory while it waits for more. */
+const ASSEMBLED_AT_ONCE = 4;
 /** Chunks that are stored at once, so that they share syncs. */
 const PUTS_AT_ONCE = 4;
 /** Bytes hashed in one turn: well below a millisecond. */
@@ -74,6 +76,7 @@ export interface CutOptions {
 export class Splicer {
   readonly #options: SplicerOptions;
   readonly #lanes = new Semaphore(CUTS_AT_ONCE);
+  readonly #assembling = new Semaphore(ASSEMBLED_AT_ONCE);
   readonly #cutting = new Map<string, Promise<ChunkList | undefined>>();
 
   constructor(options: SplicerOptions) {
@@ -87,7 +90,7 @@ export class Splicer {
     const list = checkChunkList(digest, given);
     throwIfAborted(signal);
     if (isEmptyBlob(digest)) return "known";
-    if (await lists.find(digest, promise()) !== undefined) return "known";
+    if (await lists.findKept(digest, promise()) !== undefined) return "known";
     const lacking = await missing(list.chunks);
     if (lacking.length > 0) throw missingChunksError(digest, list.chunks, lacking);
     if (digest.sizeBytes <= MAX_RECORD_DATA || !isStorable(list)) {
@@ -137,6 +140,8 @@ export class Splicer {
 
   /** Writes the chunks of a blob together as one, which is verified as any other. */
   async #assemble(digest: Digest, list: ChunkList, signal: AbortSignal | undefined): Promise<void> {
+    using _lane = await this.#assembling.acquire();
+    throwIfAborted(signal);
     await using writer = await this.#options.writer(digest, signal);
     await this.#each(list, undefined, writer, signal);
     await writer.commit();
@@ -165,7 +170,7 @@ export class Splicer {
   async #keep(digest: Digest, list: ChunkList): Promise<"kept" | "known"> {
     const { alone, lists, promise } = this.#options;
     return await alone(digest, async () => {
-      if (await lists.find(digest, promise()) !== undefined) return "known";
+      if (await lists.findKept(digest, promise()) !== undefined) return "known";
       await this.#append(digest, list, promise(), undefined, () => true);
       return "kept";
     });

@@ -339,3 +339,31 @@ Deno.test("lists are found in a batch with much else, read again when they are n
     await store.delete(SCOPE, digestAt(list.chunks, 4));
     assertEquals([...await store.missing(SCOPE, batch)], [0, 3, 4, 6]);
   }));
+
+Deno.test("chunks that go while a blob is made of them, and callers who give up, leave no blob without its chunks", () =>
+  withDir(async (dir) => {
+    await using store = await openDiskBlobStore(dir);
+    const outcomes: Record<string, number> = {};
+    for (let round = 0; round < 40; round++) {
+      const blob = blobOf(noise(2_400_000, 1000 + round));
+      const chunks = [0, 1, 2, 3].map((i) => blobOf(blob.data.subarray(i * 600_000, (i + 1) * 600_000)));
+      for (const chunk of chunks) await put(store, chunk);
+      const list = { chunks: batchOf(SHA256, chunks.map(({ digest }) => digest)), chunking: 0 };
+      const controller = new AbortController();
+      const made = store.splice?.(SCOPE, blob.digest, list, controller.signal).catch((error: unknown) => {
+        assert(error instanceof BrokkrError);
+        return error.codeName;
+      });
+      for (let i = 0; i < round % 10; i++) await new Promise((resolve) => setImmediate(resolve));
+      const gone = chunks[round % 4];
+      if (round % 2 === 0) await store.delete(SCOPE, gone.digest);
+      else controller.abort();
+      const outcome = await made ?? "none";
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+      assert(["kept", "NOT_FOUND", "CANCELLED"].includes(outcome), outcome);
+      if (round % 2 === 0) assertEquals(await missing(store, [blob, gone]), [0, 1]);
+      else if (outcome === "kept") await assertHolds(store, [blob]);
+      else assertEquals(await missing(store, [blob]), [0]);
+    }
+    assert((outcomes["NOT_FOUND"] ?? 0) > 0 && (outcomes["CANCELLED"] ?? 0) > 0, JSON.stringify(outcomes));
+  }));
