@@ -9,11 +9,12 @@
  * @module
  */
 
-import { Semaphore, yieldToEventLoop } from "@brokkr/common";
+import { Semaphore } from "@brokkr/common";
 import type { Digest } from "../digest.ts";
 import { checkHash } from "./_checks.ts";
 import { FrameMaker, FrameReader } from "./_frame_codec.ts";
 import { recordBytes } from "./_record.ts";
+import { TurnShare } from "./_turn_share.ts";
 
 /**
  * Smaller blobs are kept as they are: what is saved of them is little beside a record's head, its entry in the index and
@@ -26,6 +27,9 @@ const STEP_BYTES = 64 << 10;
 
 /** What is compressed in one turn of the event loop, whoever asks for it: two milliseconds of work. */
 const TURN_BYTES = 512 << 10;
+
+/** What is decompressed in one turn, whoever asks for it: as long. */
+const UNPACKED_TURN_BYTES = 1 << 20;
 
 /** Bytes that lie together in a sample; fewer would meet the same column of a table again and again. */
 const RUN_BYTES = 16;
@@ -94,23 +98,15 @@ function ifShorter(frame: Uint8Array, sizeBytes: number): Uint8Array | undefined
   return 8 * recordBytes(32, frame.length) <= 7 * recordBytes(32, sizeBytes) ? frame : undefined;
 }
 
-/** Bytes compressed in this turn of the event loop. */
-let turnBytes = 0;
-let turnEnds: Promise<void> | undefined;
-/** Those who wait for another turn, and those who need several. */
+/** What is compressed in a turn of the event loop, in bytes. */
+const packing = new TurnShare(TURN_BYTES);
+/** What is decompressed in one. */
+const unpacking = new TurnShare(UNPACKED_TURN_BYTES);
+/** Those who wait for another turn to compress, and those who need several. */
 const lane = new Semaphore(1);
 let inLane = 0;
 /** The maker of frames that take several turns. */
 const slowMaker = new FrameMaker();
-
-/** Counts what is compressed in this turn. */
-function spend(bytes: number): void {
-  turnBytes += bytes;
-  turnEnds ??= yieldToEventLoop().then(() => {
-    turnBytes = 0;
-    turnEnds = undefined;
-  });
-}
 
 /**
  * Compares a blob with its digest and compresses it as {@linkcode packRecord} does, but as little at a time as suits the
@@ -126,12 +122,12 @@ export function packChecked(
   data: Uint8Array,
 ): Uint8Array | undefined | Promise<Uint8Array | undefined> {
   if (data.length < MIN_PACKED_BYTES || looksPacked(data)) return undefined;
-  if (inLane > 0 || data.length > STEP_BYTES || turnBytes >= TURN_BYTES) return packInLane(digest, data);
+  if (inLane > 0 || data.length > STEP_BYTES || packing.isSpent) return packInLane(digest, data);
   return packAtOnce(digest, data);
 }
 
 function packAtOnce(digest: Digest, data: Uint8Array): Uint8Array | undefined {
-  spend(data.length);
+  packing.spend(data.length);
   const frame = ifShorter(maker.end(data), data.length)?.slice();
   if (frame !== undefined) checkHash(digest, digest.fn.hash(data));
   return frame;
@@ -141,7 +137,8 @@ async function packInLane(digest: Digest, data: Uint8Array): Promise<Uint8Array 
   inLane++;
   try {
     using _turn = await lane.acquire();
-    if (turnBytes >= TURN_BYTES) await turnEnds;
+    // Nobody else spends anything now.
+    if (packing.isSpent) await packing.spendLater(0);
     if (data.length <= STEP_BYTES) return packAtOnce(digest, data);
     return await packInSteps(digest, data);
   } finally {
@@ -154,13 +151,13 @@ async function packInSteps(digest: Digest, data: Uint8Array): Promise<Uint8Array
   try {
     let at = 0;
     for (; at + STEP_BYTES < data.length; at += STEP_BYTES) {
-      if (turnBytes >= TURN_BYTES) await turnEnds;
-      spend(STEP_BYTES);
+      if (packing.isSpent) await packing.spendLater(0);
+      packing.spend(STEP_BYTES);
       const step = data.subarray(at, at + STEP_BYTES);
       hasher.update(step);
       slowMaker.add(step);
     }
-    spend(data.length - at);
+    packing.spend(data.length - at);
     const last = data.subarray(at);
     hasher.update(last);
     const frame = ifShorter(slowMaker.end(last), data.length)?.slice();
@@ -179,4 +176,11 @@ async function packInSteps(digest: Digest, data: Uint8Array): Promise<Uint8Array
  */
 export function unpackRecord(frame: Uint8Array, sizeBytes: number): Uint8Array {
   return reader.read(frame, sizeBytes);
+}
+
+/** As {@linkcode unpackRecord}, but as much in a turn of the event loop as suits it when many come at once. */
+export async function unpackInTurn(frame: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+  if (unpacking.isSpent) await unpacking.spendLater(sizeBytes);
+  else unpacking.spend(sizeBytes);
+  return unpackRecord(frame, sizeBytes);
 }

@@ -7,7 +7,7 @@
 import { Slices, throwIfAborted } from "@brokkr/common";
 import type { Digest, DigestFunction, Hasher } from "../digest.ts";
 import { decodeChunkList } from "./_chunk_list.ts";
-import { unpackRecord } from "./_codec.ts";
+import { unpackInTurn } from "./_codec.ts";
 import { decodeRecord, type Record, recordBytes, RecordCodec, RecordKind } from "./_record.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import { systemCode } from "./_store_error.ts";
@@ -74,19 +74,11 @@ export function recordFault(record: Record | "more" | "bad", digest: Digest): st
   return undefined;
 }
 
-/**
- * What a record holds, as it was before it was compressed.
- *
- * @throws {Error} when it cannot be decompressed; the message ends a sentence about its data.
- */
-export function plainData({ codec, data, sizeBytes }: Record): Uint8Array {
-  return codec === RecordCodec.ZSTD ? unpackRecord(data, sizeBytes) : data;
-}
-
-/** As {@linkcode plainData}, with words for what is wrong instead of an error. */
-export function tryPlainData(record: Record): Uint8Array | string {
+/** What a record holds, as it was before it was compressed; what is wrong, in words, when it cannot be decompressed. */
+async function plainData({ codec, data, sizeBytes }: Record): Promise<Uint8Array | string> {
+  if (codec !== RecordCodec.ZSTD) return data;
   try {
-    return plainData(record);
+    return await unpackInTurn(data, sizeBytes);
   } catch (error) {
     return `its compressed data ${error instanceof Error ? error.message : String(error)}`;
   }
@@ -103,7 +95,7 @@ export async function contentFault(
     const list = decodeChunkList(record.data, { fn, sizeBytes: record.sizeBytes });
     return typeof list === "string" ? list : undefined;
   }
-  const data = tryPlainData(record);
+  const data = await plainData(record);
   if (typeof data === "string") return data;
   const actual = data.length <= HASH_STEP_BYTES
     ? fn.hash(data)
@@ -153,7 +145,7 @@ export async function lookAtRecord(
     const list = decodeChunkList(record.data, digest);
     return typeof list === "string" ? { fault: wrong(list, bytes, true) } : { record, data: record.data };
   }
-  const data = tryPlainData(record);
+  const data = await plainData(record);
   if (typeof data === "string") return { fault: wrong(data, bytes, true) };
   if (depth === "hash") {
     const hash = await hashInSlices(digest.fn.hasher(), data, new Slices());

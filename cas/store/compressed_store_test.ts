@@ -191,6 +191,26 @@ Deno.test("what is set aside of a compressed blob is its record", () =>
     assertEquals([...aside.keys()], [`${one.digest.hash}/${one.digest.sizeBytes}`]);
   }));
 
+Deno.test("the event loop turns while many compressed blobs are put and read at once", () =>
+  withDir(async (dir) => {
+    await using store = await openDiskBlobStore(dir, { cacheBytes: 1 });
+    // 26 MB in all: a tenth of a second of compressing, and half of that to undo it.
+    const blobs = Array.from({ length: 400 }, (_, i) => source(65_536, i + 1));
+    for (const work of [put, async (_: unknown, { digest }: Blob) => void await store.get(SCOPE, digest)]) {
+      let turns = 0;
+      let done = false;
+      const count = () => {
+        turns++;
+        if (!done) setImmediate(count);
+      };
+      setImmediate(count);
+      await Promise.all(blobs.map((one) => work(store, one)));
+      done = true;
+      assert(turns >= 20, `${turns} turns`);
+    }
+    await assertHolds(store, blobs);
+  }));
+
 Deno.test("records say how they are kept", () =>
   withDir(async (dir) => {
     {
