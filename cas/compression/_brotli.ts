@@ -11,10 +11,9 @@
  * @module
  */
 
-import { BitReader, onlySymbol, type PrefixCode, readCode, STARVED } from "./_brotli_bits.ts";
+import { BitReader, STARVED } from "./_brotli_bits.ts";
+import { COMMAND, DISTANCE, LITERAL, MetaBlockCodes, nextBlock } from "./_brotli_codes.ts";
 import {
-  BLOCK_BITS,
-  BLOCK_FIRST,
   CONTEXTS,
   COPY_BITS,
   COPY_CELLS,
@@ -22,7 +21,6 @@ import {
   INSERT_BITS,
   INSERT_CELLS,
   INSERT_FIRST,
-  moveToFront,
   ringBytes,
   SHORT_MORE,
   SHORT_OF,
@@ -31,33 +29,14 @@ import {
 import { writeWord } from "./_brotli_words.ts";
 import { FrameError } from "./_frames.ts";
 
-/** Blocks of a kind that has but one type never end. */
-const NO_END = 1 << 24;
-
 /** A word of the dictionary with what its transform adds takes no more. */
 const MAX_WORD_BYTES = 64;
-
-const LITERAL = 0, COMMAND = 1, DISTANCE = 2;
-
-/** The blocks of literals, commands or distances in a meta-block. */
-interface Blocks {
-  readonly types: number;
-  readonly typeCode: PrefixCode;
-  readonly lengthCode: PrefixCode;
-  type: number;
-  before: number;
-  left: number;
-}
 
 const enum State {
   WINDOW,
   META_BLOCK,
   SKIP,
   PLAIN,
-  BLOCKS,
-  PARAMETERS,
-  LITERAL_MAP,
-  DISTANCE_MAP,
   CODES,
   COMMAND,
   LITERALS,
@@ -89,13 +68,7 @@ export class BrotliInflater {
   // Of the meta-block:
   #last = false;
   #left = 0;
-  #blocks: Blocks[] = [];
-  #postfix = 0;
-  #direct = 0;
-  #modes = new Uint8Array();
-  #trees = [0, 0, 0];
-  #maps: Uint8Array[] = [];
-  #codes: PrefixCode[][] = [[], [], []];
+  #codes = new MetaBlockCodes();
   // Of the command:
   #insert = 0;
   #copy = 0;
@@ -181,16 +154,9 @@ export class BrotliInflater {
         return this.#skip();
       case State.PLAIN:
         return this.#plain(room);
-      case State.BLOCKS:
-        return this.#readBlocks();
-      case State.PARAMETERS:
-        return this.#parameters();
-      case State.LITERAL_MAP:
-        return this.#readMap(LITERAL, 64, State.DISTANCE_MAP);
-      case State.DISTANCE_MAP:
-        return this.#readMap(DISTANCE, 4, State.CODES);
       default:
-        return this.#readOneCode();
+        this.#work -= this.#codes.step(this.#reader);
+        if (this.#codes.complete) this.#state = State.COMMAND;
     }
   }
 
@@ -230,10 +196,8 @@ export class BrotliInflater {
     }
     this.#last = last;
     this.#left = left;
-    this.#blocks = [];
-    this.#maps = [];
-    this.#codes = [[], [], []];
-    this.#state = plain ? State.PLAIN : State.BLOCKS;
+    this.#codes = new MetaBlockCodes();
+    this.#state = plain ? State.PLAIN : State.CODES;
   }
 
   #metadata(last: boolean): void {
@@ -294,94 +258,11 @@ export class BrotliInflater {
     this.#at += bytes.length;
   }
 
-  /** A number from 1 to 256. */
-  #count(): number {
-    const reader = this.#reader;
-    if (reader.bits(1) === 0) return 1;
-    const bits = reader.bits(3);
-    return (1 << bits) + 1 + reader.bits(bits);
-  }
-
-  #readBlocks(): void {
-    const types = this.#count();
-    const none = onlySymbol(0);
-    const blocks: Blocks = { types, typeCode: none, lengthCode: none, type: 0, before: 1, left: NO_END };
-    if (types === 1) {
-      this.#blocks.push(blocks);
-    } else {
-      const typeCode = readCode(this.#reader, types + 2);
-      const lengthCode = readCode(this.#reader, 26);
-      this.#blocks.push({ ...blocks, typeCode, lengthCode, left: this.#blockLength(lengthCode) });
-    }
-    if (this.#blocks.length === 3) this.#state = State.PARAMETERS;
-  }
-
-  #blockLength(code: PrefixCode): number {
-    const symbol = this.#reader.symbol(code);
-    return BLOCK_FIRST[symbol] + this.#reader.bits(BLOCK_BITS[symbol]);
-  }
-
-  #parameters(): void {
-    const reader = this.#reader;
-    const postfix = reader.bits(2);
-    const direct = reader.bits(4) << postfix;
-    const modes = new Uint8Array(this.#blocks[LITERAL].types);
-    for (let i = 0; i < modes.length; i++) modes[i] = reader.bits(2);
-    this.#postfix = postfix;
-    this.#direct = direct;
-    this.#modes = modes;
-    this.#state = State.LITERAL_MAP;
-  }
-
-  /** Reads which code each context of each type of block has (RFC 7932, section 7.3). */
-  #readMap(kind: typeof LITERAL | typeof DISTANCE, contexts: number, then: State): void {
-    const reader = this.#reader;
-    const trees = this.#count();
-    const map = new Uint8Array(this.#blocks[kind].types * contexts);
-    this.#work -= map.length >> 2;
-    if (trees > 1) {
-      const longest = reader.bits(1) === 0 ? 0 : reader.bits(4) + 1;
-      const code = readCode(reader, trees + longest);
-      for (let at = 0; at < map.length;) {
-        const symbol = reader.symbol(code);
-        if (symbol === 0) at++;
-        else if (symbol > longest) map[at++] = symbol - longest;
-        else {
-          at += (1 << symbol) + reader.bits(symbol);
-          if (at > map.length) throw new FrameError("has a run of contexts beyond the last of them");
-        }
-      }
-      if (reader.bits(1) === 1) moveToFront(map);
-    }
-    this.#maps[kind] = map;
-    this.#trees[kind] = trees;
-    this.#state = then;
-  }
-
-  #readOneCode(): void {
-    const counts = [this.#trees[LITERAL], this.#blocks[COMMAND].types, this.#trees[DISTANCE]];
-    const sizes = [256, 704, 16 + this.#direct + (48 << this.#postfix)];
-    const kind = this.#codes.findIndex((codes, i) => codes.length < counts[i]);
-    this.#codes[kind].push(readCode(this.#reader, sizes[kind]));
-    this.#work -= 512;
-    if (kind === DISTANCE && this.#codes[kind].length === counts[kind]) this.#state = State.COMMAND;
-  }
-
-  /** Begins the next block of a kind (RFC 7932, section 6). */
-  #nextBlock(blocks: Blocks): void {
-    const symbol = this.#reader.symbol(blocks.typeCode);
-    const left = this.#blockLength(blocks.lengthCode);
-    const type = symbol === 0 ? blocks.before : symbol === 1 ? (blocks.type + 1) % blocks.types : symbol - 2;
-    blocks.before = blocks.type;
-    blocks.type = type;
-    blocks.left = left;
-  }
-
   #command(): void {
     const reader = this.#reader;
-    const blocks = this.#blocks[COMMAND];
-    if (blocks.left === 0) return this.#nextBlock(blocks);
-    const symbol = reader.symbol(this.#codes[COMMAND][blocks.type]);
+    const blocks = this.#codes.blocks[COMMAND];
+    if (blocks.left === 0) return nextBlock(reader, blocks);
+    const symbol = reader.symbol(this.#codes.codes[COMMAND][blocks.type]);
     const insert = INSERT_CELLS[symbol >> 6] + (symbol >> 3 & 7);
     const copy = COPY_CELLS[symbol >> 6] + (symbol & 7);
     const inserted = INSERT_FIRST[insert] + reader.bits(INSERT_BITS[insert]);
@@ -397,17 +278,17 @@ export class BrotliInflater {
   /** Takes literals, as many as there are bits for: each is a unit of its own. */
   #literals(room: number): void {
     const reader = this.#reader;
-    const blocks = this.#blocks[LITERAL];
+    const blocks = this.#codes.blocks[LITERAL];
     const ring = this.#ring;
     const mask = ring.length - 1;
-    const codes = this.#codes[LITERAL];
-    const map = this.#maps[LITERAL];
+    const codes = this.#codes.codes[LITERAL];
+    const map = this.#codes.maps[LITERAL];
     if (blocks.left === 0) {
-      this.#nextBlock(blocks);
+      nextBlock(reader, blocks);
       reader.keep();
     }
     const base = blocks.type << 6;
-    const [last, before] = CONTEXTS[this.#modes[blocks.type]];
+    const [last, before] = CONTEXTS[this.#codes.modes?.[blocks.type] ?? 0];
     const count = Math.min(this.#insert, blocks.left, room, this.#work + 1);
     let at = this.#at;
     let done = 0;
@@ -430,15 +311,15 @@ export class BrotliInflater {
   }
 
   #takeDistance(): void {
-    const blocks = this.#blocks[DISTANCE];
+    const blocks = this.#codes.blocks[DISTANCE];
     const ring = this.#distances;
     let distance = ring[this.#distanceAt & 3];
     let same = true;
     if (!this.#sameDistance) {
-      if (blocks.left === 0) return this.#nextBlock(blocks);
-      const map = this.#maps[DISTANCE];
+      if (blocks.left === 0) return nextBlock(this.#reader, blocks);
+      const map = this.#codes.maps[DISTANCE];
       const code = this.#reader.symbol(
-        this.#codes[DISTANCE][map[(blocks.type << 2) + Math.min(this.#copy - 2, 3)]],
+        this.#codes.codes[DISTANCE][map[(blocks.type << 2) + Math.min(this.#copy - 2, 3)]],
       );
       distance = this.#distanceOf(code);
       same = code === 0;
@@ -458,13 +339,14 @@ export class BrotliInflater {
       if (distance <= 0) throw new FrameError("copies from a distance below one");
       return distance;
     }
-    if (code < 16 + this.#direct) return code - 15;
-    const rest = code - this.#direct - 16;
-    const high = rest >> this.#postfix;
+    const { direct, postfix } = this.#codes;
+    if (code < 16 + direct) return code - 15;
+    const rest = code - direct - 16;
+    const high = rest >> postfix;
     const bits = 1 + (high >> 1);
     const offset = (2 + (high & 1) << bits) - 4;
-    const low = rest & (1 << this.#postfix) - 1;
-    return (offset + this.#reader.bits(bits) << this.#postfix) + low + this.#direct + 1;
+    const low = rest & (1 << postfix) - 1;
+    return (offset + this.#reader.bits(bits) << postfix) + low + direct + 1;
   }
 
   /** Puts a word of the dictionary; a distance beyond what there is to copy names one. */
