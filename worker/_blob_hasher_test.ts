@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { SHA256 } from "@brokkr/cas/client";
+import { digestKey, digestOf, SHA256 } from "@brokkr/cas/client";
 import { BrokkrError, Code } from "@brokkr/common";
 import { Beneath } from "@brokkr/sandbox";
 import { BlobHasher } from "./_blob_hasher.ts";
@@ -66,5 +66,53 @@ Deno.test("BlobHasher takes holes up to a limit that no honest output reaches", 
     await Deno.truncate(`${dir}/sparse`, 32 * 1024 ** 2);
     const { digest } = await hasher.file("sparse");
     assertEquals(digest.sizeBytes, 32 * 1024 ** 2);
+  });
+});
+
+Deno.test("BlobHasher hashes files of all sizes in their order, and gives their contents again", async () => {
+  await withHasher(async (dir, hasher) => {
+    const MIB = 1024 ** 2;
+    // Large ones between small ones; more than a group has, by number and by bytes; equal ones; empty ones.
+    const sizes = [
+      5,
+      0,
+      MIB + 1,
+      7,
+      MIB,
+      600_000,
+      600_001,
+      0,
+      3 * MIB,
+      ...Array.from({ length: 600 }, (_, i) => i % 500),
+    ];
+    const contents = sizes.map((size, i) => new Uint8Array(size).map((_, at) => (at * (i % 500 + 3)) >> 5));
+    const paths = contents.map((_, i) => `f${i}`);
+    for (const [i, path] of paths.entries()) {
+      await Deno.writeFile(`${dir}/${path}`, contents[i], { mode: i % 3 === 0 ? 0o755 : 0o644 });
+    }
+    const hashed = await hasher.files(paths);
+    assertEquals(
+      hashed.map(({ digest }) => digest.hash),
+      contents.map((data) => digestOf(SHA256, data).hash),
+    );
+    assertEquals(hashed.map(({ executable }) => executable), contents.map((_, i) => i % 3 === 0));
+    const byKey = new Map(contents.map((data) => [digestKey(digestOf(SHA256, data)), data]));
+    assertEquals(new Set(hasher.blobs.map(({ digest }) => digestKey(digest))), new Set(byKey.keys()));
+    for (const { digest, data } of hasher.blobs) {
+      const parts = typeof data === "function" ? await Array.fromAsync(data()) : [data];
+      const hash = SHA256.hasher();
+      for (const part of parts) hash.update(part);
+      assertEquals(hash.digestHex(), digest.hash);
+    }
+    assertEquals(await hasher.files([]), []);
+  });
+});
+
+Deno.test("BlobHasher names the file of many that may not be read", async () => {
+  await withHasher(async (dir, hasher) => {
+    await Deno.writeTextFile(`${dir}/a`, "a");
+    await Deno.writeTextFile(`${dir}/b`, "b", { mode: 0o044 });
+    const error = await assertRejects(() => hasher.files(["a", "b"]), BrokkrError);
+    assertStringIncludes(error.message, '"b" may not be read');
   });
 });

@@ -197,6 +197,7 @@ class Collection {
     if ((this.#root.stat(rootPath).mode & OWNER_LIST) !== OWNER_LIST) {
       throw refused(JSON.stringify(shown), "may not be read: its mode denies it to its owner");
     }
+    const files: { readonly path: string; readonly child: string }[] = [];
     for (const { name, nameBytes, type } of await this.#root.list(rootPath)) {
       if (name === undefined) {
         throw refused(JSON.stringify(`${shown}/`) + escapeBytes(nameBytes), "has a name that is not UTF-8");
@@ -205,11 +206,9 @@ class Collection {
       const childShown = join(shown, name);
       const child = join(above, name);
       switch (type) {
-        case "file": {
-          const { digest, executable } = await this.hasher.file(childRoot);
-          tree.addFile(child, digest, executable, this.#properties(childRoot));
+        case "file":
+          files.push({ path: childRoot, child });
           break;
-        }
         case "directory":
           tree.addDirectory(child, this.#properties(childRoot));
           await this.#walk(tree, childRoot, child, childShown, depth + 1);
@@ -220,6 +219,12 @@ class Collection {
         default:
           throw refused(JSON.stringify(childShown), "is a device, socket or FIFO, which cannot be collected");
       }
+      await this.hasher.rest();
+    }
+    const hashed = await this.hasher.files(files.map(({ path }) => path));
+    for (const [index, { path, child }] of files.entries()) {
+      const { digest, executable } = hashed[index];
+      tree.addFile(child, digest, executable, this.#properties(path));
       await this.hasher.rest();
     }
   }
