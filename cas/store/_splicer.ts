@@ -28,12 +28,12 @@ import type { Recovered } from "./_recover.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import { FILE_SEGMENT, type Touch } from "./membership_table.ts";
 
-/** Files that are cut at once: each takes some 6 MiB of memory. */
+/** Files that are cut at once: each takes some 10 MiB of memory. */
 const CUTS_AT_ONCE = 2;
 /** Blobs that are put together at once: each holds memory while it waits for more. */
 const ASSEMBLED_AT_ONCE = 4;
 /** Chunks that are stored at once, so that they share syncs. */
-const PUTS_AT_ONCE = 4;
+const PUTS_AT_ONCE = 8;
 /** Bytes hashed in one turn: well below a millisecond. */
 const HASH_STEP_BYTES = 256 << 10;
 

@@ -367,3 +367,31 @@ Deno.test("chunks that go while a blob is made of them, and callers who give up,
     }
     assert((outcomes["NOT_FOUND"] ?? 0) > 0 && (outcomes["CANCELLED"] ?? 0) > 0, JSON.stringify(outcomes));
   }));
+
+Deno.test("reading everything again looks at lists, sets a damaged one aside, and leaves its chunks", () =>
+  withDir(async (dir) => {
+    let made: { blob: Blob; chunks: Blob[] };
+    {
+      await using store = await openDiskBlobStore(dir, { verifyReads: "always" });
+      made = await splice(store, 30);
+      const file = blobOf(noise(3_000_000, 31));
+      await put(store, file);
+      await split(store, file.digest);
+      await assertHolds(store, [made.blob, file]);
+      for await (const { damaged } of store.keeper.verify()) assertEquals(damaged, []);
+    }
+    const [segment] = await segmentPaths(dir);
+    const bytes = await Deno.readFile(segment);
+    // The sizes of five chunks of 600,000 bytes are nowhere but in the list.
+    const size = Uint8Array.of(0xc0, 0x27, 0x09, 0);
+    await flipByte(segment, indexOf(bytes, new Uint8Array([...size, ...size, ...size])));
+    await using store = await openDiskBlobStore(dir);
+    const found: string[] = [];
+    for await (const { damaged } of store.keeper.verify()) {
+      for (const { digest, outcome } of damaged) found.push(`${digest?.hash} ${outcome}`);
+    }
+    assertEquals(found, [`${made.blob.digest.hash} quarantined`]);
+    assertEquals(await missing(store, [made.blob, ...made.chunks]), [0]);
+    await spliceOf(store, made.blob, made.chunks);
+    await assertHolds(store, [made.blob]);
+  }));
