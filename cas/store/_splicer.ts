@@ -72,12 +72,19 @@ export interface CutOptions {
   readonly uses: boolean;
 }
 
+/** A file that is being cut. */
+interface Cutting {
+  readonly done: Promise<ChunkList | undefined>;
+  /** Resolves when somebody waits for it. */
+  readonly hurried: PromiseWithResolvers<void>;
+}
+
 /** Splices and splits the blobs of one store. */
 export class Splicer {
   readonly #options: SplicerOptions;
   readonly #lanes = new Semaphore(CUTS_AT_ONCE);
   readonly #assembling = new Semaphore(ASSEMBLED_AT_ONCE);
-  readonly #cutting = new Map<string, Promise<ChunkList | undefined>>();
+  readonly #cutting = new Map<string, Cutting>();
 
   constructor(options: SplicerOptions) {
     this.#options = options;
@@ -122,13 +129,19 @@ export class Splicer {
   /** Cuts a file and keeps its chunks instead; undefined when it is no file any more, or they cannot be kept. */
   async cutFile(digest: Digest, options: CutOptions): Promise<ChunkList | undefined> {
     const key = digestKey(digest);
-    const other = this.#cutting.get(key);
-    // Who gives up does not take it away from others.
-    if (other !== undefined) return await other.catch(() => undefined) ?? await this.#listOf(digest);
-    const cutting = this.#cut(digest, options);
-    this.#cutting.set(key, cutting);
+    for (let other = this.#cutting.get(key); other !== undefined; other = this.#cutting.get(key)) {
+      // Whoever waits for it does not wait until it has nothing better to do.
+      if (options.turn === undefined) other.hurried.resolve();
+      // Who gives up does not take it away from others.
+      await other.done.catch(() => {});
+      const list = await this.#listOf(digest);
+      if (list !== undefined) return list;
+    }
+    const hurried = Promise.withResolvers<void>();
+    const done = this.#cut(digest, options, hurried.promise);
+    this.#cutting.set(key, { done, hurried });
     try {
-      return await cutting;
+      return await done;
     } finally {
       this.#cutting.delete(key);
     }
@@ -216,13 +229,17 @@ export class Splicer {
     return appended;
   }
 
-  async #cut(digest: Digest, options: CutOptions): Promise<ChunkList | undefined> {
+  async #cut(
+    digest: Digest,
+    options: CutOptions,
+    hurried: Promise<void>,
+  ): Promise<ChunkList | undefined> {
     using _lane = await this.#lanes.acquire();
     const digests: Digest[] = [];
     const under = new Set<Promise<void>>();
     let failure: { readonly error: unknown } | undefined;
     try {
-      for await (const chunk of cut(this.#pieces(digest, options), options.signal)) {
+      for await (const chunk of cut(this.#pieces(digest, options, hurried), options.signal)) {
         if (chunkListBytes(digest.fn, digests.length + 1) > MAX_RECORD_DATA) return undefined;
         const made = digestOf(digest.fn, chunk);
         digests.push(made);
@@ -247,11 +264,16 @@ export class Splicer {
     );
   }
 
-  async *#pieces(digest: Digest, { signal, turn }: CutOptions): AsyncGenerator<Uint8Array, void, undefined> {
-    await turn?.();
+  async *#pieces(
+    digest: Digest,
+    { signal, turn }: CutOptions,
+    hurried: Promise<void>,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const wait = () => turn === undefined ? undefined : Promise.race([turn(), hurried]);
+    await wait();
     for await (const piece of this.#options.readVerified(digest, signal)) {
       yield piece;
-      await turn?.();
+      await wait();
     }
   }
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ManualClock, type Metrics, noLog, noMetrics, yieldToEventLoop } from "@brokkr/common";
 import { type Digest, digestOf, SHA256 } from "../digest.ts";
-import { assertHolds, type Blob, blob, MIB, put, withDir } from "./_disk_testing.ts";
+import { assertHolds, type Blob, blob, MIB, put, SCOPE, withDir } from "./_disk_testing.ts";
 import { openDiskBlobStore } from "./disk_store.ts";
 import { systemFiles } from "./file_layer.ts";
 import { Packer, type PackerOptions } from "./_packer.ts";
@@ -129,4 +129,20 @@ Deno.test("files are packed only when nobody stores anything, there is room, and
     await packer.close();
     packer.offer(loose.digest);
     assertEquals(cut.length, 1);
+  }));
+
+Deno.test("who asks how a blob is cut does not wait until the store is idle to pack it", () =>
+  withDir(async (dir) => {
+    const clock = new ManualClock();
+    await using store = await openDiskBlobStore(dir, { clock });
+    const loose = text(24 * MIB, 6);
+    await put(store, loose);
+    await pass(clock, async () => (await store.stat()).blobs > 3);
+    // It was begun, and goes on only when this has ended.
+    await using _writer = await store.writer(SCOPE, blob(2 * MIB, 7).digest);
+    assertEquals((await store.stat()).files, 1);
+    const list = await store.split?.(SCOPE, loose.digest);
+    assert(list !== undefined && list.chunks.length > 24);
+    assertEquals((await store.stat()).files, 0);
+    await assertHolds(store, [loose]);
   }));
