@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BrokkrError, Code } from "@brokkr/common";
+import { BrokkrError, Code, Slices } from "@brokkr/common";
 import { loadZlib } from "./_zlib.ts";
 
 /** Words of the lengths 4 to 24: log2 of how many there are of each. */
@@ -47,7 +47,7 @@ export const WORD_OFFSETS: readonly number[] = (() => {
 })();
 
 const DICTIONARY_BYTES = 122_784;
-/** CRC-32 of the dictionary, as appendix A tells it. */
+/** CRC-32 of the dictionary, which is the same in every implementation. */
 const DICTIONARY_CRC = 0x5136cb04;
 
 let loading: Promise<Uint8Array> | undefined;
@@ -59,7 +59,10 @@ let loading: Promise<Uint8Array> | undefined;
 export function loadDictionary(): Promise<Uint8Array> {
   return loading ??= (async () => {
     const zlib = await loadZlib();
-    const words = new Uint8Array(zlib.brotliDecompressSync(everyWord(0)));
+    const stream = new BitWriter();
+    const slices = new Slices();
+    for (const _ of writeEveryWord(stream, 0)) if (slices.spent) await slices.next();
+    const words = new Uint8Array(zlib.brotliDecompressSync(stream.bytes()));
     if (words.length !== DICTIONARY_BYTES || zlib.crc32(words) !== DICTIONARY_CRC) {
       throw new BrokkrError(Code.INTERNAL, "The brotli of this Deno has another dictionary; 2.9 is needed");
     }
@@ -70,19 +73,22 @@ export function loadDictionary(): Promise<Uint8Array> {
 /** Writes bits, the lowest first. */
 export class BitWriter {
   readonly #bytes: number[] = [];
-  #bits = 0;
+  #pending = 0;
+  #count = 0;
 
-  /** Appends the lowest `count` bits of `value`. */
+  /** Appends the lowest `count` bits of `value`, at most 20, of which the others must be 0. */
   put(value: number, count: number): void {
-    for (let i = 0; i < count; i++, this.#bits++) {
-      if ((this.#bits & 7) === 0) this.#bytes.push(0);
-      this.#bytes[this.#bits >> 3] |= (value >> i & 1) << (this.#bits & 7);
+    this.#pending |= value << this.#count;
+    this.#count += count;
+    for (; this.#count >= 8; this.#count -= 8) {
+      this.#bytes.push(this.#pending & 255);
+      this.#pending >>>= 8;
     }
   }
 
   /** All that was written; the last byte is filled up with zeros. */
   bytes(): Uint8Array {
-    return Uint8Array.from(this.#bytes);
+    return Uint8Array.from(this.#count > 0 ? [...this.#bytes, this.#pending] : this.#bytes);
   }
 }
 
@@ -100,6 +106,12 @@ function reversed(value: number, count: number): number {
  */
 export function everyWord(transform: number): Uint8Array {
   const out = new BitWriter();
+  for (const _ of writeEveryWord(out, transform));
+  return out.bytes();
+}
+
+/** Writes that stream, in steps of a length. */
+function* writeEveryWord(out: BitWriter, transform: number): Generator<void, void, undefined> {
   out.put(0x21, 7); // WBITS 10
   out.put(0b01, 2); // ISLAST, not ISLASTEMPTY
   out.put(1, 2); // MNIBBLES 5
@@ -123,8 +135,8 @@ export function everyWord(transform: number): Uint8Array {
       out.put(extra, extraBits);
       putDistance(out, Math.min(at, 1024 - 16) + 1 + (transform << bits) + word);
     }
+    yield;
   }
-  return out.bytes();
 }
 
 function isWordCommand(symbol: number): boolean {

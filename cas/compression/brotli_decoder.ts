@@ -21,7 +21,7 @@ import { FrameError } from "./_frames.ts";
 const OUTPUT_STEP_BYTES = 128 << 10;
 
 /** What a decoder does at once, in literals, of which it takes some 50 in a microsecond. */
-const WORK_STEP = 64 << 10;
+const WORK_STEP = 32 << 10;
 
 /** Decompresses one stream piece by piece, cut anywhere. */
 export class BrotliDecoder implements BlobDecoder {

@@ -11,6 +11,7 @@ import {
   inflateRawSync,
 } from "node:zlib";
 import { noise } from "../services/_test_server.ts";
+import { BrotliInflater } from "./_brotli.ts";
 import { BitWriter, everyWord, loadDictionary } from "./_brotli_dictionary.ts";
 import { cutAt, join, piped, prose } from "./_testing.ts";
 import {
@@ -286,4 +287,35 @@ Deno.test("brotli: a distance below one is refused", async () => {
     BrokkrError,
     "The brotli data copies from a distance below one",
   );
+});
+
+Deno.test("brotli: meta-blocks of a letter each, full of codes and contexts, come in many short steps", async () => {
+  // Each has 256 types of literals with 64 contexts, and 256 codes, in a KiB: much work for a byte of output.
+  const out = new BitWriter();
+  out.put(0b0011, 4); // a window of 256 KiB
+  for (let letter = 0; letter < 40; letter++) {
+    for (const [value, bits] of [[0, 1 + 2], [0, 16], [0, 1]]) out.put(value, bits); // MLEN 1
+    const types = [[1, 1], [7, 3], [127, 7]];
+    // 256 types of literals, blocks of one letter, one type of the others, no direct distances, all modes 0.
+    for (const [value, bits] of [...types, [1, 4], [0, 9], [1, 4], [0, 5], [0, 2], [0, 2], [0, 6]]) {
+      out.put(value, bits);
+    }
+    for (let type = 0; type < 256; type++) out.put(0, 2);
+    // 256 codes, one run of 16,384 contexts, moved to front; one code of distances.
+    for (const [value, bits] of [...types, [1, 1], [13, 4], [1, 4], [14, 9], [0, 14], [1, 1], [0, 1]]) {
+      out.put(value, bits);
+    }
+    for (let code = 0; code < 256; code++) {
+      out.put(1, 4);
+      out.put(65, 8);
+    }
+    for (const [value, bits] of [[1, 4], [136, 10], [1, 4], [0, 6]]) out.put(value, bits);
+  }
+  out.put(3, 2); // the end
+  const inflater = new BrotliInflater(40, await loadDictionary());
+  inflater.add(out.bytes());
+  let steps = 1;
+  while (inflater.run(1 << 17, 1 << 15) === "more") steps++;
+  assertEquals([inflater.ended, new TextDecoder().decode(inflater.output())], [true, "A".repeat(40)]);
+  assert(steps > 100, `${steps}`);
 });
