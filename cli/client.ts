@@ -75,7 +75,7 @@ export interface GridOptions {
   readonly tracer?: Tracer;
   /** Function of all digests made here, such as `blake3`, which the grid must offer; `sha256` by default. */
   readonly digest?: string;
-  /** Whether blobs travel zstd-compressed, as {@linkcode CasClientOptions.compression} has it; `off` by default. */
+  /** Whether blobs travel compressed, as {@linkcode CasClientOptions.compression} has it; `off` by default. */
   readonly compression?: "off" | "auto";
   /** Whether large blobs travel by chunks, as {@linkcode CasClientOptions.chunking} has it; `auto` by default. */
   readonly chunking?: "off" | "auto";

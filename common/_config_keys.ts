@@ -176,7 +176,7 @@ const compression = key(
   "compression",
   oneOf("off", "auto"),
   "off",
-  "auto: blobs travel zstd-compressed where the grid offers it and they get smaller. Pays on links below about 1 Gbit/s.",
+  "auto: blobs travel compressed (zstd, else brotli or deflate) where the grid takes it and they get smaller. Pays on links below about 1 Gbit/s.",
 );
 
 /** Those that the store can compute: its own list lies above this member. */

@@ -47,7 +47,7 @@ export interface WorkerOptions {
   readonly cas?: string;
   /** Certificates for both. */
   readonly tls?: ClientTlsOptions;
-  /** Whether blobs travel zstd-compressed: `auto` where the store offers it; `off`, the default, never. */
+  /** Whether blobs travel compressed: `auto` where the store offers it; `off`, the default, never. */
   readonly compression?: "off" | "auto";
   /** Whether of large blobs only the chunks travel that are lacking: `auto`, the default, where the store offers it. */
   readonly chunking?: "off" | "auto";
