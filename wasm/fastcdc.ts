@@ -99,6 +99,8 @@ export class FastCdcChunker {
       if (unhashed > 0) {
         const skipped = Math.min(unhashed, piece.length - at);
         this.#state[FASTCDC_STATE.scanned] += skipped;
+        // The hash is that of the chunk before, when that ended with its piece or its source.
+        this.#state.fill(0, FASTCDC_STATE.hash, FASTCDC_STATE.hash + 2);
         at += skipped;
         continue;
       }

@@ -138,6 +138,23 @@ Deno.test("pieces that end around every bound of a chunk change nothing", () => 
   }
 });
 
+Deno.test("pieces that end where chunks do, and sources that ended before, change nothing", () => {
+  const bytes = noise(200_000);
+  for (
+    const params of [{ avgBytes: 1024, minBytes: 64, maxBytes: 1024 }, { avgBytes: 1024, maxBytes: 1027 }]
+  ) {
+    const expected = referenceLengths(params, bytes);
+    assert(expected.filter((length) => length === params.maxBytes).length > 10);
+    assertEquals(lengthsOfPieces(params, piecesOf(bytes, expected)), expected);
+    const used = new FastCdcChunker(params);
+    for (let at = 0; at < 100_000; at += 999) {
+      const source = bytes.subarray(at, at + 3000);
+      const lengths = used.push(source);
+      assertEquals([...lengths, used.finish()], referenceLengths(params, source), `from ${at}`);
+    }
+  }
+});
+
 Deno.test("the smallest and the largest average are cut as the reference cuts them", () => {
   const bytes = noise(3 << 20);
   for (const avgBytes of [MIN_AVG_BYTES, MAX_AVG_BYTES]) {
