@@ -14,8 +14,11 @@ export type Way = "one" | "batch" | "batchHex" | "stream";
 
 /** Nanoseconds for a message by one way of hashing, and by what it is held against. */
 export interface HashFigure {
+  /** The function. */
   readonly name: HashName;
+  /** How it was used. */
   readonly way: Way;
+  /** Length of a message. */
   readonly sizeBytes: number;
   /** The fastest of the rounds, result and copies included. */
   readonly ns: number;
@@ -31,6 +34,7 @@ export interface HashBenchOptions {
   readonly names?: readonly HashName[];
   /** 64 bytes to 1 MiB by default. */
   readonly sizes?: readonly number[];
+  /** All by default. */
   readonly ways?: readonly Way[];
   /** How often all are measured in turns; 90 by default. */
   readonly rounds?: number;
