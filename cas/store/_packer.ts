@@ -52,7 +52,7 @@ export class Packer {
     const { metrics } = options;
     this.#looked = metrics.counter(
       "brokkr_cas_large_blobs_total",
-      "Large blobs that were looked at after they came, by what became of them: packed into chunks, or left as they were",
+      "Large blobs looked at after they came: packed into chunks, or left as they were",
       ["outcome"],
     );
     this.#bytes = metrics.counter(
