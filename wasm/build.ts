@@ -28,7 +28,7 @@ export function kernelFile(kernel: Kernel, build: Build): string {
 
 function optionsOf(kernel: Kernel, build: Build): string[] {
   const features = build === "relaxed" ? ["simd", "relaxed-simd"] : build === "simd" ? ["simd"] : [];
-  const options = ["-O3", "--converge", "--noAssert", "--noColors", "--runtime", "stub"];
+  const options = ["-O3", "--noAssert", "--noColors", "--runtime", "stub"];
   options.push("--initialMemory", `${kernel.initialPages}`);
   if (kernel.maximumPages !== undefined) options.push("--maximumMemory", `${kernel.maximumPages}`);
   if (kernel.memoryBase !== undefined) options.push("--memoryBase", `${kernel.memoryBase}`);
