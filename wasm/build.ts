@@ -1,12 +1,30 @@
 /**
  * `deno task wasm` compiles the kernels of `wasm/gen` to `wasm/kernels/<name>.<build>.wasm`, which are committed, so that
- * nobody needs the compiler to run the project. Names as arguments compile only those.
+ * nobody needs the compiler to run the project. Names as arguments compile only those, or kernels of other files;
+ * `--to=DIR` writes elsewhere.
+ *
+ * The compiler is no part of the project's dependencies, which everybody downloads: it has 100 MB. So this runs without
+ * the project's configuration, with a lock file of its own.
  *
  * @module
  */
 
-import asc from "assemblyscript/asc";
 import type { Build, Kernel } from "./gen/_kernel.ts";
+
+/** Named so that only who builds resolves it. */
+const COMPILER = "npm:assemblyscript@0.28.20/asc" as string;
+
+/** What is used of the compiler. */
+interface Compiler {
+  createMemoryStream(): { toString(): string };
+  main(argv: readonly string[], api: {
+    readonly stdout: unknown;
+    readonly stderr: unknown;
+    readFile(name: string): string | null;
+    writeFile(name: string, contents: Uint8Array | string): void;
+    listFiles(): readonly string[];
+  }): Promise<{ readonly error: Error | null }>;
+}
 
 const GEN = new URL("./gen/", import.meta.url);
 const KERNELS = new URL("./kernels/", import.meta.url);
@@ -48,7 +66,8 @@ function optionsOf(kernel: Kernel, build: Build): string[] {
  *
  * @throws {Error} with the compiler's messages.
  */
-export async function compileKernel(kernel: Kernel, build: Build): Promise<Uint8Array<ArrayBuffer>> {
+async function compileKernel(kernel: Kernel, build: Build): Promise<Uint8Array<ArrayBuffer>> {
+  const { default: asc }: { default: Compiler } = await import(COMPILER);
   const messages = asc.createMemoryStream();
   const source = kernel.source(build);
   let compiled: Uint8Array | undefined;
@@ -72,14 +91,31 @@ export async function compileKernel(kernel: Kernel, build: Build): Promise<Uint8
   return new Uint8Array(compiled);
 }
 
-if (import.meta.main) {
-  await Deno.mkdir(KERNELS, { recursive: true });
-  for (const kernel of await listKernels()) {
-    if (Deno.args.length > 0 && !Deno.args.includes(kernel.name)) continue;
+async function main(args: readonly string[]): Promise<void> {
+  const flag = "--to=";
+  const to = args.find((arg) => arg.startsWith(flag))?.slice(flag.length);
+  const folder = to === undefined ? KERNELS : new URL(`file://${to}/`);
+  const chosen = args.filter((arg) => !arg.startsWith(flag));
+  await Deno.mkdir(folder, { recursive: true });
+  const others = chosen.filter((arg) => arg.endsWith(".ts"));
+  const kernels = others.length > 0
+    ? await Promise.all(others.map(async (path) => (await import(`file://${path}`)).KERNEL as Kernel))
+    : await listKernels();
+  for (const kernel of kernels) {
+    if (others.length === 0 && chosen.length > 0 && !chosen.includes(kernel.name)) continue;
     for (const build of kernel.builds) {
       const bytes = await compileKernel(kernel, build);
-      await Deno.writeFile(new URL(kernelFile(kernel, build), KERNELS), bytes);
+      await Deno.writeFile(new URL(kernelFile(kernel, build), folder), bytes);
       console.log(`${kernelFile(kernel, build)}: ${bytes.length} bytes`);
     }
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
   }
 }
