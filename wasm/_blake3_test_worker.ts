@@ -11,7 +11,7 @@ export interface TestInput {
 
 interface WorkerScope {
   onmessage: (event: MessageEvent<TestInput>) => void;
-  postMessage(message: number): void;
+  postMessage(message: number | string): void;
 }
 
 // SAFETY: this file runs as a worker only, where the global object has these.
@@ -36,3 +36,4 @@ async function countWrong({ bytes, hex }: TestInput): Promise<number> {
 }
 
 scope.onmessage = ({ data }) => void countWrong(data).then((wrong) => scope.postMessage(wrong));
+scope.postMessage("ready");

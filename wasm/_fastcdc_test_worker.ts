@@ -27,3 +27,4 @@ scope.onmessage = ({ data: { params, bytes } }) => {
   }
   scope.postMessage(answers.size === 1 ? [...answers][0] : `${answers.size} different answers`);
 };
+scope.postMessage("ready");

@@ -6,7 +6,7 @@ import { referenceSha256Tree } from "./reference.ts";
 
 interface WorkerScope {
   onmessage: (event: MessageEvent<Uint8Array>) => void;
-  postMessage(message: number): void;
+  postMessage(message: number | string): void;
 }
 
 // SAFETY: this file runs as a worker only, where the global object has these.
@@ -27,3 +27,4 @@ scope.onmessage = ({ data }) => {
   }
   scope.postMessage(wrong);
 };
+scope.postMessage("ready");

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { SLOTS, SUBTREE_BYTES } from "./_blake3_layout.ts";
 import { SecondThread } from "./_blake3_second.ts";
 import type { TestInput } from "./_blake3_test_worker.ts";
+import { TestWorkers } from "./_test_workers.ts";
 import { Blake3 } from "./blake3.ts";
 import {
   Blake3Pair,
@@ -242,24 +243,14 @@ Deno.test("hashLarge ends when its signal or its source says so", async () => {
 Deno.test("threads hash at the same time, each with a second thread of its own", async () => {
   const bytes = NOISE.subarray(0, 3 * MIB);
   const input: TestInput = { bytes, hex: kernel.hashHex(bytes) };
-  const workers = Array.from(
-    { length: 2 },
-    () => new Worker(new URL("./_blake3_test_worker.ts", import.meta.url), { type: "module" }),
-  );
+  using workers = await TestWorkers.start(new URL("./_blake3_test_worker.ts", import.meta.url), 2);
   try {
-    const answers = workers.map((worker) =>
-      new Promise<number>((resolve, reject) => {
-        worker.onmessage = (event: MessageEvent<number>) => resolve(event.data);
-        worker.onerror = (event) => reject(new Error(event.message));
-        worker.postMessage(input);
-      })
-    );
+    const answers = workers.ask(() => input);
     for (let round = 0; round < 3; round++) {
       assertEquals((await hashLarge("blake3", bytes, { threads: 2 })).toHex(), input.hex);
     }
-    assertEquals(await Promise.all(answers), [0, 0]);
+    assertEquals(await answers, [0, 0]);
   } finally {
-    for (const worker of workers) worker.terminate();
     await stopHashThreads();
   }
 });

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { chunkLengths, FastCdcChunker } from "./fastcdc.ts";
+import { TestWorkers } from "./_test_workers.ts";
 import { fastCdcMasks, type FastCdcParams, MAX_AVG_BYTES, MIN_AVG_BYTES } from "./fastcdc_params.ts";
 import { gearTable, referenceCuts } from "./reference_fastcdc.ts";
 
@@ -270,19 +271,10 @@ Deno.test("bytes may be a view into anything", () => {
 Deno.test("threads that cut shared bytes with seeds of their own find what one alone finds", async () => {
   const bytes = new Uint8Array(new SharedArrayBuffer(300_001));
   bytes.set(noise(bytes.length));
-  const url = new URL("./_fastcdc_test_worker.ts", import.meta.url);
-  await Promise.all([1, 2].map(async (seed) => {
-    const params = { avgBytes: 4096, seed };
-    const worker = new Worker(url, { type: "module" });
-    try {
-      const answer = await new Promise<unknown>((resolve, reject) => {
-        worker.onmessage = ({ data }) => resolve(data);
-        worker.onerror = ({ message }) => reject(new Error(message));
-        worker.postMessage({ params, bytes });
-      });
-      assertEquals(answer, referenceLengths(params, bytes).join(" "), `seed ${seed}`);
-    } finally {
-      worker.terminate();
-    }
-  }));
+  const all = [1, 2].map((seed) => ({ avgBytes: 4096, seed }));
+  using workers = await TestWorkers.start(new URL("./_fastcdc_test_worker.ts", import.meta.url), all.length);
+  assertEquals(
+    await workers.ask((i) => ({ params: all[i], bytes })),
+    all.map((params) => referenceLengths(params, bytes).join(" ")),
+  );
 });

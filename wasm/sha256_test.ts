@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import * as fc from "fast-check";
+import { TestWorkers } from "./_test_workers.ts";
 import { referenceSha256Tree } from "./reference.ts";
 import { Sha256Kernel } from "./sha256.ts";
 import { Sha256Stream, sha256Tree, Sha256TreeStream } from "./sha256_streams.ts";
@@ -401,19 +402,6 @@ Deno.test("The memory has its size for good, so that no view of it is ever detac
 });
 
 Deno.test("Several workers hash at once", async () => {
-  const workers = Array.from({ length: 3 }, () => {
-    return new Worker(new URL("./_hash_test_worker.ts", import.meta.url), { type: "module" });
-  });
-  try {
-    const wrong = await Promise.all(workers.map((worker, i) => {
-      const { promise, resolve, reject } = Promise.withResolvers<number>();
-      worker.onmessage = ({ data }: MessageEvent<number>) => resolve(data);
-      worker.onerror = (event) => reject(new Error(event.message));
-      worker.postMessage(sequence(30_000 + i * 1000, i));
-      return promise;
-    }));
-    assertEquals(wrong, [0, 0, 0]);
-  } finally {
-    for (const worker of workers) worker.terminate();
-  }
+  using workers = await TestWorkers.start(new URL("./_hash_test_worker.ts", import.meta.url), 3);
+  assertEquals(await workers.ask((i) => sequence(30_000 + i * 1000, i)), [0, 0, 0]);
 });
