@@ -68,10 +68,9 @@ function readKernel(file: string): Uint8Array<ArrayBuffer> {
 /**
  * The compiled module of a kernel; it can be posted to a worker thread.
  *
- * @param build `scalar` for a kernel without SIMD
  * @throws {TypeError} if there is no such kernel
  */
-export function kernelModule(name: string, build: SimdBuild | "scalar" = simdBuild()): WebAssembly.Module {
+export function kernelModule(name: string, build: SimdBuild = simdBuild()): WebAssembly.Module {
   const file = `${name}.${build}.wasm`;
   let module = modules.get(file);
   if (module === undefined) {
@@ -81,13 +80,7 @@ export function kernelModule(name: string, build: SimdBuild | "scalar" = simdBui
   return module;
 }
 
-/** A new instance of a kernel, with a memory of its own unless one is handed in. */
-export function instantiateKernel<Exports>(
-  name: string,
-  build?: SimdBuild | "scalar",
-  memory?: WebAssembly.Memory,
-): Exports {
-  const imports: WebAssembly.Imports = memory === undefined ? {} : { env: { memory } };
-  const instance = new WebAssembly.Instance(kernelModule(name, build), imports);
-  return instance.exports as Exports;
+/** A new instance of a kernel, with a memory of its own. */
+export function instantiateKernel<Exports>(name: string, build?: SimdBuild): Exports {
+  return new WebAssembly.Instance(kernelModule(name, build)).exports as Exports;
 }

@@ -45,7 +45,7 @@ export function kernelFile(kernel: Kernel, build: Build): string {
 }
 
 function optionsOf(kernel: Kernel, build: Build): string[] {
-  const features = build === "relaxed" ? ["simd", "relaxed-simd"] : build === "simd" ? ["simd"] : [];
+  const features = build === "relaxed" ? ["simd", "relaxed-simd"] : ["simd"];
   const options = ["-O3", "--noAssert", "--noColors", "--runtime", "stub"];
   options.push("--initialMemory", `${kernel.initialPages}`);
   if (kernel.maximumPages !== undefined) options.push("--maximumMemory", `${kernel.maximumPages}`);
@@ -57,7 +57,7 @@ function optionsOf(kernel: Kernel, build: Build): string[] {
       features.push("threads");
     }
   }
-  if (features.length > 0) options.push("--enable", features.join(","));
+  options.push("--enable", features.join(","));
   return options;
 }
 

@@ -28,9 +28,6 @@ export const LEAST_MIN_BYTES = 64;
 /** Largest `maxBytes`. */
 export const MOST_MAX_BYTES = 16 << 20;
 
-/** The average size that the remote execution API recommends, in bytes. */
-export const RECOMMENDED_AVG_BYTES = 512 << 10;
-
 function whole(name: string, value: number, least: number, most: number): number {
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw new RangeError(`${name} of FastCDC must be a whole number from ${least} to ${most}, not ${value}`);

@@ -15,12 +15,10 @@ export {
   MAX_AVG_BYTES,
   MIN_AVG_BYTES,
   MOST_MAX_BYTES,
-  RECOMMENDED_AVG_BYTES,
 } from "./fastcdc_params.ts";
 export type { Engine, HashOptions } from "./_engines.ts";
 export { acquireBuffer, hash, hashBatch, hashBatchHex, hashHex } from "./hash.ts";
 export { createHasher } from "./hasher.ts";
 export { stopHashThreads } from "./blake3_threads.ts";
 export { hashLarge, type LargeOptions } from "./large.ts";
-export { hashBatchInSlices, type SlicedBatchOptions } from "./sliced_batch.ts";
 export { HASH_BYTES, type Hasher, type HashName } from "./names.ts";

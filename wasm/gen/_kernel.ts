@@ -5,10 +5,10 @@
  */
 
 /**
- * For which engine a kernel is compiled: `relaxed` uses relaxed SIMD, `simd` plain 128-bit SIMD, `scalar` neither. A kernel
- * with a `relaxed` build has a `simd` one too, for engines that do not know relaxed SIMD.
+ * For which engine a kernel is compiled: `relaxed` uses relaxed SIMD, `simd` plain 128-bit SIMD. A kernel with a `relaxed`
+ * build has a `simd` one too, for engines that do not know relaxed SIMD.
  */
-export type Build = "relaxed" | "simd" | "scalar";
+export type Build = "relaxed" | "simd";
 
 /** A kernel. */
 export interface Kernel {
@@ -29,9 +29,4 @@ export interface Kernel {
   readonly memoryBase?: number;
   /** The AssemblyScript source, without imports. */
   source(build: Build): string;
-}
-
-/** Reads a source that is written by hand from `wasm/assembly`, e.g. `assemblySource("fastcdc.as")`. */
-export function assemblySource(name: string): string {
-  return Deno.readTextFileSync(new URL(`../assembly/${name}`, import.meta.url));
 }
