@@ -6,7 +6,7 @@
  */
 
 import { type Branded, BrokkrError, Code, invalidArgument } from "@brokkr/common";
-import { createHasher, HASH_BYTES, hashBatchHex, hashHex, type HashName } from "@brokkr/wasm";
+import { createHasher, HASH_BYTES, hashBatchHex, hashHex, type HashName } from "@brokkr/wasm/hashing";
 
 /** A digest function. Its number is REAPI's `DigestFunction.Value`. */
 export interface DigestFunction {

@@ -6,7 +6,7 @@
 
 import { ByteBudget, type Clock } from "@brokkr/common";
 import type { ServerCapabilities } from "@brokkr/proto";
-import { type CheckedFastCdcParams, checkFastCdcParams } from "@brokkr/wasm";
+import type { CheckedFastCdcParams } from "@brokkr/wasm";
 import type { DigestFunction } from "../digest.ts";
 
 /** What the server does with chunks, and how it cuts. */
@@ -91,7 +91,7 @@ export class Chunking {
     const { cacheCapabilities } = await this.#ask();
     if (cacheCapabilities?.fastCdc2020Params === undefined) return undefined;
     const { avgChunkSizeBytes, seed } = cacheCapabilities.fastCdc2020Params;
-    const params = paramsOf(avgChunkSizeBytes, seed);
+    const params = await paramsOf(avgChunkSizeBytes, seed);
     if (params === undefined) return undefined;
     const { splitBlobSupport: split, spliceBlobSupport: splice } = cacheCapabilities;
     return { params, split, splice };
@@ -104,7 +104,9 @@ export function maxChunks(fn: DigestFunction): number {
 }
 
 /** Parameters as a server told them; undefined when they are out of range, as REAPI says that they then do not count. */
-function paramsOf(avgBytes: number, seed: number): CheckedFastCdcParams | undefined {
+async function paramsOf(avgBytes: number, seed: number): Promise<CheckedFastCdcParams | undefined> {
+  // Most commands cut nothing, and start sooner without it.
+  const { checkFastCdcParams } = await import("@brokkr/wasm");
   try {
     return checkFastCdcParams({ avgBytes, seed });
   } catch (error) {

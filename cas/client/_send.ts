@@ -4,7 +4,6 @@
  * @module
  */
 
-import { sendChunked } from "./_chunked_upload.ts";
 import { type OnSent, sendAll, sendStream } from "./_upload.ts";
 import type { ClientContext, TransferOptions, UploadBlob } from "./types.ts";
 
@@ -32,6 +31,8 @@ async function sendLarge(
   if (chunking === undefined || params === undefined) {
     return await sendStream(context, blob, options, progress);
   }
+  // Most commands send nothing large, and start sooner without it.
+  const { sendChunked } = await import("./_chunked_upload.ts");
   let reportedBytes = 0;
   let reportedShared = 0;
   const upload = await sendChunked(context, chunking, params, blob, options, (bytes, sharedBytes) => {

@@ -18,7 +18,7 @@ import type { ReadRange } from "../blob_store.ts";
 import { type Digest, type DigestFunction, digestKey, formatDigest } from "../digest.ts";
 import { checkInstanceName } from "../resource_name.ts";
 import { statusError, unique, verify } from "./_batches.ts";
-import { readChunked } from "./_chunked_download.ts";
+import type { ChunkedRead } from "./_chunked_download.ts";
 import { Chunking } from "./_chunking.ts";
 import { plainOf, WireCompression } from "./_compression.ts";
 import { type BlobSink, collect, fetchBlobs, readBlob } from "./_download.ts";
@@ -219,7 +219,7 @@ export class CasClient {
     if (chunking === undefined || chunks === undefined || digest.sizeBytes <= maxBatchBytes / 2) {
       return readBlob(this.#context, digest, {}, options);
     }
-    return readChunked(this.#context, { chunking, source: chunks, onShared }, digest, options);
+    return readInChunks(this.#context, { chunking, source: chunks, onShared }, digest, options);
   }
 
   /** The cached result of an action, or undefined. `inline` asks for standard output and error in it when small. */
@@ -284,4 +284,15 @@ export class CasClient {
 
 function sum(digests: readonly Digest[]): number {
   return digests.reduce((total, digest) => total + digest.sizeBytes, 0);
+}
+
+/** Reads by chunks. Most commands do not, and start sooner when what does it is not loaded. */
+async function* readInChunks(
+  context: ClientContext,
+  read: ChunkedRead,
+  digest: Digest,
+  options: CallOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { readChunked } = await import("./_chunked_download.ts");
+  yield* readChunked(context, read, digest, options);
 }
