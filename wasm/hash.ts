@@ -39,11 +39,25 @@ const SHA256_LIMITS = [
  */
 const LOADED_AFTER = 2000;
 let seen = 0;
+let usable = false;
 
 /** Whether so many have been hashed that the kernel pays, now that there are `messages` more which it would do faster. */
 function kernelPays(messages: number): boolean {
-  if (seen < LOADED_AFTER) seen += messages;
-  return seen >= LOADED_AFTER;
+  if (seen < LOADED_AFTER) {
+    seen += messages;
+    if (seen >= LOADED_AFTER) usable = canLoad();
+  }
+  return usable;
+}
+
+/** Whether the kernel of SHA-256 is there: a program that may not read its file does not fail, as node:crypto hashes too. */
+function canLoad(): boolean {
+  try {
+    sha256Kernel();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Up to this size, SHA256TREE is SHA-256. */

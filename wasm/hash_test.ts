@@ -148,6 +148,29 @@ Deno.test("Small messages have their hash before and after the kernel is loaded 
   assertEquals(hashBatch("sha256", [message]).toHex(), right);
 });
 
+Deno.test("A program that may not read the kernel's file hashes by node:crypto", async () => {
+  const code = `import { createHasher, hashBatchHex, hashHex } from ${
+    JSON.stringify(import.meta.resolve("./mod.ts"))
+  };
+    const message = new Uint8Array(60);
+    for (let i = 0; i < 2100; i++) hashHex("sha256", message);
+    const hasher = createHasher("sha256");
+    hasher.update(message);
+    console.log(hasher.digestHex(), ...hashBatchHex("sha256", Array(20).fill(message)));`;
+  const script = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(script, code);
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-check", "--no-prompt", "--no-config", script],
+  }).output();
+  await Deno.remove(script);
+  const found = new TextDecoder().decode(stdout).trim().split(" ");
+  assertEquals(
+    found,
+    Array(21).fill(expected("sha256", new Uint8Array(60))),
+    new TextDecoder().decode(stderr),
+  );
+});
+
 Deno.test("Batches of more hashes than are decoded at once are in order", () => {
   const inputs = Array.from({ length: 9000 }, (_, i) => Uint8Array.of(i, i >> 8));
   for (const name of ["md5", "sha512"] as const) {
