@@ -32,6 +32,9 @@ import { FrameError } from "./_frames.ts";
 /** A word of the dictionary with what its transform adds takes no more. */
 const MAX_WORD_BYTES = 64;
 
+/** Fewer bytes are copied one by one: that takes less than the call that copies them at once. */
+const LEAST_CALL_BYTES = 24;
+
 const enum State {
   WINDOW,
   META_BLOCK,
@@ -368,7 +371,7 @@ export class BrotliInflater {
     const count = Math.min(this.#copy, room);
     const to = this.#at & mask;
     const from = this.#at - this.#distance & mask;
-    if (this.#distance >= count && Math.max(to, from) + count <= ring.length) {
+    if (count >= LEAST_CALL_BYTES && this.#distance >= count && Math.max(to, from) + count <= ring.length) {
       ring.copyWithin(to, from, from + count);
     } else {
       for (let i = 0; i < count; i++) ring[to + i & mask] = ring[from + i & mask];

@@ -141,34 +141,46 @@ export function onlySymbol(symbol: number): PrefixCode {
   return { table: Uint16Array.of(symbol << 4), mask: 0, counts: NONE, sorted: NONE };
 }
 
+/** The largest alphabet: that of the commands. */
+const MOST_SYMBOLS = 704;
+
+// What codes are made with. A stream may have thousands of codes in a few bytes: arrays of their own for each would be the
+// collector's to find, and it stops everything for that.
+const LENGTHS = new Uint8Array(MOST_SYMBOLS);
+const COUNTS = new Uint16Array(16);
+const STARTS = new Uint16Array(17);
+const SORTED = new Uint16Array(MOST_SYMBOLS);
+
 /** The complete code in which each symbol has the length in `lengths`, 0 for those that are not in it. */
-export function prefixCode(lengths: Uint8Array): PrefixCode {
-  const counts = new Uint16Array(16);
+function prefixCode(lengths: Uint8Array): PrefixCode {
+  COUNTS.fill(0);
+  for (let symbol = 0; symbol < lengths.length; symbol++) COUNTS[lengths[symbol]]++;
+  const used = lengths.length - COUNTS[0];
+  COUNTS[0] = 0;
   let longest = 0;
-  for (const length of lengths) {
-    counts[length]++;
-    if (length > longest) longest = length;
+  STARTS[1] = 0;
+  for (let length = 1; length <= 15; length++) {
+    STARTS[length + 1] = STARTS[length] + COUNTS[length];
+    if (COUNTS[length] > 0) longest = length;
   }
-  const used = lengths.length - counts[0];
-  counts[0] = 0;
-  const starts = new Uint16Array(17);
-  for (let length = 1; length <= 15; length++) starts[length + 1] = starts[length] + counts[length];
-  const sorted = new Uint16Array(used);
   for (let symbol = 0; symbol < lengths.length; symbol++) {
     const length = lengths[symbol];
-    if (length > 0) sorted[starts[length]++] = symbol;
+    if (length > 0) SORTED[STARTS[length]++] = symbol;
   }
   const bits = Math.min(longest, ROOT_BITS);
   const table = new Uint16Array(1 << bits);
   if (longest > bits) table.fill(LONG);
   let code = 0, index = 0;
   for (let length = 1; length <= bits; length++, code <<= 1) {
-    for (let i = 0; i < counts[length]; i++, code++) {
-      const entry = sorted[index++] << 4 | length;
+    for (let i = 0; i < COUNTS[length]; i++, code++) {
+      const entry = SORTED[index++] << 4 | length;
       for (let at = reverse(code, length); at < table.length; at += 1 << length) table[at] = entry;
     }
   }
-  return { table, mask: (1 << bits) - 1, counts, sorted };
+  const mask = (1 << bits) - 1;
+  // Where the table has all, nobody looks at the rest.
+  if (longest === bits) return { table, mask, counts: NONE, sorted: NONE };
+  return { table, mask, counts: COUNTS.slice(), sorted: SORTED.slice(0, used) };
 }
 
 /** The lowest `count` bits of `value`, turned round. */
@@ -203,14 +215,14 @@ function readSimple(reader: BitReader, size: number): PrefixCode {
   if (count === 1) return onlySymbol(symbols[0]);
   const four = count === 4 && reader.bits(1) === 1 ? [1, 2, 3, 3] : [2, 2, 2, 2];
   const shape = count === 2 ? [1, 1] : count === 3 ? [1, 2, 2] : four;
-  const lengths = new Uint8Array(size);
+  const lengths = LENGTHS.subarray(0, size).fill(0);
   for (const [i, symbol] of symbols.entries()) lengths[symbol] = shape[i];
   return prefixCode(lengths);
 }
 
 function readComplex(reader: BitReader, size: number, skip: number): PrefixCode {
   const code = readLengthCode(reader, skip);
-  const lengths = new Uint8Array(size);
+  const lengths = LENGTHS.subarray(0, size).fill(0);
   let space = 1 << 15, at = 0, previous = 8, repeated = 0, repeatedLength = 0;
   while (at < size && space > 0) {
     const length = reader.symbol(code);

@@ -28,6 +28,20 @@ export interface Blocks {
   left: number;
 }
 
+/** Contexts or runs of them that are read at once, and again where the input ends among them. */
+const MAP_STEP = 512;
+
+/** A map of contexts of which a part was read. */
+interface BegunMap {
+  /** How many codes it names. */
+  readonly codes: number;
+  readonly map: Uint8Array;
+  /** Symbols up to this one are runs of zeros. */
+  readonly longest: number;
+  readonly code: PrefixCode;
+  at: number;
+}
+
 /** A number from 1 to 256. */
 function readCount(reader: BitReader): number {
   if (reader.bits(1) === 0) return 1;
@@ -67,6 +81,8 @@ export class MetaBlockCodes {
   /** Whether all was read. */
   complete = false;
   readonly #counts = [0, 0, 0];
+  /** The map that is read now. */
+  #begun: BegunMap | undefined;
 
   /** Reads the next part of it, changing nothing before all its bits are there; gives what that is worth in literals. */
   step(reader: BitReader): number {
@@ -102,24 +118,43 @@ export class MetaBlockCodes {
     return modes.length;
   }
 
-  /** Reads which code each context of each type of block has (RFC 7932, section 7.3). */
+  /** Reads which code each context of each type of block has (RFC 7932, section 7.3), a part of it at once. */
   #readMap(reader: BitReader, kind: typeof LITERAL | typeof DISTANCE, contexts: number): number {
+    const begun = this.#begun;
+    if (begun === undefined) return this.#beginMap(reader, kind, contexts);
+    const { map, code, longest } = begun;
+    let at = begun.at;
+    if (at === map.length) {
+      if (reader.bits(1) === 1) moveToFront(map);
+      return this.#endMap(kind, begun);
+    }
+    for (let left = MAP_STEP; left > 0 && at < map.length; left--) {
+      const symbol = reader.symbol(code);
+      if (symbol === 0) at++;
+      else if (symbol > longest) map[at++] = symbol - longest;
+      else {
+        at += (1 << symbol) + reader.bits(symbol);
+        if (at > map.length) throw new FrameError("has a run of contexts beyond the last of them");
+      }
+    }
+    begun.at = at;
+    return MAP_STEP;
+  }
+
+  #beginMap(reader: BitReader, kind: typeof LITERAL | typeof DISTANCE, contexts: number): number {
     const codes = readCount(reader);
     const map = new Uint8Array(this.blocks[kind].types * contexts);
-    if (codes > 1) {
-      const longest = reader.bits(1) === 0 ? 0 : reader.bits(4) + 1;
-      const code = readCode(reader, codes + longest);
-      for (let at = 0; at < map.length;) {
-        const symbol = reader.symbol(code);
-        if (symbol === 0) at++;
-        else if (symbol > longest) map[at++] = symbol - longest;
-        else {
-          at += (1 << symbol) + reader.bits(symbol);
-          if (at > map.length) throw new FrameError("has a run of contexts beyond the last of them");
-        }
-      }
-      if (reader.bits(1) === 1) moveToFront(map);
-    }
+    if (codes === 1) return this.#endMap(kind, { codes, map });
+    const longest = reader.bits(1) === 0 ? 0 : reader.bits(4) + 1;
+    this.#begun = { codes, map, longest, code: readCode(reader, codes + longest), at: 0 };
+    return 512;
+  }
+
+  #endMap(
+    kind: typeof LITERAL | typeof DISTANCE,
+    { map, codes }: { readonly map: Uint8Array; readonly codes: number },
+  ): number {
+    this.#begun = undefined;
     this.maps[kind] = map;
     this.#counts[kind] = codes;
     this.#counts[COMMAND] = this.blocks[COMMAND].types;

@@ -15,6 +15,9 @@ const FRAME_MAGIC = 0xfd2fb528;
 /** First of sixteen magic numbers of skippable frames. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
 
+/** Bodies (blocks, and what is in skippable frames) passed in one step at most: empty ones take three bytes each. */
+const STEP_BODIES = 1024;
+
 /** What a frame's header says. */
 export interface FrameHeader {
   /** Bytes that its decoder must keep. */
@@ -75,6 +78,7 @@ export class FrameScanner {
   #blockOutput = 0;
   #checksum = false;
   #frames = 0;
+  #bodies = 0;
   #promised = 0;
 
   constructor(limits: FrameLimits) {
@@ -84,6 +88,11 @@ export class FrameScanner {
   /** Frames that have ended. */
   get frames(): number {
     return this.#frames;
+  }
+
+  /** Bodies that have ended: blocks, checksums, and what is in skippable frames. */
+  get bodies(): number {
+    return this.#bodies;
   }
 
   /** Whether the data so far ends where a frame ends (or has not begun). */
@@ -99,7 +108,8 @@ export class FrameScanner {
 
   /**
    * Moves on over `bytes` from `from`: to the end of a frame or of a frame's header, to where the blocks passed may
-   * give `maxOutputBytes`, to `maxInputBytes` further, or to the end of `bytes`, whichever comes first.
+   * give `maxOutputBytes`, to `maxInputBytes` further, over a thousand blocks, or to the end of `bytes`, whichever comes
+   * first.
    *
    * @throws {FrameError} when this is no zstd, or beyond the limits.
    */
@@ -107,7 +117,8 @@ export class FrameScanner {
     const end = Math.min(bytes.length, from + maxInputBytes);
     let at = from;
     let output = 0;
-    while (at < end) {
+    const mostBodies = this.#bodies + STEP_BODIES;
+    while (at < end && this.#bodies < mostBodies) {
       if (this.#state === State.BODY) {
         const passed = Math.min(this.#bodyBytes, end - at);
         at += passed;
@@ -150,6 +161,7 @@ export class FrameScanner {
   }
 
   #endBody(): void {
+    this.#bodies++;
     this.#blockOutput = 0;
     if (this.#afterBody === State.BODY) return this.#pass(4, State.MAGIC, 0); // the checksum
     if (this.#afterBody === State.BLOCK_HEADER) return this.#expect(State.BLOCK_HEADER, 3);

@@ -71,7 +71,8 @@ export class BrotliDecoder implements BlobDecoder {
         const piece = this.#inflater.output();
         this.#outputBytes += piece.length;
         if (piece.length > 0) yield piece;
-        if (passed === "more" && this.#slices.spent) await this.#slices.next();
+        // Also where the input is used up: the next may be there already, as one of many small messages.
+        if (this.#slices.spent) await this.#slices.next();
       }
       this.#checkRest();
     } catch (error) {

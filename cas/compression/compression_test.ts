@@ -4,6 +4,9 @@ import fc from "fast-check";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { noise } from "../services/_test_server.ts";
 import { block, cutAt, frame, join, prose, skippable, zstdCli } from "./_testing.ts";
+import { FrameScanner } from "./_frames.ts";
+import { loadZlib } from "./_zlib.ts";
+import { decompressFrame } from "./zstd_decoder.ts";
 import {
   compress,
   compressWhole,
@@ -288,6 +291,28 @@ Deno.test("The event loop turns while much is decompressed", async () => {
   clearInterval(timer);
   assertEquals(bytes, 2 ** 29);
   assert(turns >= 5, `${turns} turns`);
+});
+
+Deno.test("The event loop turns while a frame of countless blocks is decompressed, however small its blob", async () => {
+  const made = (type: number) => {
+    const body: number[] = [];
+    const one = [...block(type, type, false), ...(type === 1 ? [65] : [])];
+    while (body.length < 120_000) body.push(...one);
+    const count = body.length / one.length;
+    body.push(...block(1, 1, true), 65);
+    return { data: frame({ header: [0x38], body }), sizeBytes: (type === 1 ? count : 120_000) + 1, count };
+  };
+  const scanner = new FrameScanner({ maxWindowBytes: MIB, maxContentBytes: MIB, maxFrames: 1 });
+  const nothing = made(0).data;
+  let steps = 0;
+  for (let at = 0; at < nothing.length; steps++) at = scanner.step(nothing, at, Infinity, Infinity).to;
+  assertEquals([scanner.frames, scanner.bodies], [1, made(0).count + 1]);
+  assert(steps >= made(0).count / 1024, `${steps} steps`);
+  assertEquals(decompressFrame(await loadZlib(), nothing, 120_001), undefined);
+  // Blocks of a byte each, which an honest writer that flushes after each may make.
+  const { data, sizeBytes } = made(1);
+  assertEquals(await decompressWhole(data, { sizeBytes }), new Uint8Array(sizeBytes).fill(65));
+  await refused(nothing, 120_001, "decompresses to 1 bytes where 120001 are expected");
 });
 
 Deno.test("Damage is refused wherever it lies, also when much has been decompressed before it", async () => {

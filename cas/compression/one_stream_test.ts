@@ -215,6 +215,19 @@ for (const { compressor, pack, unpack: nodeUnpack, empty, levels } of FORMATS) {
     assertEquals(bytes, 64 * MIB);
     assert(turns >= 2, `${turns} turns`);
   });
+
+  Deno.test(`${compressor}: the event loop turns while data come in single bytes, all of them at once`, async () => {
+    const packed = pack(noise(300_000), 5);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const bytes = (function* () {
+      for (let at = 0; at < packed.length; at++) yield packed.subarray(at, at + 1);
+    })();
+    const whole = await unpack(bytes, { compressor, sizeBytes: 300_000 });
+    clearInterval(timer);
+    assertEquals(whole.length, 300_000);
+    assert(turns >= 2, `${turns} turns`);
+  });
 }
 
 Deno.test("deflate: Python's zlib reads what is made here, and the other way round", async () => {

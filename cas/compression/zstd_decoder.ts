@@ -148,7 +148,13 @@ export class ZstdDecoder implements BlobDecoder {
   }
 }
 
-/** What `data` decompresses to if it is one frame, all at once; undefined when it is several. */
+/**
+ * Blocks of a frame that is decompressed on the spot, at most. Honest ones have a few; each of an attacker's, of a dozen
+ * bytes, can cost tables.
+ */
+const WHOLE_BLOCKS = 64;
+
+/** What `data` decompresses to if it is one frame of few blocks, all at once; undefined when it is more. */
 export function decompressFrame(
   zlib: ZlibModule,
   data: Uint8Array,
@@ -158,6 +164,7 @@ export function decompressFrame(
   for (let at = 0; at < data.length;) {
     at = scanner.step(data, at, Infinity, Infinity).to;
     if (scanner.frames > 1 || (scanner.frames === 1 && at < data.length)) return undefined;
+    if (scanner.bodies > WHOLE_BLOCKS) return undefined;
   }
   if (!scanner.betweenFrames || scanner.frames === 0) checkEnd(scanner, 0, sizeBytes);
   let output: Uint8Array;
