@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CHUNK_CASES } from "./_chunk_mutations.ts";
 import type { Mutation } from "./_mutant.ts";
 import { METHOD } from "./context.ts";
 import { edit, Fields, msg } from "./protobuf.ts";
@@ -206,6 +207,7 @@ export const CASES: readonly Case[] = [
     path: METHOD.writeStatus,
     message: (message) => edit(message, { 2: undefined }),
   },
+  ...CHUNK_CASES,
   {
     name: "leaves out a directory",
     breaks: ["TREE-01", "TREE-04", "TREE-08"],

@@ -8,6 +8,7 @@ import type { Rule } from "./rule.ts";
 import { ACTION_CACHE_RULES } from "./rules/action_cache.ts";
 import { BATCH_RULES } from "./rules/batch.ts";
 import { CAPABILITIES_RULES } from "./rules/capabilities.ts";
+import { CHUNK_RULES } from "./rules/chunks.ts";
 import { DIGEST_RULES } from "./rules/digests.ts";
 import { COMPRESSED_WRITE_RULES } from "./rules/compressed_write.ts";
 import { EXECUTION_RULES } from "./rules/execution.ts";
@@ -38,6 +39,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   WRITE: "ByteStream.Write",
   ZWRITE: "ByteStream.Write of compressed blobs",
   PACK: "Blobs in brotli and deflate",
+  CHUNK: "SplitBlob and SpliceBlob",
   RESUME: "Resumed uploads",
   QWS: "QueryWriteStatus",
   TREE: "GetTree",
@@ -66,6 +68,7 @@ export const RULES: readonly Rule[] = [
   ...WRITE_RULES,
   ...COMPRESSED_WRITE_RULES,
   ...PACKED_RULES,
+  ...CHUNK_RULES,
   ...UPLOAD_RULES,
   ...TREE_RULES,
   ...ACTION_CACHE_RULES,
