@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BrokkrError, Code, throwIfAborted } from "@brokkr/common";
+import { BrokkrError, Code, Slices, throwIfAborted } from "@brokkr/common";
 import { ChunkingFunction, ContentAddressableStorage as Cas } from "@brokkr/proto";
 import type { CallOptions } from "@brokkr/proto/rpc";
 import { type CheckedFastCdcParams, MOST_MAX_BYTES } from "@brokkr/wasm";
@@ -20,6 +20,10 @@ import type { ClientContext } from "./types.ts";
 const GROUP_BYTES = 1 << 20;
 /** Groups under way at once: what the reader has not yet taken stays in memory. */
 const GROUPS_AHEAD = 4;
+/** Bytes of those groups, but for the last, which may be one large chunk. */
+const BYTES_AHEAD = GROUPS_AHEAD * GROUP_BYTES;
+/** Chunks of a list that are looked at in one go. */
+const PARSED_CHUNKS = 1024;
 /** Of a blob at least such a part must be at hand, or reading it as one stream is faster. */
 const LEAST_PART = 16;
 /** How long a split may take in any case, in milliseconds: the server may divide the blob only now. */
@@ -114,10 +118,17 @@ async function split(
       chunkingFunction: ChunkingFunction.FAST_CDC_2020,
     }, { timeoutMs: SPLIT_MS + digest.sizeBytes / SPLIT_BYTES_PER_MS, ...options });
     if (chunkDigests.length > maxChunks(fn)) return undefined;
-    const chunks = chunkDigests.map(({ hash, sizeBytes }) => makeDigest(fn, hash, sizeBytes));
-    const allBytes = chunks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const odd = allBytes !== digest.sizeBytes || chunks.some(({ sizeBytes }) => sizeBytes > MOST_MAX_BYTES);
-    return odd ? undefined : chunks;
+    const chunks: Digest[] = [];
+    let allBytes = 0;
+    const slices = new Slices(options.signal);
+    for (const { hash, sizeBytes } of chunkDigests) {
+      if (chunks.length % PARSED_CHUNKS === 0 && slices.spent) await slices.next();
+      // An empty chunk makes nothing but work.
+      if (sizeBytes === 0 || sizeBytes > MOST_MAX_BYTES) return undefined;
+      chunks.push(makeDigest(fn, hash, sizeBytes));
+      allBytes += sizeBytes;
+    }
+    return allBytes === digest.sizeBytes ? chunks : undefined;
   } catch (error) {
     if (options.signal?.aborted || !(error instanceof BrokkrError)) throw error;
     if (error.code === Code.UNIMPLEMENTED) await chunking.refuseSplit();
@@ -150,9 +161,12 @@ class Assembly {
     };
     const ahead: Promise<readonly Uint8Array[]>[] = [];
     let next = 0;
+    let aheadBytes = 0;
     const fill = () => {
-      while (ahead.length < GROUPS_AHEAD && next < this.#groups.length) {
-        const group = this.#load(this.#groups[next++], options);
+      while (ahead.length < GROUPS_AHEAD && aheadBytes < BYTES_AHEAD && next < this.#groups.length) {
+        const chunks = this.#groups[next++];
+        aheadBytes += bytesOf(chunks);
+        const group = this.#load(chunks, options);
         // Its failure counts when its turn comes, which may be never.
         group.catch(() => {});
         ahead.push(group);
@@ -162,6 +176,7 @@ class Assembly {
       fill();
       for (let group = ahead.shift(); group !== undefined; group = ahead.shift()) {
         const parts = await group;
+        for (const { length } of parts) aheadBytes -= length;
         fill();
         yield* parts;
       }
@@ -173,17 +188,17 @@ class Assembly {
 
   async #load(chunks: readonly Digest[], options: CallOptions): Promise<readonly Uint8Array[]> {
     const parts = new Map<string, Uint8Array>();
-    const lacking: Digest[] = [];
+    const lacking = new Map<string, Digest>();
     for (const chunk of chunks) {
       const key = digestKey(chunk);
-      if (parts.has(key)) continue;
+      if (parts.has(key) || lacking.has(chunk.hash)) continue;
       const data = await this.#find(chunk);
       if (data !== undefined) parts.set(key, data);
-      else if (!lacking.some(({ hash }) => hash === chunk.hash)) lacking.push(chunk);
+      else lacking.set(chunk.hash, chunk);
     }
     await fetchChunks(
       this.#context,
-      lacking,
+      [...lacking.values()],
       (digest, data) => void parts.set(digestKey(digest), data),
       options,
     );
@@ -206,6 +221,10 @@ class Assembly {
     this.foundBytes += data.length;
     return data;
   }
+}
+
+function bytesOf(chunks: readonly Digest[]): number {
+  return chunks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function grouped(chunks: readonly Digest[]): Digest[][] {

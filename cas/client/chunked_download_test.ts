@@ -206,6 +206,20 @@ Deno.test("CasClient never takes wrong bytes from a server that lies about chunk
   }
 });
 
+Deno.test("CasClient asks for none of the empty chunks that a server puts into a list", async () => {
+  await using server = await startChunkServer();
+  const { after, chunks } = await twoVersions(server);
+  const honest = await splitOf(server, after.digest);
+  const empty = Array.from({ length: 40_000 }, (_, i) => ({
+    hash: i.toString(16).padStart(64, "0"),
+    sizeBytes: 0,
+  }));
+  server.traffic.onCall = (method) =>
+    method === "SplitBlob" ? { chunkDigests: [...empty, ...honest], chunkingFunction: 1 } : undefined;
+  assertEquals(await readAll(server.client(), after.digest, { chunks }), after.data);
+  assertEquals(["SplitBlob", "BatchReadBlobs", "Read"].map((each) => server.traffic.count(each)), [1, 0, 1]);
+});
+
 /** How a server divides a blob. */
 async function splitOf(server: ChunkServer, digest: Digest): Promise<{ hash: string; sizeBytes: number }[]> {
   const list = await server.store.split?.(scope, digest);
