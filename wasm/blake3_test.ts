@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { blake3 as oracle, createBLAKE3 } from "hash-wasm";
+import { createBLAKE3 } from "hash-wasm";
 import { RUN_BLOBS, RUN_BYTES, SUBTREE_BYTES } from "./_blake3_layout.ts";
 import type { SimdBuild } from "./_load.ts";
 import { Blake3, Blake3Hasher } from "./blake3.ts";
@@ -256,7 +256,7 @@ Deno.test("a batch of nothing has no hashes", () => {
   assertEquals(new Blake3().hashBatch([]), new Uint8Array());
 });
 
-Deno.test("many streams of blake3 may be under way at once", async () => {
+Deno.test("many streams of blake3 may be under way at once", () => {
   const kernel = new Blake3();
   const streams = Array.from({ length: 200 }, () => new Blake3Hasher(kernel));
   for (let round = 0; round < 8; round++) {
@@ -264,8 +264,9 @@ Deno.test("many streams of blake3 may be under way at once", async () => {
     kernel.hashBatch([sequence(10), sequence(40_000)]);
   }
   for (const [i, stream] of streams.entries()) {
-    const parts = Array.from({ length: 8 }, (_, round) => [...SEQUENCE.subarray(i, i + 100 * i + round)]);
-    assertEquals(stream.digest().toHex(), await oracle(Uint8Array.from(parts.flat())));
+    hasher.init();
+    for (let round = 0; round < 8; round++) hasher.update(SEQUENCE.subarray(i, i + 100 * i + round));
+    assertEquals(stream.digestHex(), hasher.digest());
   }
 });
 
