@@ -62,7 +62,7 @@ export interface StoreUsage extends BlobCount {
   readonly warning: string | undefined;
 }
 
-/** What {@linkcode StoreKeeper.collect} did, or would do. */
+/** What {@linkcode StoreKeeper.collect} did, or would do. The bytes of blobs are those on disk. */
 export interface Collected extends BlobCount {
   /** Bytes the store takes less on disk. */
   readonly freedBytes: number;

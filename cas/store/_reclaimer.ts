@@ -46,6 +46,7 @@ export interface ReclaimerOptions {
 /** What was taken away. */
 export interface Reclaimed {
   blobs: number;
+  /** Theirs on disk. */
   bytes: number;
   freedBytes: number;
   copiedBytes: number;
@@ -205,10 +206,10 @@ export class Reclaimer {
     const reason = note({ bytes, usedS, broken });
     gone.add(fn, hash, sizeBytes, reason, time.now(), usedS);
     done.blobs++;
-    done.bytes += sizeBytes;
+    done.bytes += bytes;
     if (!broken) return;
     done.broken.blobs++;
-    done.broken.bytes += sizeBytes;
+    done.broken.bytes += bytes;
   }
 
   async #moveAll(kept: Iterator<Kept>, signal: AbortSignal): Promise<number> {

@@ -228,6 +228,22 @@ Deno.test("a collection frees down to a target, and leaves what was promised", (
     assertEquals(present(store, blobs), Array.from({ length: 10 }, (_, i) => i + 10));
   }));
 
+Deno.test("a collection tells the same bytes of blobs that are compressed, before and after", () =>
+  withDir(async (dir) => {
+    const clock = new ManualClock();
+    await using store = await openDiskBlobStore(dir, small({ clock }));
+    for (let i = 0; i < 20; i++) {
+      const data = new Uint8Array(100_000).fill(i);
+      await put(store, { data, digest: digestOf(SHA256, data) });
+      clock.advance(MINUTE);
+    }
+    const dry = await store.keeper.collect({ targetBytes: 0, dryRun: true });
+    assert(dry.bytes < 100_000, `${dry.bytes} bytes would go`);
+    const collected = await store.keeper.collect({ targetBytes: 0 });
+    assertEquals([collected.blobs, collected.bytes], [20, dry.bytes]);
+    assertEquals((await store.keeper.usage()).evicted, { blobs: 20, bytes: dry.bytes });
+  }));
+
 Deno.test("what is pinned by hand stays until it is unpinned, and no more can be pinned than the share of pins", () =>
   withDir(async (dir) => {
     const clock = new ManualClock();
