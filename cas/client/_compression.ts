@@ -5,7 +5,7 @@
  * @module
  */
 
-import { BrokkrError, ByteBudget, type ByteLease, Code, Slices } from "@brokkr/common";
+import { BrokkrError, ByteBudget, type ByteLease, Code } from "@brokkr/common";
 import { Compressor, type ServerCapabilities } from "@brokkr/proto";
 import { bestCompressor, type BlobCompressor, COMPRESSOR_VALUES } from "../compressors.ts";
 import { type Digest, formatDigest } from "../digest.ts";
@@ -129,9 +129,7 @@ export async function packEntries(
   blobs: readonly { readonly digest: Digest; readonly data: Uint8Array }[],
 ): Promise<BatchEntry[]> {
   const entries: BatchEntry[] = [];
-  const slices = new Slices();
   for (const { digest, data } of blobs) {
-    if (slices.spent) await slices.next();
     if (codec !== undefined && data.length >= LEAST_BYTES) {
       const packed = await codec.compressWhole(data);
       if (packed.length <= data.length - data.length / 16) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Code, Slices } from "@brokkr/common";
+import { Code } from "@brokkr/common";
 import { BrotliInflater, type Passed } from "./_brotli.ts";
 import { brotliBytes } from "./_brotli_tables.ts";
 import { loadDictionary } from "./_brotli_dictionary.ts";
@@ -16,6 +16,7 @@ import {
   refusal,
 } from "./_decoding.ts";
 import { FrameError } from "./_frames.ts";
+import { CodecTurns } from "./_turns.ts";
 
 /** What comes out of a decoder at once, at most. */
 const OUTPUT_STEP_BYTES = 128 << 10;
@@ -28,7 +29,7 @@ export class BrotliDecoder implements BlobDecoder {
   readonly #options: DecompressOptions;
   readonly #code: Code;
   readonly #inflater: BrotliInflater;
-  readonly #slices: Slices;
+  readonly #turns: CodecTurns;
   readonly #room: DecoderRoom;
   #inputBytes = 0;
   #outputBytes = 0;
@@ -37,7 +38,7 @@ export class BrotliDecoder implements BlobDecoder {
     this.#options = options;
     this.#code = options.code ?? Code.INVALID_ARGUMENT;
     this.#inflater = new BrotliInflater(options.sizeBytes, dictionary);
-    this.#slices = new Slices(options.signal);
+    this.#turns = new CodecTurns(options.signal);
     this.#room = new DecoderRoom(options);
   }
 
@@ -67,12 +68,12 @@ export class BrotliDecoder implements BlobDecoder {
       this.#room.check();
       this.#inflater.add(chunk);
       for (let passed: Passed = "more"; passed === "more";) {
+        // Also where the input will be used up: the next may be there already, as one of many small messages.
+        if (this.#turns.spent) await this.#turns.next();
         passed = this.#inflater.run(OUTPUT_STEP_BYTES, WORK_STEP);
         const piece = this.#inflater.output();
         this.#outputBytes += piece.length;
         if (piece.length > 0) yield piece;
-        // Also where the input is used up: the next may be there already, as one of many small messages.
-        if (this.#slices.spent) await this.#slices.next();
       }
       this.#checkRest();
     } catch (error) {

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { Slices } from "@brokkr/common";
 import type { BlobCompressor } from "../compressors.ts";
 import { FrameScanner } from "./_frames.ts";
+import { CodecTurns } from "./_turns.ts";
 import type { ByteShares } from "./byte_shares.ts";
 import {
   loadZlib,
@@ -93,13 +93,13 @@ export async function* compress(
   using _lease = await budget?.acquire(encoderBytes, signal);
   const chunkBytes = Math.max(1024, Math.min(stepBytes, boundBytes(sizeBytes ?? stepBytes)));
   using pump = openPump(zlib, compressor, options, chunkBytes);
-  const slices = new Slices(signal);
+  const turns = new CodecTurns(signal);
   const scanner = compressor === "zstd" ? ownScanner() : undefined;
   let taken = 0;
   for await (const chunk of source) {
     taken += chunk.length;
     for (let at = 0; at < chunk.length; at += stepBytes) {
-      if (slices.spent) await slices.next();
+      if (turns.spent) await turns.next();
       for (const piece of pump.write(chunk.subarray(at, at + stepBytes))) {
         if (piece.length > 0) yield scanner === undefined ? piece : ofFirstFrame(scanner, piece);
       }
@@ -177,7 +177,10 @@ export async function compressWhole(
   const { compressor = "zstd" } = options;
   const { level: usual, wholeBytes } = WAYS[compressor];
   if (data.length <= wholeBytes) {
-    return compressAtOnce(await loadZlib(), compressor, data, options.level ?? usual);
+    const zlib = await loadZlib();
+    const turns = new CodecTurns(options.signal);
+    if (turns.spent) await turns.next();
+    return compressAtOnce(zlib, compressor, data, options.level ?? usual);
   }
   const pieces: Uint8Array[] = [];
   let bytes = 0;

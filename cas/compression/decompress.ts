@@ -9,6 +9,7 @@ import type { BlobCompressor } from "../compressors.ts";
 import { brotliBytes } from "./_brotli_tables.ts";
 import { BrotliDecoder } from "./brotli_decoder.ts";
 import { type BlobDecoder, type DecompressOptions, maxInputBytes, refusal } from "./_decoding.ts";
+import { CodecTurns } from "./_turns.ts";
 import { loadZlib } from "./_zlib.ts";
 import { INFLATE_BYTES, InflateDecoder } from "./inflate_decoder.ts";
 import { decompressFrame, ZSTD_DECODER_BYTES, ZstdDecoder } from "./zstd_decoder.ts";
@@ -76,6 +77,8 @@ export async function decompressWhole(data: Uint8Array, options: DecompressOptio
   const { sizeBytes, compressor = "zstd", code = Code.INVALID_ARGUMENT } = options;
   if (compressor === "zstd" && sizeBytes <= WHOLE_BYTES && data.length <= maxInputBytes(sizeBytes)) {
     const zlib = await loadZlib();
+    const turns = new CodecTurns(options.signal);
+    if (turns.spent) await turns.next();
     try {
       const whole = decompressFrame(zlib, data, sizeBytes);
       if (whole !== undefined) return whole;

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Code, Slices } from "@brokkr/common";
+import { Code } from "@brokkr/common";
 import {
   type BlobDecoder,
   checkInputBytes,
@@ -16,6 +16,7 @@ import {
   refusal,
 } from "./_decoding.ts";
 import { FrameError } from "./_frames.ts";
+import { CodecTurns } from "./_turns.ts";
 import { loadZlib, type ZlibModule, ZlibPump } from "./_zlib.ts";
 
 /**
@@ -37,7 +38,7 @@ export class InflateDecoder implements BlobDecoder {
   readonly #zlib: ZlibModule;
   /** Made when there is room for it, not while that is waited for. */
   #pump: ZlibPump | undefined;
-  readonly #slices: Slices;
+  readonly #turns: CodecTurns;
   readonly #room: DecoderRoom;
   #inputBytes = 0;
   #outputBytes = 0;
@@ -46,7 +47,7 @@ export class InflateDecoder implements BlobDecoder {
     this.#zlib = zlib;
     this.#options = options;
     this.#code = options.code ?? Code.INVALID_ARGUMENT;
-    this.#slices = new Slices(options.signal);
+    this.#turns = new CodecTurns(options.signal);
     this.#room = new DecoderRoom(options);
   }
 
@@ -76,6 +77,7 @@ export class InflateDecoder implements BlobDecoder {
       const pump = this.#pump;
       if (pump === undefined) return;
       for (let at = 0, full = false; at < chunk.length || full;) {
+        if (this.#turns.spent) await this.#turns.next();
         const to = Math.min(chunk.length, at + INPUT_STEP_BYTES);
         // One byte more than is due has room, so that it shows at once.
         const step = pump.step(chunk, at, to, sizeBytes - this.#outputBytes + 1);
@@ -87,7 +89,6 @@ export class InflateDecoder implements BlobDecoder {
         }
         if (step.output.length > 0) yield step.output;
         if (at < to && !full) throw this.#stopped(before + at);
-        if (this.#slices.spent) await this.#slices.next();
       }
     } catch (error) {
       throw refusal(error, "deflate", this.#code);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Code, Slices } from "@brokkr/common";
+import { Code } from "@brokkr/common";
 import {
   type BlobDecoder,
   checkInputBytes,
@@ -13,6 +13,7 @@ import {
   refusal,
 } from "./_decoding.ts";
 import { FrameError, FrameScanner, MAX_BLOCK_BYTES } from "./_frames.ts";
+import { CodecTurns } from "./_turns.ts";
 import { loadZlib, plainBytes, type ZlibModule, ZlibPump } from "./_zlib.ts";
 
 /** log2 of the largest window taken: 8 MiB, which RFC 8878 wants every decoder to take, and levels up to 19 keep to. */
@@ -60,7 +61,7 @@ export class ZstdDecoder implements BlobDecoder {
   readonly #zlib: ZlibModule;
   /** Made when there is room for it, not while that is waited for. */
   #pump: ZlibPump | undefined;
-  readonly #slices: Slices;
+  readonly #turns: CodecTurns;
   readonly #room: DecoderRoom;
   #inputBytes = 0;
   #outputBytes = 0;
@@ -70,7 +71,7 @@ export class ZstdDecoder implements BlobDecoder {
     this.#options = options;
     this.#code = options.code ?? Code.INVALID_ARGUMENT;
     this.#scanner = scannerFor(options.sizeBytes);
-    this.#slices = new Slices(options.signal);
+    this.#turns = new CodecTurns(options.signal);
     this.#room = new DecoderRoom(options);
   }
 
@@ -100,6 +101,7 @@ export class ZstdDecoder implements BlobDecoder {
       this.#inputBytes += chunk.length;
       checkInputBytes(this.#inputBytes, this.#options.sizeBytes);
       for (let at = 0; at < chunk.length;) {
+        if (this.#turns.spent) await this.#turns.next();
         // Scanned before it is fed: the decoder never sees what is not allowed.
         const { to, header } = this.#scanner.step(chunk, at, STEP_BYTES, STEP_BYTES);
         if (header !== undefined) await this.#room.hold(DECODER_BYTES + header.windowBytes);
@@ -111,7 +113,6 @@ export class ZstdDecoder implements BlobDecoder {
           throw new FrameError(`decompresses to more than ${this.#options.sizeBytes} bytes`);
         }
         for (const piece of pieces) if (piece.length > 0) yield piece;
-        if (this.#slices.spent) await this.#slices.next();
       }
     } catch (error) {
       throw refusal(error, "zstd", this.#code);

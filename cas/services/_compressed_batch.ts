@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Code, invalidArgument, Slices } from "@brokkr/common";
+import { Code, invalidArgument } from "@brokkr/common";
 import {
   type BatchReadBlobsResponse,
   type BatchUpdateBlobsRequest,
@@ -63,13 +63,11 @@ export function compressorBytes(compressor: BlobCompressor, sizes: Iterable<numb
 /** Gives the blobs of one batch, decompressing them one after the other, in slices. */
 export class BatchUnpacker {
   readonly #signal: AbortSignal;
-  readonly #slices: Slices;
   #last: Promise<unknown> = Promise.resolve();
 
   /** An unpacker of one batch, whose caller has found room for {@linkcode decompressedBytes}. */
   constructor(signal: AbortSignal) {
     this.#signal = signal;
-    this.#slices = new Slices(signal);
   }
 
   /**
@@ -93,7 +91,6 @@ export class BatchUnpacker {
   }
 
   async #unpack(data: Uint8Array, compressor: BlobCompressor, sizeBytes: number): Promise<Uint8Array> {
-    if (this.#slices.spent) await this.#slices.next();
     return await decompressWhole(data, { sizeBytes, compressor, signal: this.#signal });
   }
 }
@@ -108,9 +105,7 @@ export async function compressEntries(
   signal: AbortSignal,
 ): Promise<ReadEntry[]> {
   const answers: ReadEntry[] = [];
-  const slices = new Slices(signal);
   for (const entry of entries) {
-    if (slices.spent) await slices.next();
     const { data } = entry;
     if (
       entry.compressor !== undefined || data === undefined || data.length < LEAST_BYTES ||
