@@ -24,8 +24,8 @@ export interface DigestFunction {
   hash(data: Uint8Array): string;
   /** The hashes of many blobs, in lower-case hex: many small ones take less time together than one after the other. */
   hashBatch(datas: readonly Uint8Array[]): string[];
-  /** A hash computed piece by piece. */
-  hasher(): Hasher;
+  /** A hash computed piece by piece, of `sizeBytes` where that is known: long ones may be hashed by two threads. */
+  hasher(sizeBytes?: number): Hasher;
 }
 
 /** Hashes a stream. */
@@ -60,8 +60,8 @@ function makeFunction(value: number, segment: HashName, named = false): DigestFu
     named,
     hash: (data) => hashHex(segment, data),
     hashBatch: (datas) => hashBatchHex(segment, datas),
-    hasher() {
-      const hasher = createHasher(segment);
+    hasher(sizeBytes) {
+      const hasher = createHasher(segment, { sizeBytes });
       return { update: (data) => hasher.update(data), digestHex: () => hasher.digestHex() };
     },
   };

@@ -5,6 +5,7 @@
  */
 
 import { onTermination } from "@brokkr/proto/rpc/server"; // mends http2, so it comes before anything that uses it
+import { hashLongStreamsOnTwoThreads } from "@brokkr/cas/threads";
 import { createLogger } from "@brokkr/common";
 import { keepMemory } from "@brokkr/common/memory_keeper";
 import { instrumentProcess } from "@brokkr/common/process_metrics";
@@ -76,6 +77,7 @@ async function serve(config: Config): Promise<void> {
 
 /** The whole life of the process; ends it. `brokk` runs it in its own executable when it was compiled. */
 export async function main(args: readonly string[] = Deno.args): Promise<void> {
+  hashLongStreamsOnTwoThreads();
   await runProcess({
     process: "control",
     name: NAME,

@@ -16,6 +16,8 @@ export type Engine = "auto" | "wasm" | "node";
 export interface HashOptions {
   /** What computes the hash; `auto` by default. */
   readonly engine?: Engine;
+  /** How long a stream is, where that is known; who hashes long ones may do so with more than one thread. */
+  readonly sizeBytes?: number;
 }
 
 /** The functions of node:crypto. */

@@ -31,19 +31,28 @@ export function createHasher(name: HashName, options?: HashOptions): Hasher {
   checkEngine(name, engine);
   return name === "sha256" && engine === "auto"
     ? new LazyHasher()
-    : new CheckedHasher(streamOf(name, engine));
+    : new CheckedHasher(streamOf(name, engine, options?.sizeBytes ?? 0));
 }
 
 /** What a hasher asks of an engine. */
-interface Stream {
+export interface Stream {
   update(bytes: Uint8Array): void;
   digest(): Uint8Array;
   /** Where that is cheaper than to encode the bytes. */
   digestHex?(): string;
 }
 
-function streamOf(name: HashName, engine: Engine): Stream {
+/** How long BLAKE3 streams are hashed, and from which length on. */
+let long: { readonly fromBytes: number; readonly make: () => Stream } | undefined;
+
+/** Has BLAKE3 streams of `fromBytes` and more hashed by what `make` makes. */
+export function hashLongStreamsBy(fromBytes: number, make: () => Stream): void {
+  long = { fromBytes, make };
+}
+
+function streamOf(name: HashName, engine: Engine, sizeBytes: number): Stream {
   if (name === "sha256tree") return new Sha256TreeStream();
+  if (name === "blake3" && long !== undefined && sizeBytes >= long.fromBytes) return long.make();
   if (name === "blake3") return new Blake3Hasher();
   if (name === "sha256" && engine === "wasm") return new Sha256Stream();
   return new NodeStream(name);

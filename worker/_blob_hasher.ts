@@ -150,7 +150,7 @@ export class BlobHasher implements Disposable {
   }
 
   async #largeFile(path: string, file: OpenFile): Promise<Digest> {
-    const hasher = this.#fn.hasher();
+    const hasher = this.#fn.hasher(file.stat.sizeBytes);
     let sizeBytes = 0;
     for await (const chunk of file.chunks(CHUNK_BYTES)) {
       throwIfAborted(this.#signal);

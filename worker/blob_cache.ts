@@ -212,7 +212,7 @@ export class BlobCache {
 
   /** Whether the file of an entry from another boot has its digest; such an entry is proven from then on. */
   async prove(entry: CacheEntry): Promise<boolean> {
-    const hasher = entry.digest.fn.hasher();
+    const hasher = entry.digest.fn.hasher(entry.digest.sizeBytes);
     try {
       using file = await Deno.open(entry.path);
       const buffer = new Uint8Array(Math.min(CHECK_CHUNK_BYTES, entry.digest.sizeBytes + 1));

@@ -5,6 +5,7 @@
  */
 
 import { onTermination } from "@brokkr/proto/rpc/shutdown";
+import { hashLongStreamsOnTwoThreads } from "@brokkr/cas/threads";
 import { checkExposure } from "@brokkr/proto/rpc/server";
 import { createLogger, type HealthReport, type Logger } from "@brokkr/common";
 import type { Config } from "@brokkr/common/config";
@@ -118,6 +119,7 @@ export async function main(args: readonly string[] = Deno.args): Promise<void> {
   if (args.includes(CHECK_HOST_FLAG)) {
     Deno.exit(await checkHostCode(args, { name: NAME, version: deno.version }));
   }
+  hashLongStreamsOnTwoThreads();
   await runProcess({
     process: "worker",
     name: NAME,

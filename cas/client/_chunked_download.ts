@@ -12,7 +12,7 @@ import { type Digest, digestKey, makeDigest } from "../digest.ts";
 import { wrongHash } from "./_batches.ts";
 import { type Chunking, maxChunks } from "./_chunking.ts";
 import type { ChunkSource } from "./chunk_source.ts";
-import { cutDigests, Cutter, windowBytes } from "./_cutter.ts";
+import { cutDigests, Cutter, hashInSlices, windowBytes } from "./_cutter.ts";
 import { fetchChunks, readBlob, readRest } from "./_download.ts";
 import type { ClientContext } from "./types.ts";
 
@@ -56,7 +56,7 @@ export async function* readChunked(
     ? await usefulChunks(context, chunking, source, digest, params, options)
     : undefined;
   if (chunks === undefined) return yield* readAndLearn(context, chunking, source, params, digest, options);
-  const hasher = digest.fn.hasher();
+  const hasher = digest.fn.hasher(digest.sizeBytes);
   let offset = 0;
   let failed = false;
   const assembly = new Assembly(context, source, chunks, options);
@@ -144,12 +144,14 @@ class Assembly {
   readonly #source: ChunkSource;
   readonly #groups: readonly (readonly Digest[])[];
   readonly #options: CallOptions;
+  readonly #slices: Slices;
 
   constructor(context: ClientContext, source: ChunkSource, chunks: readonly Digest[], options: CallOptions) {
     this.#context = context;
     this.#source = source;
     this.#groups = grouped(chunks);
     this.#options = options;
+    this.#slices = new Slices(options.signal);
   }
 
   async *read(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -214,7 +216,7 @@ class Assembly {
     if (!this.#source.has(chunk)) return undefined;
     const data = await this.#source.find(chunk);
     if (data === undefined) return undefined;
-    if (data.length !== chunk.sizeBytes || chunk.fn.hash(data) !== chunk.hash) {
+    if (data.length !== chunk.sizeBytes || await hashInSlices(chunk.fn, data, this.#slices) !== chunk.hash) {
       this.#source.reject?.(chunk);
       return undefined;
     }

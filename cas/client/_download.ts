@@ -164,7 +164,7 @@ export async function* readBlob(
   const start = range.offset ?? 0;
   const end = Math.min(digest.sizeBytes, start + (range.limit ?? Infinity));
   if (end <= start && start <= digest.sizeBytes) return;
-  const hasher = start === 0 && end === digest.sizeBytes ? digest.fn.hasher() : undefined;
+  const hasher = start === 0 && end === digest.sizeBytes ? digest.fn.hasher(digest.sizeBytes) : undefined;
   yield* readRest(context, digest, start, end, hasher, options);
   const hash = hasher?.digestHex();
   if (hash !== undefined && hash !== digest.hash) throw wrongHash(digest, hash);

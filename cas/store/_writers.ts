@@ -141,7 +141,7 @@ export class LargeWriter implements UploadWriter {
   constructor(digest: Digest, host: LargeWriterHost, beginning?: LargeBeginning) {
     this.#digest = digest;
     this.#host = host;
-    this.#hasher = beginning?.hasher ?? digest.fn.hasher();
+    this.#hasher = beginning?.hasher ?? digest.fn.hasher(digest.sizeBytes);
     this.#temporary = beginning?.temporary;
     this.#writtenBytes = this.#filePosition = this.#syncedPosition = beginning?.writtenBytes ?? 0;
   }
