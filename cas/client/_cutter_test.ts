@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { ByteBudget } from "@brokkr/common";
+import { ByteBudget, Slices } from "@brokkr/common";
 import { checkFastCdcParams, chunkLengths } from "@brokkr/wasm";
 import fc from "fast-check";
-import { type Digest, digestOf, SHA256 } from "../digest.ts";
+import { type Digest, DIGEST_FUNCTIONS, digestOf, SHA256 } from "../digest.ts";
 import { noise } from "../services/_test_server.ts";
-import { cutDigests, cutWindows, windowBytes } from "./_cutter.ts";
+import { cutDigests, cutWindows, hashInSlices, windowBytes } from "./_cutter.ts";
 
 const params = checkFastCdcParams({ avgBytes: 4096, seed: 9 });
 
@@ -48,6 +48,15 @@ Deno.test("cutWindows finds the same chunks in whatever pieces a blob comes, and
         `${length} bytes in pieces of ${sizes}`,
       );
       assertEquals(await cutDigests(inPieces(bytes, sizes), params, SHA256), expected(bytes));
+    }
+  }
+});
+
+Deno.test("hashInSlices hashes chunks of any size", async () => {
+  for (const fn of DIGEST_FUNCTIONS) {
+    for (const length of [0, 1, 1 << 20, (1 << 20) + 1, (4 << 20) + 7]) {
+      const data = noise(length, length + 3);
+      assertEquals(await hashInSlices(fn, data, new Slices()), fn.hash(data), `${fn.name}, ${length} bytes`);
     }
   }
 });

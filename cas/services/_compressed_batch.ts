@@ -96,8 +96,8 @@ export class BatchUnpacker {
 }
 
 /**
- * Compresses what gets smaller by a sixteenth at least; the rest stays as it is, and so does what is compressed already. The caller has found room for
- * {@linkcode compressorBytes}.
+ * Compresses what gets smaller by a sixteenth at least; the rest stays as it is, and so does what is compressed already.
+ * The caller has found room for {@linkcode compressorBytes}.
  */
 export async function compressEntries(
   compressor: BlobCompressor,
