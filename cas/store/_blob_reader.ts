@@ -94,8 +94,8 @@ export class BlobReader {
   }
 
   /** The record at a place, which is dropped when it is not what it should be and still counts. */
-  async readRecord(digest: Digest, location: BlobLocation): Promise<Record> {
-    return (await this.#readRecord(digest, location, this.#always ? "hash" : "record")).record;
+  async readRecord(digest: Digest, location: BlobLocation, depth: Depth = "record"): Promise<Record> {
+    return (await this.#readRecord(digest, location, this.#always ? "hash" : depth)).record;
   }
 
   async #readRecord(digest: Digest, location: BlobLocation, depth: Depth): Promise<Sight> {
@@ -166,7 +166,7 @@ export class BlobReader {
     digest: Digest,
     pieces: AsyncIterable<Uint8Array>,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const hasher = digest.fn.hasher();
+    const hasher = digest.fn.hasher(digest.sizeBytes);
     let left = digest.sizeBytes;
     for await (const piece of pieces) {
       hasher.update(piece);

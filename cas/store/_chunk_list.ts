@@ -46,6 +46,7 @@ export function missingChunksError(
   digest: Digest,
   chunks: DigestBatch,
   missing: ArrayLike<number>,
+  cause?: BrokkrError,
 ): BrokkrError {
   const violations = Array.from(
     { length: Math.min(missing.length, MAX_NAMED) },
@@ -57,7 +58,7 @@ export function missingChunksError(
       formatDigest(digest)
     } cannot be made: ${missing.length} of its ${chunks.length} chunks are missing, first ` +
       `${formatDigest(digestAt(chunks, missing[0]))}; upload them first`,
-    { details: [{ kind: "preconditionFailure", violations }] },
+    { details: [{ kind: "preconditionFailure", violations }], cause },
   );
 }
 

@@ -116,7 +116,9 @@ async function splice(clients: Clients, blob: ModelBlob): Promise<void> {
       const lost = blob.parts.some((part, i) =>
         part.state !== "present" || part.changes !== before[i] || part.puts + part.deletes > 0
       );
-      if (!lost && !model.evicts && !model.mayLose) {
+      if (clients.mayFail && isInjectedRead(error)) {
+        for (const part of blob.parts) for (const one of [part, ...part.wholes]) one.unsettle();
+      } else if (!lost && !model.evicts && !model.mayLose) {
         throw new Violation(`No part of ${model.name(blob)} is missing`);
       }
       return clients.count("spliced, lacks a part");

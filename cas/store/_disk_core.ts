@@ -381,11 +381,16 @@ export class DiskCore implements KeptBlobStore {
     if (this.#state.catalog.isLoading) await this.#settleAll(batch);
     if (durationMs === 0) return this.#state.catalog.unpin(batch);
     // A promise is cheap and limited by the evictor; what is pinned for longer must fit beforehand.
-    const batches = [batch];
-    for await (const chunks of this.#lists.chunksOf(batch)) batches.push(chunks);
-    if (durationMs > this.#options.promiseMs) await this.#evictor.checkPins(batches);
-    this.#checkOpen();
-    for (const one of batches) this.#state.catalog.pin(one, this.#touch(durationMs));
+    if (durationMs > this.#options.promiseMs) {
+      const batches = [batch];
+      for await (const chunks of this.#lists.chunksOf(batch)) batches.push(chunks);
+      await this.#evictor.checkPins(batches);
+      this.#checkOpen();
+    }
+    const touch = this.#touch(durationMs);
+    // First of all: what is cut from now on hands its pin on to its chunks.
+    this.#state.catalog.pin(batch, touch);
+    for await (const chunks of this.#lists.chunksOf(batch)) this.#state.catalog.pin(chunks, touch);
   }
 
   async delete(_scope: Scope, digest: Digest): Promise<boolean> {
@@ -396,6 +401,7 @@ export class DiskCore implements KeptBlobStore {
       const location = (await this.#lists.find(digest))?.location;
       if (location === undefined) return false;
       if (location.segment !== FILE_SEGMENT) {
+        if (isListed(location)) await this.#removeUnseen(digest);
         await this.#bury(digest);
         this.#noteGone(digest, "deleted");
         this.#evictor.wake();
@@ -599,6 +605,20 @@ export class DiskCore implements KeptBlobStore {
         this.#desk.release(reserved);
       }
     });
+  }
+
+  /**
+   * Removes the file of a blob that is a list, if there is one: after a crash, or when it could not be removed. A start that
+   * finds it would take it for the blob.
+   */
+  async #removeUnseen(digest: Digest): Promise<void> {
+    const { blobs } = this.#state;
+    const { fn, hash } = digest;
+    try {
+      if (await blobs.look(fn, hash) !== undefined) await blobs.remove(fn, hash);
+    } catch (error) {
+      throw this.#failure(`remove blob ${formatDigest(digest)}`, error);
+    }
   }
 
   /** Appends a tombstone. */

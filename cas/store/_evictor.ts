@@ -18,6 +18,7 @@ import {
   type TimerHandle,
 } from "@brokkr/common";
 import type { DigestBatch } from "../blob_store.ts";
+import { digestKey, type HashHex } from "../digest.ts";
 import type { Collected } from "../store_keeper.ts";
 import { type EvictionGoal, pinKind, PROMISED_SHARE, type Tally } from "./_eviction_plan.ts";
 import { ALL_PROMISED, tooManyPins } from "./_no_room.ts";
@@ -212,12 +213,18 @@ export class Evictor {
     const moment = this.#clearing.moment();
     let bytes = await this.#pinnedBytes(moment.nowMs);
     const slices = new Slices();
+    // Chunks may be in many lists, and in one many times.
+    const counted = new Set<string>();
     for (const { fn, hashes, length } of batches) {
       for (let i = 0; i < length; i++) {
         const entry = catalog.entry(fn, hashes.subarray(i * fn.hashBytes, (i + 1) * fn.hashBytes));
         // A pin that is only renewed has been counted.
         if (entry === undefined || pinKind(entry.pinnedUntilMs, moment) === "hand") continue;
+        const key = digestKey({ fn, hash: entry.hash.toHex() as HashHex });
+        if (counted.has(key)) continue;
+        counted.add(key);
         bytes += cost(fn, entry);
+        if (slices.spent) await slices.next();
       }
       if (slices.spent) await slices.next();
     }

@@ -210,7 +210,7 @@ export class ListedBlobs {
   async #load(digest: Digest, location: BlobLocation): Promise<ChunkList | undefined> {
     let record;
     try {
-      record = await this.#options.reader.readRecord(digest, location);
+      record = await this.#options.reader.readRecord(digest, location, "blob");
     } catch (error) {
       const gone = error instanceof BrokkrError &&
         (error.code === Code.NOT_FOUND || error.code === Code.DATA_LOSS);

@@ -65,7 +65,7 @@ export class Packer {
   offer(digest: Digest): void {
     if (this.#abort.signal.aborted || this.#waiting.length >= MAX_WAITING) return;
     this.#waiting.push(digest);
-    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    this.#running ??= this.#run();
   }
 
   /** Ends; what is under way stays a file. */
@@ -79,7 +79,11 @@ export class Packer {
     while (!this.#abort.signal.aborted) {
       await this.#sleep(REST_MS);
       const digest = this.#waiting.shift();
-      if (digest === undefined) return;
+      if (digest === undefined) {
+        // In the same breath: what is offered after this look must begin another run.
+        this.#running = undefined;
+        return;
+      }
       try {
         const packed = await this.#pack(digest);
         this.#looked.add({ outcome: packed ? "packed" : "left" });

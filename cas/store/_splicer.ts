@@ -21,7 +21,7 @@ import {
   isStorable,
   missingChunksError,
 } from "./_chunk_list.ts";
-import { CHUNK_MAX_BYTES, cut } from "./_cut.ts";
+import { CHUNK_AVG_BYTES, CHUNK_MAX_BYTES, cut } from "./_cut.ts";
 import type { ListedBlobs } from "./_listed_blobs.ts";
 import { isListed, MAX_RECORD_DATA, recordBytes, RecordCodec, RecordKind } from "./_record.ts";
 import type { Recovered } from "./_recover.ts";
@@ -104,8 +104,8 @@ export class Splicer {
       await this.#assemble(digest, list, signal);
       return "kept";
     }
-    const hasher = digest.fn.hasher();
-    await this.#each(list, hasher, undefined, signal);
+    const hasher = digest.fn.hasher(digest.sizeBytes);
+    await this.#each(digest, list, hasher, undefined, signal);
     checkHash(digest, hasher.digestHex());
     throwIfAborted(signal);
     return await this.#keep(digest, list);
@@ -156,11 +156,12 @@ export class Splicer {
     using _lane = await this.#assembling.acquire();
     throwIfAborted(signal);
     await using writer = await this.#options.writer(digest, signal);
-    await this.#each(list, undefined, writer, signal);
+    await this.#each(digest, list, undefined, writer, signal);
     await writer.commit();
   }
 
   async #each(
+    digest: Digest,
     { chunks }: ChunkList,
     hasher: Hasher | undefined,
     writer: BlobWriter | undefined,
@@ -168,7 +169,7 @@ export class Splicer {
   ): Promise<void> {
     const slices = new Slices(signal);
     for (let i = 0; i < chunks.length; i++) {
-      for await (const piece of this.#options.read(digestAt(chunks, i), signal)) {
+      for await (const piece of this.#chunk(digest, chunks, i, signal)) {
         for (let at = 0; hasher !== undefined && at < piece.length; at += HASH_STEP_BYTES) {
           hasher.update(piece.subarray(at, at + HASH_STEP_BYTES));
           if (slices.spent) await slices.next();
@@ -179,14 +180,31 @@ export class Splicer {
     }
   }
 
+  /** Pieces of a chunk; one that went, or was found damaged and counts as missing, is to be sent again. */
+  async *#chunk(
+    digest: Digest,
+    chunks: DigestBatch,
+    i: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* this.#options.read(digestAt(chunks, i), signal);
+    } catch (error) {
+      const lost = error instanceof BrokkrError &&
+        (error.code === Code.NOT_FOUND || error.code === Code.DATA_LOSS);
+      throw lost ? missingChunksError(digest, chunks, [i], error) : error;
+    }
+  }
+
   /** Appends the list of a blob that is not there. */
   async #keep(digest: Digest, list: ChunkList): Promise<"kept" | "known"> {
     const { alone, lists, promise } = this.#options;
-    return await alone(digest, async () => {
-      if (await lists.findKept(digest, promise()) !== undefined) return "known";
-      await this.#append(digest, list, promise(), undefined, () => true);
-      return "kept";
-    });
+    return await this.#withRoom(list, digest, () =>
+      alone(digest, async () => {
+        if (await lists.findKept(digest, promise()) !== undefined) return "known";
+        await this.#append(digest, list, promise(), undefined, () => true);
+        return "kept";
+      }));
   }
 
   /**
@@ -201,32 +219,40 @@ export class Splicer {
     usedS: number | undefined,
     isWanted: () => boolean,
   ): Promise<boolean> {
-    const { segments, lists, reserve, release } = this.#options;
+    const { segments, lists } = this.#options;
     const { fn, sizeBytes } = digest;
-    const dataBytes = chunkListBytes(fn, list.chunks.length);
-    const bytes = recordBytes(fn.hashBytes, dataBytes);
-    await reserve(digest, bytes);
     let appended = false;
+    await segments.append(fn.hashBytes, chunkListBytes(fn, list.chunks.length), () => {
+      if (!isWanted()) return undefined;
+      const lacking = lists.lacking(list, touch);
+      if (lacking.length > 0) throw missingChunksError(digest, list.chunks, lacking);
+      appended = true;
+      return {
+        kind: RecordKind.BLOB,
+        fnValue: fn.value,
+        hash: Uint8Array.fromHex(digest.hash),
+        sizeBytes,
+        codec: RecordCodec.CHUNKS,
+        data: encodeChunkList(list),
+        ...(usedS === undefined ? {} : { usedS }),
+      };
+    });
+    return appended;
+  }
+
+  /**
+   * Runs `run` with room for a list on the disk. Whoever waits for room must not keep others from the blob meanwhile: it may
+   * be what has to go to make some.
+   */
+  async #withRoom<T>({ chunks }: ChunkList, digest: Digest, run: () => Promise<T>): Promise<T> {
+    const { reserve, release } = this.#options;
+    const bytes = recordBytes(digest.fn.hashBytes, chunkListBytes(digest.fn, chunks.length));
+    await reserve(digest, bytes);
     try {
-      await segments.append(fn.hashBytes, dataBytes, () => {
-        if (!isWanted()) return undefined;
-        const lacking = lists.lacking(list, touch);
-        if (lacking.length > 0) throw missingChunksError(digest, list.chunks, lacking);
-        appended = true;
-        return {
-          kind: RecordKind.BLOB,
-          fnValue: fn.value,
-          hash: Uint8Array.fromHex(digest.hash),
-          sizeBytes,
-          codec: RecordCodec.CHUNKS,
-          data: encodeChunkList(list),
-          ...(usedS === undefined ? {} : { usedS }),
-        };
-      });
+      return await run();
     } finally {
       release(bytes);
     }
-    return appended;
   }
 
   async #cut(
@@ -234,6 +260,9 @@ export class Splicer {
     options: CutOptions,
     hurried: Promise<void>,
   ): Promise<ChunkList | undefined> {
+    // Its list would be no record; what is looked for in vain would be read and stored before that is seen.
+    const likely = Math.ceil(digest.sizeBytes / CHUNK_AVG_BYTES);
+    if (chunkListBytes(digest.fn, likely) > MAX_RECORD_DATA) return undefined;
     using _lane = await this.#lanes.acquire();
     const digests: Digest[] = [];
     const under = new Set<Promise<void>>();
@@ -269,7 +298,9 @@ export class Splicer {
     { signal, turn }: CutOptions,
     hurried: Promise<void>,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const wait = () => turn === undefined ? undefined : Promise.race([turn(), hurried]);
+    let waits = turn !== undefined;
+    hurried.then(() => waits = false);
+    const wait = () => waits ? Promise.race([turn?.(), hurried]) : undefined;
     await wait();
     for await (const piece of this.#options.readVerified(digest, signal)) {
       yield piece;
@@ -279,31 +310,43 @@ export class Splicer {
 
   /** Puts a list in the place of a file. */
   async #replace(digest: Digest, list: ChunkList, { uses }: CutOptions): Promise<ChunkList | undefined> {
-    const { alone, state: { catalog, blobs }, promise, log } = this.#options;
+    const { alone, lists, state: { catalog, blobs, index }, promise, log } = this.#options;
+    const { sizeBytes } = digest;
     const hash = Uint8Array.fromHex(digest.hash);
-    return await alone(digest, async () => {
-      const entry = catalog.entry(digest.fn, hash);
-      if (entry?.segment !== FILE_SEGMENT || entry.sizeBytes !== digest.sizeBytes) {
-        return entry !== undefined && isListed(entry) ? await this.#listOf(digest) : undefined;
-      }
-      const { usedS, pinnedUntilMs } = entry;
-      const now = promise();
-      // What keeps the blob keeps its chunks.
-      const touch = { usedS: now.usedS, untilMs: Math.max(pinnedUntilMs, uses ? now.untilMs : 0) };
-      const isFile = () => catalog.findRaw(digest.fn, hash)?.segment === FILE_SEGMENT;
-      try {
-        if (!await this.#append(digest, list, touch, uses ? now.usedS : usedS, isFile)) return undefined;
-      } catch (error) {
-        if (error instanceof BrokkrError && error.code === Code.NOT_FOUND) return undefined;
-        throw error;
-      }
-      try {
-        await blobs.remove(digest.fn, digest.hash);
-      } catch (error) {
-        // The next start takes the file for the blob again.
-        log.warn("Cannot remove a file that was cut into chunks", { blob: formatDigest(digest), error });
-      }
-      return list;
-    });
+    return await this.#withRoom(list, digest, () =>
+      alone(digest, async () => {
+        const entry = catalog.entry(digest.fn, hash);
+        if (entry?.segment !== FILE_SEGMENT || entry.sizeBytes !== digest.sizeBytes) {
+          return entry !== undefined && isListed(entry) ? await this.#listOf(digest) : undefined;
+        }
+        const { usedS, pinnedUntilMs } = entry;
+        const now = promise();
+        // What keeps the blob keeps its chunks.
+        const touch = { usedS: now.usedS, untilMs: Math.max(pinnedUntilMs, uses ? now.untilMs : 0) };
+        const isFile = () => catalog.findRaw(digest.fn, hash)?.segment === FILE_SEGMENT;
+        try {
+          if (!await this.#append(digest, list, touch, uses ? now.usedS : usedS, isFile)) return undefined;
+        } catch (error) {
+          if (error instanceof BrokkrError && error.code === Code.NOT_FOUND) return undefined;
+          throw error;
+        }
+        // What was used or promised as a file meanwhile; from now on whoever does that sees the list.
+        const listed = catalog.entry(digest.fn, hash) ?? entry;
+        const since = { usedS: listed.usedS, untilMs: listed.pinnedUntilMs };
+        if (!isListed(listed) || lists.lacking(list, since).length > 0) {
+          // A chunk went that nobody had been promised then, so the file stays what the blob is.
+          const file = { segment: FILE_SEGMENT, offset: 0, sizeBytes, storedBytes: sizeBytes };
+          catalog.set(digest.fn, hash, file, listed.usedS);
+          index.put(digest.fn.value, hash, file, listed.usedS);
+          return undefined;
+        }
+        try {
+          await blobs.remove(digest.fn, digest.hash);
+        } catch (error) {
+          // The next start takes the file for the blob again.
+          log.warn("Cannot remove a file that was cut into chunks", { blob: formatDigest(digest), error });
+        }
+        return list;
+      }));
   }
 }
