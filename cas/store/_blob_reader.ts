@@ -12,7 +12,7 @@ import { type Depth, type Fault, faultOf, type Look, lookAtRecord, type Sight } 
 import { ByteLru } from "./_lru.ts";
 import type { Mender } from "./_mender.ts";
 import type { Recovered } from "./_recover.ts";
-import { MAX_RECORD_DATA, type Record, RecordCodec } from "./_record.ts";
+import { HEADER_BYTES, MAX_RECORD_DATA, type Record, RecordCodec } from "./_record.ts";
 import type { SegmentLog } from "./_segment_log.ts";
 import { hasCode, type StoreFile } from "./file_layer.ts";
 import { type BlobLocation, FILE_SEGMENT, RECORD_ALIGN, type Touch } from "./membership_table.ts";
@@ -114,6 +114,50 @@ export class BlobReader {
       return await lookAtRecord(segments, state.salt, digest, location, depth);
     } catch (error) {
       throw failure(`read blob ${formatDigest(digest)}`, error);
+    }
+  }
+
+  /**
+   * A part of a blob that lies in a segment as it is, whose record is read into `scratch` and compared. Undefined when that
+   * is not possible, or something is wrong with it, which who reads all of it finds out again and deals with.
+   */
+  async readCheckedPart(
+    digest: Digest,
+    start: number,
+    end: number,
+    scratch: Uint8Array,
+  ): Promise<Uint8Array | undefined> {
+    const { state, segments, failure } = this.#options;
+    const location = this.locate(digest);
+    if (this.#always || location.segment === FILE_SEGMENT || location.storedBytes !== digest.sizeBytes) {
+      return undefined;
+    }
+    const read = (segment: number, offset: number, length: number) =>
+      segments.read(segment, offset, length, scratch.subarray(0, length));
+    try {
+      const { record } = await lookAtRecord({ read }, state.salt, digest, location, "record");
+      return record?.codec === RecordCodec.PLAIN ? record.data.slice(start, end) : undefined;
+    } catch (error) {
+      throw failure(`read blob ${formatDigest(digest)}`, error);
+    }
+  }
+
+  /**
+   * A part of a blob that lies in a segment as it is, which nobody compares with anything: for who has read all of its
+   * record just before. Undefined when it does not lie there so, or not any more, or where all reads are to be compared.
+   */
+  async readPart(digest: Digest, start: number, end: number): Promise<Uint8Array | undefined> {
+    const { segment, offset, storedBytes } = this.locate(digest);
+    if (this.#always || segment === FILE_SEGMENT || storedBytes !== digest.sizeBytes) return undefined;
+    const at = offset + HEADER_BYTES + digest.fn.hashBytes + start;
+    try {
+      const part = await this.#options.segments.read(segment, at, end - start);
+      return part.length === end - start ? part : undefined;
+    } catch (error) {
+      if (faultOf(error) === undefined) {
+        throw this.#options.failure(`read blob ${formatDigest(digest)}`, error);
+      }
+      return undefined;
     }
   }
 

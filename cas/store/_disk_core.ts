@@ -198,6 +198,7 @@ export class DiskCore implements KeptBlobStore {
     this.#lists = new ListedBlobs({
       state,
       reader: this.#reader,
+      budget: options.budget,
       settleAll: (batch) => this.#settleAll(batch),
       onBroken: (digest) => this.#noteGone(digest, "evicted"),
     });

@@ -8,15 +8,24 @@
  * @module
  */
 
-import { BrokkrError, Code, Slices, throwIfAborted } from "@brokkr/common";
+import {
+  BrokkrError,
+  type ByteBudget,
+  type ByteLease,
+  Code,
+  Semaphore,
+  Slices,
+  throwIfAborted,
+} from "@brokkr/common";
 import type { ChunkList, DigestBatch } from "../blob_store.ts";
 import { type Digest, formatDigest } from "../digest.ts";
 import { digestAt } from "../digest_batch.ts";
 import { SLICE_DIGESTS } from "../_slices.ts";
 import type { BlobReader } from "./_blob_reader.ts";
 import { decodeChunkList } from "./_chunk_list.ts";
+import { ReadRoom } from "./_file_reader.ts";
 import { ListCache } from "./_list_cache.ts";
-import { isListed, MAX_RECORD_DATA } from "./_record.ts";
+import { isListed, MAX_RECORD_BYTES, MAX_RECORD_DATA } from "./_record.ts";
 import type { Recovered } from "./_recover.ts";
 import type { BlobLocation, Touch } from "./membership_table.ts";
 
@@ -26,11 +35,17 @@ const CACHE_BYTES = 32 << 20;
 const TURN_CHUNKS = SLICE_DIGESTS;
 /** Tries to read a list that moves away meanwhile. */
 const MAX_MOVES = 100;
+/** Chunks that are read at once for parts of them; nobody takes anything while they are, so that they are not charged. */
+const PARTS_AT_ONCE = 4;
+/** Part of the memory in which readers may have whole chunks. */
+const WHOLE_PART = 1 / 8;
 
 /** What {@linkcode ListedBlobs} works with. */
 export interface ListedBlobsOptions {
   readonly state: Recovered;
   readonly reader: BlobReader;
+  /** Memory for those who read. */
+  readonly budget: ByteBudget;
   /** See `Loading.settleAll`. */
   readonly settleAll: (batch: DigestBatch) => Promise<void>;
   /** Told of a blob that was given up since it lacks a chunk. */
@@ -47,6 +62,9 @@ export interface FoundBlob {
 export class ListedBlobs {
   readonly #options: ListedBlobsOptions;
   readonly #cache = new ListCache(CACHE_BYTES);
+  readonly #parts = new Semaphore(PARTS_AT_ONCE);
+  /** Into which chunks are read of which only a part is wanted. */
+  readonly #scratch: Uint8Array[] = [];
 
   constructor(options: ListedBlobsOptions) {
     this.#options = options;
@@ -128,7 +146,11 @@ export class ListedBlobs {
     }
   }
 
-  /** Pieces of a blob, each one of its chunks or a part of it; charged while the consumer has them. */
+  /**
+   * Pieces of a blob, charged while the consumer has them: whole chunks while there is plenty of memory, since who has one
+   * may never take it; parts of them where many read. Then the chunk is read whole for the first part, which is how it is
+   * verified, and again for each further one if it is compressed.
+   */
   async *read(
     digest: Digest,
     { chunks }: ChunkList,
@@ -137,7 +159,7 @@ export class ListedBlobs {
     touch: () => Touch,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { reader } = this.#options;
+    using room = await ReadRoom.take(this.#options.budget, end - start, signal);
     let at = 0;
     for (let i = 0; i < chunks.length && at < end; i++) {
       const chunk = digestAt(chunks, i);
@@ -146,13 +168,58 @@ export class ListedBlobs {
       if (at <= start) continue;
       throwIfAborted(signal);
       try {
-        const location = reader.locate(chunk, touch());
         const piece = [Math.max(0, start - from), Math.min(chunk.sizeBytes, end - from)] as const;
-        yield* reader.readHeld(chunk, location, ...piece, signal);
+        yield* this.#readChunk(chunk, ...piece, touch, room, signal);
       } catch (error) {
         throw this.#withName(error, digest, chunk);
       }
     }
+  }
+
+  async *#readChunk(
+    chunk: Digest,
+    start: number,
+    end: number,
+    touch: () => Touch,
+    room: ReadRoom,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { reader } = this.#options;
+    using whole = this.#tryWhole(chunk.sizeBytes);
+    if (whole !== undefined) {
+      const data = await reader.readSmall(chunk, reader.locate(chunk, touch()));
+      yield data.subarray(start, end);
+      return;
+    }
+    for (let at = start; at < end; room.adapt()) {
+      throwIfAborted(signal);
+      const to = Math.min(end, at + room.pieceBytes);
+      yield (at === start ? undefined : await reader.readPart(chunk, at, to)) ??
+        await this.#part(chunk, at, to, touch());
+      at = to;
+    }
+  }
+
+  /** Room for a whole chunk, where most of the memory is left for others then. */
+  #tryWhole(sizeBytes: number): ByteLease | undefined {
+    const { budget } = this.#options;
+    if (budget.availableBytes - sizeBytes < budget.limitBytes * (1 - WHOLE_PART)) return undefined;
+    return budget.tryAcquire(sizeBytes);
+  }
+
+  /** A part of a chunk; the rest of it is not kept. */
+  async #part(chunk: Digest, start: number, end: number, touch: Touch): Promise<Uint8Array> {
+    using _turn = await this.#parts.acquire();
+    const { reader } = this.#options;
+    const location = reader.locate(chunk, touch);
+    const scratch = this.#scratch.pop() ?? new Uint8Array(MAX_RECORD_BYTES);
+    try {
+      const part = await reader.readCheckedPart(chunk, start, end, scratch);
+      if (part !== undefined) return part;
+    } finally {
+      this.#scratch.push(scratch);
+    }
+    return (await reader.readSmall(chunk, location)).slice(start, end);
   }
 
   /** What is said of a chunk that cannot be read, to who reads the blob. */

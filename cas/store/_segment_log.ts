@@ -219,9 +219,13 @@ export class SegmentLog {
     this.#handles.drop(id);
   }
 
-  /** The bytes of `length` at a place in the log, which may be fewer at the end of a file. */
-  async read(segment: number, offset: number, length: number): Promise<Uint8Array> {
-    const buffer = new Uint8Array(length);
+  /** The bytes of `length` at a place in the log, which may be fewer at the end of a file; read into `buffer` if it is given. */
+  async read(
+    segment: number,
+    offset: number,
+    length: number,
+    buffer: Uint8Array = new Uint8Array(length),
+  ): Promise<Uint8Array> {
     const active = this.#active;
     const file = active?.info.id === segment ? active.file : this.#handles.peek(segment);
     if (file !== undefined && length <= SYNC_READ_BYTES) {

@@ -1,7 +1,7 @@
 // Lists of chunks on disk: what is shared, what goes with what, and what is found again.
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { BrokkrError, Code, ManualClock } from "@brokkr/common";
+import { BrokkrError, ByteBudget, Code, ManualClock } from "@brokkr/common";
 import { type ActionResult, ActionResultCodec } from "@brokkr/proto";
 import { ActionCache } from "../action_cache/mod.ts";
 import type { BlobStore, ChunkList } from "../blob_store.ts";
@@ -394,4 +394,30 @@ Deno.test("reading everything again looks at lists, sets a damaged one aside, an
     assertEquals(await missing(store, [made.blob, ...made.chunks]), [0]);
     await spliceOf(store, made.blob, made.chunks);
     await assertHolds(store, [made.blob]);
+  }));
+
+Deno.test("readers of lists that stand still leave memory for one that does not", () =>
+  withDir(async (dir) => {
+    const budget = new ByteBudget(4 * MIB);
+    await using store = await openDiskBlobStore(dir, { budget });
+    const { blob } = await splice(store, 7);
+    const still = Array.from({ length: 40 }, () => store.read(SCOPE, blob.digest)[Symbol.asyncIterator]());
+    try {
+      const first = await Promise.all(still.map((reader) => reader.next()));
+      for (const { value } of first) assert(value !== undefined && value.length > 0);
+      assert(budget.availableBytes >= MIB, `${budget.availableBytes} bytes are left`);
+      await assertHolds(store, [blob]);
+      // And each of them may go on.
+      for (const [i, reader] of still.slice(0, 3).entries()) {
+        let at = first[i].value?.length ?? 0;
+        for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
+          assertEquals(next.value, blob.data.subarray(at, at + next.value.length));
+          at += next.value.length;
+        }
+        assertEquals(at, blob.data.length);
+      }
+    } finally {
+      for (const reader of still) await reader.return?.(undefined);
+    }
+    assertEquals(budget.availableBytes, budget.limitBytes);
   }));
