@@ -8,7 +8,7 @@ import { grpcMessage, StallingPeer } from "./_stalling_peer.ts";
 const MIB = 2 ** 20;
 const BUDGET_MIB = 256;
 /** What a call that stands still takes besides its bytes: objects of HTTP/2 and gRPC, on both their heaps. */
-const CALL_MIB = 0.1;
+const CALL_MIB = 0.2;
 const CONNECTIONS = 5;
 const CALLS_PER_CONNECTION = 200;
 const MOST_MIB = BUDGET_MIB + CALL_MIB * CONNECTIONS * CALLS_PER_CONNECTION;
@@ -184,7 +184,8 @@ Deno.test("A thousand peers that stand still cost the budget and what a call tak
       assert(watch.worstMs < 15_000, `Somebody waited ${watch.worstMs} ms for /livez and GetStatus`);
     });
     await t.step(`and is back to normal after they went`, async () => {
-      const goalMib = 1.1 * idleMib;
+      // A tenth more; growth of less than 24 MiB is not worth a collection to a process that has nothing to do.
+      const goalMib = Math.max(1.1 * idleMib, idleMib + 24);
       // Collections are the rarer the longer they take, and on a busy machine they take long.
       const nowMib = await restingMib(pid, goalMib, 240);
       assert(nowMib <= goalMib, `${nowMib} MiB are resident, ${idleMib} MiB were before`);
