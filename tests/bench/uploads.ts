@@ -152,7 +152,7 @@ async function table(
   for (const fn of FUNCTIONS) {
     for (const { name: how, way } of ways) {
       const all: Moved[] = [];
-      for (let round = 0; round < rounds(2); round++) all.push(await upload(fn, way, steps(fn)));
+      for (let round = 0; round < rounds(1); round++) all.push(await upload(fn, way, steps(fn)));
       const cell = (column: string, pick: (moved: Moved) => number, unit: string): Row => ({
         name,
         value: median(all.map(pick)),
